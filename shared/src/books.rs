@@ -1,0 +1,128 @@
+//! The two books of each currency in double entry: what the users own, and what stands behind it.
+//!
+//! Invariants, asserted after every command in production too: each book's accounts sum to zero;
+//! what balances hold equals what open transactions reserve. Sums are i128 and cannot overflow.
+//! Source: authorization 3, durability 1.6.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::money::{Amount, Currency};
+
+/// Sums of one currency. Held amounts are summed twice, once where balances change and once where
+/// transactions do: the two must agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Book {
+    /// User book: all user balances.
+    pub users: i128,
+    /// User book: where top-ups come from.
+    pub funding: i128,
+    /// Collateral book: all deposit and credit balances.
+    pub partners: i128,
+    /// Collateral book: what stands behind the users' money.
+    pub users_cover: i128,
+    /// Collateral book: where partner money comes from.
+    pub bank: i128,
+    /// Held on user balances.
+    pub users_held: i128,
+    /// Open on transactions.
+    pub users_open: i128,
+    /// Held on partner deposits.
+    pub deposits_held: i128,
+    /// Open on transactions with a deposit.
+    pub deposits_open: i128,
+}
+
+/// A book that does not balance: the program is wrong, and the switch stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Imbalance {
+    /// The user book's accounts do not sum to zero.
+    #[error("{0}: the user book sums to {1}, not 0")]
+    UserBook(Currency, i128),
+    /// The collateral book's accounts do not sum to zero.
+    #[error("{0}: the collateral book sums to {1}, not 0")]
+    CollateralBook(Currency, i128),
+    /// Balances hold something else than transactions reserve.
+    #[error("{0}: user balances hold {1}, transactions reserve {2}")]
+    UserHolds(Currency, i128, i128),
+    /// Deposits hold something else than transactions reserve.
+    #[error("{0}: deposits hold {1}, transactions reserve {2}")]
+    DepositHolds(Currency, i128, i128),
+    /// The balances of a currency sum to something else than its book says.
+    #[error("{0}: balances sum to {1}, the book says {2}")]
+    Balances(Currency, i128, i128),
+}
+
+impl Book {
+    fn check(&self, currency: Currency) -> Result<(), Imbalance> {
+        let users = self.users + self.funding;
+        let collateral = self.partners + self.users_cover + self.bank;
+        if users != 0 {
+            Err(Imbalance::UserBook(currency, users))
+        } else if collateral != 0 {
+            Err(Imbalance::CollateralBook(currency, collateral))
+        } else if self.users_held != self.users_open {
+            Err(Imbalance::UserHolds(currency, self.users_held, self.users_open))
+        } else if self.deposits_held != self.deposits_open {
+            Err(Imbalance::DepositHolds(currency, self.deposits_held, self.deposits_open))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The books of all currencies, in order of first use: there are few, so a scan is quickest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Books {
+    books: Vec<(Currency, Book)>,
+}
+
+impl Books {
+    /// The book of `currency`, made when first asked for.
+    pub(crate) fn of(&mut self, currency: Currency) -> &mut Book {
+        let known = self.books.iter().position(|(found, _)| *found == currency);
+        let place = known.unwrap_or_else(|| {
+            self.books.push((currency, Book::default()));
+            self.books.len() - 1
+        });
+        let (_, book) = self.books.get_mut(place).expect("found or pushed just now");
+        book
+    }
+
+    /// All books in order of first use.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Currency, &Book)> {
+        self.books.iter().map(|(currency, book)| (*currency, book))
+    }
+
+    /// Whether every book balances. There are as many as currencies in use, so this is cheap.
+    pub(crate) fn check(&self) -> Result<(), Imbalance> {
+        self.all().try_for_each(|(currency, book)| book.check(currency))
+    }
+}
+
+/// An amount as a book counts it.
+pub(crate) fn wide(amount: Amount) -> i128 {
+    i128::from(amount.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_to_lose_balance_is_named() {
+        let euro = Currency(978);
+        let cases: [(fn(&mut Book), Imbalance); 4] = [
+            (|b| b.users += 5, Imbalance::UserBook(euro, 5)),
+            (|b| b.bank -= 7, Imbalance::CollateralBook(euro, -7)),
+            (|b| b.users_held += 1, Imbalance::UserHolds(euro, 1, 0)),
+            (|b| b.deposits_open += 2, Imbalance::DepositHolds(euro, 0, 2)),
+        ];
+        for (spoil, found) in cases {
+            let mut books = Books::default();
+            assert_eq!(books.check(), Ok(()));
+            spoil(books.of(euro));
+            assert_eq!(books.check(), Err(found));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The protocol between the switch and the management API: length-delimited postcard frames over a
+//! local socket.
+//!
+//! Invariants: a change is answered only when its record is durable; a change sent again under its
+//! command id gets its first outcome; events come from the journal in order, without a gap.
+//! Source: authorization 6.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::card::{CardState, YearMonth};
+use crate::command::{Change, PartnerBalanceKind};
+use crate::ids::{
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Sequence,
+    Timestamp,
+};
+use crate::journal_record::Record;
+use crate::lock_code::Lock;
+use crate::money::{Amount, Currency};
+
+/// Version of this protocol; a hello with another one is refused.
+pub const VERSION: u16 = 1;
+/// Bytes of one frame at most, without its length.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// What the management API sends. The first frame on a connection is a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Opens the connection.
+    Hello {
+        /// [`VERSION`] of the sender.
+        version: u16,
+    },
+    /// Asks for a change; answered by [`Reply::Outcome`].
+    Change {
+        /// Comes back with the reply.
+        request: u64,
+        /// Makes the change apply once.
+        id: CommandId,
+        /// What.
+        change: Change,
+    },
+    /// Asks for state; answered by [`Reply::View`].
+    Query {
+        /// Comes back with the reply.
+        request: u64,
+        /// What.
+        query: Query,
+    },
+    /// Asks for every durable record behind `after`, then for each new one, as
+    /// [`Reply::Event`]. One subscription a connection.
+    Subscribe {
+        /// The last sequence that is known already; 0 for all.
+        after: Sequence,
+    },
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// A user balance.
+    Balance(BalanceId),
+    /// A card.
+    Card(CardId),
+    /// A partner balance.
+    PartnerBalance(PartnerBalanceId),
+    /// The switch itself.
+    Status,
+}
+
+/// What the switch sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Answers the hello.
+    Welcome {
+        /// [`VERSION`] of the switch.
+        version: u16,
+    },
+    /// The hello was of another version, or the frame could not be read: the switch closes.
+    Rejected {
+        /// Why, for the log.
+        detail: String,
+    },
+    /// What became of a change; its record is durable.
+    Outcome {
+        /// From the request.
+        request: u64,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The switch cannot take the change now; nothing happened, the same id may be sent again.
+    Busy {
+        /// From the request.
+        request: u64,
+    },
+    /// The answer to a query.
+    View {
+        /// From the request.
+        request: u64,
+        /// What was asked for; `None` where there is none.
+        view: Option<View>,
+    },
+    /// One durable record of the journal.
+    Event(Box<Record>),
+}
+
+/// What became of a change; stored under its command id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Where the change stands in the journal.
+    pub sequence: Sequence,
+    /// When it was applied.
+    pub at: Timestamp,
+    /// Whether it was carried out.
+    pub result: Result<(), Refusal>,
+}
+
+/// Why a change was refused: nothing moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
+pub enum Refusal {
+    /// The id stands for something else already.
+    #[error("the id is taken with other content")]
+    IdTaken,
+    /// No such partner.
+    #[error("no such partner")]
+    PartnerNotFound,
+    /// No such program.
+    #[error("no such program")]
+    ProgramNotFound,
+    /// No such cardholder.
+    #[error("no such customer")]
+    CustomerNotFound,
+    /// The holder's identity check has not succeeded.
+    #[error("the customer is not verified")]
+    CustomerNotVerified,
+    /// No such balance.
+    #[error("no such balance")]
+    BalanceNotFound,
+    /// Money is booked or held on the balance.
+    #[error("money is booked or held on the balance")]
+    BalanceNotEmpty,
+    /// A balance has as many cards as it may have.
+    #[error("the balance has as many cards as it may have")]
+    TooManyCards,
+    /// No such partner balance.
+    #[error("no such partner balance")]
+    PartnerBalanceNotFound,
+    /// The partner has a balance of this kind and currency.
+    #[error("the partner has a balance of this kind and currency already")]
+    PartnerBalanceExists,
+    /// No such card.
+    #[error("no such card")]
+    CardNotFound,
+    /// Another card has this number.
+    #[error("another card has this number")]
+    TokenTaken,
+    /// The currencies differ.
+    #[error("the currencies differ")]
+    CurrencyMismatch,
+    /// Zero or less, or the sum would not fit.
+    #[error("the amount is zero, negative or too large")]
+    InvalidAmount,
+    /// The card's life does not allow this move.
+    #[error("a card that is {from:?} cannot become {to:?}")]
+    CardStateForbidden {
+        /// Its state.
+        from: CardState,
+        /// The one asked for.
+        to: CardState,
+    },
+    /// An irreversible lock is on.
+    #[error("the card is locked irreversibly")]
+    LockedIrreversibly,
+    /// A card of a credit program on a balance with money that no credit balance covers.
+    #[error("the balance holds money that the partner's credit balance does not cover")]
+    BalanceNotCovered,
+    /// Credit mode without a credit balance in the currency.
+    #[error("the partner has no credit balance in the currency")]
+    CollateralBalanceNotFound,
+    /// The partner's credit balance does not cover the top-up.
+    #[error("the partner's credit balance does not cover the amount")]
+    InsufficientCollateral,
+    /// A bound of the system is reached.
+    #[error("a table of the switch is full")]
+    TableFull,
+}
+
+/// State as a query sees it, at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum View {
+    /// A user balance.
+    Balance(BalanceView),
+    /// A card.
+    Card(CardView),
+    /// A partner balance.
+    PartnerBalance(PartnerBalanceView),
+    /// The switch.
+    Status(StatusView),
+}
+
+/// A user balance and its cards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceView {
+    /// Its id.
+    pub id: BalanceId,
+    /// Its holder.
+    pub customer: CustomerId,
+    /// Its currency.
+    pub currency: Currency,
+    /// What is booked.
+    pub ledger: Amount,
+    /// What open holds reserve.
+    pub held: Amount,
+    /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
+    pub cards: Vec<CardView>,
+}
+
+/// A card as the switch sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardView {
+    /// Its id.
+    pub id: CardId,
+    /// Its program.
+    pub program: ConfigId,
+    /// Its balance.
+    pub balance: BalanceId,
+    /// Its state.
+    pub state: CardState,
+    /// Its lock, if any.
+    pub lock: Option<Lock>,
+    /// Its last month.
+    pub expiry: YearMonth,
+}
+
+/// A partner balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerBalanceView {
+    /// Its id.
+    pub id: PartnerBalanceId,
+    /// Its owner.
+    pub partner: PartnerId,
+    /// Deposit or credit.
+    pub kind: PartnerBalanceKind,
+    /// Its currency.
+    pub currency: Currency,
+    /// What is booked.
+    pub ledger: Amount,
+    /// What open authorizations reserve.
+    pub held: Amount,
+}
+
+/// The switch at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The last sequence applied.
+    pub last_sequence: Sequence,
+    /// The hash of the whole state after it.
+    pub state_hash: u128,
+}

@@ -1,0 +1,266 @@
+//! Message to bytes: replies that echo the request's fields as received, and messages from scratch.
+//!
+//! Invariant: what is written reads back. Every given value is checked as a received one would be; echoed bytes were checked
+//! when they were received and are copied with their length prefix. `out` only grows, and by nothing if there is an error.
+
+use super::bitmap::FieldSet;
+use super::dialect::Dialect;
+use super::field::Length;
+use super::message::{BITMAP_FIELD, Fields, FormatError, Rule, is_assignable};
+use super::mti::{Class, Mti};
+
+/// Which fields of a request its reply repeats, unless the link says otherwise.
+const ECHO: FieldSet = FieldSet::of(&[2, 3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49]);
+/// The network management code, which tells the sender of several which one is answered.
+const NETWORK_ECHO: FieldSet = ECHO.with(70);
+
+/// The highest field number for which the first bit map is enough.
+const FIRST_BITMAP_MAX: u8 = 64;
+/// In bytes.
+const BITMAP_LENGTH: usize = 8;
+
+/// A format error in the response code of the 1987 edition.
+const FORMAT_ERROR: &[u8] = b"30";
+
+/// The fields that a reply to this type echoes on the sandbox links (`surface.md` 4).
+pub const fn echo_of(mti: Mti) -> FieldSet {
+    match mti.class {
+        Class::NetworkManagement => NETWORK_ECHO,
+        Class::Authorization
+        | Class::Financial
+        | Class::FileAction
+        | Class::Reversal
+        | Class::Reconciliation
+        | Class::Administrative
+        | Class::FeeCollection => ECHO,
+    }
+}
+
+/// Appends a reply: the `echoed` fields as received, and the fields of `set`, ascending by number. A field that is in both is
+/// taken from `set`. What to echo is chosen with [`Fields::only`].
+///
+/// # Errors
+/// A value of `set` that breaks its definition or is out of order; nothing is appended then.
+pub fn reply(
+    dialect: &Dialect,
+    echoed: Fields<'_>,
+    mti: Mti,
+    set: &[(u8, &[u8])],
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    let start = out.len();
+    write(dialect, echoed, mti, set, out).map_err(|(field, rule)| {
+        let offset = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
+        out.truncate(start);
+        FormatError { mti: Some(mti), field, offset, rule }
+    })
+}
+
+/// Appends a message made of these fields, ascending by number.
+///
+/// # Errors
+/// A value that breaks its definition or is out of order; nothing is appended then.
+pub fn encode(
+    dialect: &Dialect,
+    mti: Mti,
+    fields: &[(u8, &[u8])],
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    reply(dialect, Fields::NONE, mti, fields, out)
+}
+
+/// Appends the answer to a message that could not be read: response code 30, and the number of the failing field as three
+/// digits in field 44. Returns its type; `None`, and nothing appended, if the type of the broken message is unknown or takes
+/// no answer.
+///
+/// # Errors
+/// The dialect's fields 39 and 44 cannot hold these values.
+pub fn refuse(
+    dialect: &Dialect,
+    salvage: Fields<'_>,
+    error: &FormatError,
+    out: &mut Vec<u8>,
+) -> Result<Option<Mti>, FormatError> {
+    let Some(mti) = error.mti.and_then(Mti::response) else { return Ok(None) };
+    let failing = three_digits(u16::from(error.field));
+    let set: [(u8, &[u8]); 2] = [(39, FORMAT_ERROR), (44, &failing)];
+    reply(dialect, salvage.only(echo_of(mti)), mti, &set, out)?;
+    Ok(Some(mti))
+}
+
+fn write(
+    dialect: &Dialect,
+    echoed: Fields<'_>,
+    mti: Mti,
+    set: &[(u8, &[u8])],
+    out: &mut Vec<u8>,
+) -> Result<(), (u8, Rule)> {
+    let start = out.len();
+    let fields = echoed.present().union(numbers_of(set)?);
+    write_head(mti, fields, out);
+    let mut given = set;
+    for number in fields {
+        match given {
+            [(next, value), rest @ ..] if *next == number => {
+                write_field(dialect, number, value, out).map_err(|rule| (number, rule))?;
+                given = rest;
+            }
+            _ => out.extend_from_slice(echoed.wire(number).unwrap_or_default()),
+        }
+    }
+    if out.len() - start > usize::from(u16::MAX) {
+        return Err((BITMAP_FIELD, Rule::MessageTooLong));
+    }
+    Ok(())
+}
+
+fn numbers_of(set: &[(u8, &[u8])]) -> Result<FieldSet, (u8, Rule)> {
+    let mut numbers = FieldSet::EMPTY;
+    let mut last = 0;
+    for (number, _) in set {
+        if *number <= last || !is_assignable(*number) {
+            return Err((*number, Rule::NotAssignable));
+        }
+        last = *number;
+        numbers = numbers.with(last);
+    }
+    Ok(numbers)
+}
+
+fn write_head(mti: Mti, fields: FieldSet, out: &mut Vec<u8>) {
+    out.extend_from_slice(&mti.to_ascii());
+    let (fields, used) = if fields.below(FIRST_BITMAP_MAX + 1) == fields {
+        (fields, BITMAP_LENGTH)
+    } else {
+        (fields.with(1), 2 * BITMAP_LENGTH)
+    };
+    out.extend(fields.to_wire().into_iter().take(used));
+}
+
+fn write_field(dialect: &Dialect, number: u8, value: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
+    let plan = dialect.plan(number).ok_or(Rule::NotAssignable)?;
+    let length = plan.length.check(value.len())?;
+    if !plan.content.allows(value, length) {
+        return Err(Rule::Content(plan.content));
+    }
+    let digits = three_digits(length);
+    match plan.length {
+        Length::Fixed(_) => {}
+        Length::Ll(_) => {
+            let [_, tens, ones] = digits;
+            out.extend_from_slice(&[tens, ones]);
+        }
+        Length::Lll(_) => out.extend_from_slice(&digits),
+    }
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+/// A number below a thousand as three digits.
+fn three_digits(number: u16) -> [u8; 3] {
+    let digit = |value: u16| b"0123456789".get(usize::from(value % 10)).copied().unwrap_or(b'0');
+    [digit(number / 100), digit(number / 10), digit(number)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iso8583::golden;
+    use crate::iso8583::message::{Layout, parse, require};
+
+    #[test]
+    fn a_reply_echoes_the_fields_as_received_and_adds_its_own() {
+        let request = golden::named("0100-purchase");
+        let mut layout = Layout::new();
+        let dialect = Dialect::iso87_ascii();
+        let message = parse(dialect, &request.wire, &mut layout).unwrap();
+        let mti = message.mti().response().unwrap();
+        let mut out = b"kept".to_vec();
+        let set: [(u8, &[u8]); 2] = [(38, b"A1B2C3"), (39, b"00")];
+        reply(dialect, message.received().only(echo_of(mti)), mti, &set, &mut out).unwrap();
+        assert_eq!(out.strip_prefix(b"kept").unwrap(), golden::named("0110-approved").wire);
+    }
+
+    #[test]
+    fn a_field_that_is_echoed_and_set_is_taken_from_the_set() {
+        let (dialect, request) = (Dialect::iso87_ascii(), golden::named("0100-purchase"));
+        let (mut layout, mut out) = (Layout::new(), Vec::new());
+        let message = parse(dialect, &request.wire, &mut layout).unwrap();
+        let set: [(u8, &[u8]); 3] = [(2, b""), (4, b"000000000007"), (128, b"\x00\xFFmac..\x80")];
+        reply(dialect, message.received(), message.mti(), &set, &mut out).unwrap();
+        let mut layout = Layout::new();
+        let patched = parse(dialect, &out, &mut layout).unwrap();
+        assert_eq!(patched.bytes(2), Some(&b""[..]));
+        assert_eq!(patched.number(4), Ok(Some(7)));
+        assert_eq!(patched.bytes(43), message.bytes(43));
+        assert_eq!(patched.bytes(128).map(<[u8]>::len), Some(8));
+        assert_eq!(patched.fields().count(), message.fields().count() + 1);
+    }
+
+    #[test]
+    fn a_broken_request_is_refused_with_what_could_be_read() {
+        let dialect = Dialect::iso87_ascii();
+        let mut frame = golden::named("0100-purchase").wire;
+        let at = frame.windows(12).position(|bytes| bytes == b"000000001050").unwrap();
+        frame[at + 3] = b'x';
+        let (mut layout, mut out) = (Layout::new(), Vec::new());
+        let error = parse(dialect, &frame, &mut layout).unwrap_err();
+        let answer = refuse(dialect, layout.salvaged(&frame), &error, &mut out).unwrap();
+        assert_eq!(answer.map(|mti| mti.to_string()).as_deref(), Some("0110"));
+        assert_eq!(out, golden::named("0110-format-error").wire);
+    }
+
+    #[test]
+    fn a_message_without_a_mandatory_field_is_refused_with_all_it_has() {
+        let (dialect, request) = (Dialect::iso87_ascii(), golden::named("0100-purchase"));
+        let (mut layout, mut out) = (Layout::new(), Vec::new());
+        let message = parse(dialect, &request.wire, &mut layout).unwrap();
+        assert_eq!(require(&message, &[2, 3, 4, 7, 11, 49]), Ok(()));
+        let error = require(&message, &[2, 90, 52]).unwrap_err();
+        assert_eq!((error.field, error.offset, error.rule), (90, 4, Rule::Missing));
+        refuse(dialect, message.received(), &error, &mut out).unwrap();
+        let mut layout = Layout::new();
+        let refusal = parse(dialect, &out, &mut layout).unwrap();
+        assert_eq!((refusal.bytes(39), refusal.bytes(44)), (Some(&b"30"[..]), Some(&b"090"[..])));
+        let echoed = [2, 3, 4, 7, 11, 12, 13, 32, 37, 39, 41, 42, 44, 49];
+        assert_eq!(refusal.fields().map(|(number, _)| number).collect::<Vec<u8>>(), echoed);
+    }
+
+    #[test]
+    fn what_takes_no_answer_is_not_refused() {
+        let check = |frame: &[u8]| {
+            let (mut layout, mut out) = (Layout::new(), vec![7]);
+            let error = parse(Dialect::iso87_ascii(), frame, &mut layout).unwrap_err();
+            let salvage = layout.salvaged(frame);
+            assert_eq!(refuse(Dialect::iso87_ascii(), salvage, &error, &mut out), Ok(None));
+            assert_eq!(out, [7]);
+        };
+        check(b"");
+        check(b"01x0");
+        check(b"0110\x00");
+        check(b"0820\x00");
+    }
+
+    #[test]
+    fn a_value_that_breaks_its_definition_is_refused_and_nothing_is_written() {
+        let check = |fields: &[(u8, &[u8])], field: u8, offset: u16, rule: Rule| {
+            let mut out = b"kept".to_vec();
+            let mti = Mti::AUTHORIZATION_REQUEST;
+            let error = encode(Dialect::iso87_ascii(), mti, fields, &mut out).unwrap_err();
+            assert_eq!(error, FormatError { mti: Some(mti), field, offset, rule });
+            assert_eq!(out, b"kept");
+        };
+        use crate::iso8583::field::Content;
+        check(&[(3, b"00000")], 3, 12, Rule::WrongLength { expected: 6 });
+        check(&[(3, b"000000"), (4, b"12")], 4, 18, Rule::WrongLength { expected: 12 });
+        check(&[(2, &[b'9'; 20])], 2, 12, Rule::OverMax { max: 19 });
+        check(&[(70, &[b'3'; 70_000])], 70, 20, Rule::WrongLength { expected: 3 });
+        check(&[(127, &[b'3'; 70_000])], 127, 20, Rule::OverMax { max: 999 });
+        check(&[(2, b"99999x")], 2, 12, Rule::Content(Content::Digits));
+        check(&[(3, b"000000"), (2, b"")], 2, 0, Rule::NotAssignable);
+        check(&[(3, b"000000"), (3, b"000000")], 3, 0, Rule::NotAssignable);
+        for number in [0, 1, 65, 129, 255] {
+            check(&[(number, &[0; 8])], number, 0, Rule::NotAssignable);
+        }
+    }
+}

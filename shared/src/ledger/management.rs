@@ -1,0 +1,322 @@
+//! Decides the changes that the control link asks for.
+//!
+//! Invariants: a command id gets its first outcome for ever; a refused change moves nothing; an
+//! irreversible lock is neither lifted nor replaced; a card never changes its balance; money comes
+//! in only from the bank, or charged to the partner's credit. Source: authorization 3 and 6,
+//! requirements #27, #29, #33, #80-#87, #97-#103.
+
+use super::{Card, Ledger, Stamp};
+use crate::balance::Balance;
+use crate::card::CardState;
+use crate::command::{Change, Collateral, NewCard, PartnerBalanceKind, Program};
+use crate::control::{Outcome, Refusal};
+use crate::effect::{Account, BalanceSlot, CardSlot, Effect, PartnerBalanceSlot};
+use crate::ids::{
+    BalanceId, CardId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
+};
+use crate::limits::CARDS_A_BALANCE_MAX;
+use crate::lock_code::Lock;
+use crate::money::{Currency, Money};
+
+/// Command ids that one command may forget.
+const FORGOTTEN_A_COMMAND_MAX: usize = 2;
+
+/// Decides one change under its command id.
+pub(super) fn decide(
+    ledger: &Ledger,
+    id: CommandId,
+    change: &Change,
+    stamp: Stamp,
+    effects: &mut Vec<Effect>,
+) -> Outcome {
+    if let Some(first) = ledger.outcome_of(id) {
+        return first;
+    }
+    let result = decide_change(ledger, change, stamp.at, effects);
+    if result.is_err() {
+        effects.clear();
+    }
+    let outcome = Outcome { sequence: stamp.sequence, at: stamp.at, result };
+    effects.extend(forgotten(ledger, stamp.at).map(|_| Effect::CommandForgotten));
+    effects.push(Effect::CommandRemembered(id, outcome));
+    outcome
+}
+
+fn forgotten(ledger: &Ledger, now: Timestamp) -> impl Iterator<Item = &CommandId> {
+    let limits = &ledger.limits;
+    let excess = (ledger.commands_in_order.len() + 1).saturating_sub(limits.commands_max);
+    ledger
+        .commands_in_order
+        .iter()
+        .enumerate()
+        .take(FORGOTTEN_A_COMMAND_MAX)
+        .take_while(move |(place, id)| {
+            let since = ledger.commands.get(*id).map_or(0, |outcome| outcome.at.0);
+            *place < excess || since.saturating_add(limits.command_retention_ms) <= now.0
+        })
+        .map(|(_, id)| id)
+}
+
+fn decide_change(
+    ledger: &Ledger,
+    change: &Change,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    match change {
+        Change::PutPartner(id) => put_partner(ledger, *id, effects),
+        Change::PutProgram(program) => put_program(ledger, program, effects),
+        Change::PutCustomer { id, verified, aml_locked } => {
+            let known = ledger.customers.slot(*id).is_some();
+            room(known || ledger.customers.len() < ledger.limits.customers_max)?;
+            let (id, verified, aml_locked) = (*id, *verified, *aml_locked);
+            effects.push(Effect::CustomerPut { id, verified, aml_locked });
+            Ok(())
+        }
+        Change::OpenBalance { id, customer, currency } => {
+            open_balance(ledger, *id, *customer, *currency, effects)
+        }
+        Change::CloseBalance(id) => {
+            let (slot, balance) = open_balance_of(ledger, *id)?;
+            if balance.funds.ledger.0 != 0 || balance.funds.held.0 != 0 {
+                return Err(Refusal::BalanceNotEmpty);
+            }
+            effects.push(Effect::BalanceClosed(slot));
+            Ok(())
+        }
+        Change::OpenPartnerBalance { id, partner, kind, currency } => {
+            let new = Effect::PartnerBalanceOpened {
+                id: *id,
+                partner: *partner,
+                kind: *kind,
+                currency: *currency,
+            };
+            open_partner_balance(ledger, *id, (*partner, *kind, *currency), new, effects)
+        }
+        Change::IssueCard(card) => issue_card(ledger, card, effects),
+        Change::SetCardState { card, state } => set_card_state(ledger, *card, *state, effects),
+        Change::LockCard { card, code, source } => {
+            let lock = Lock { code: *code, source: *source, since: now };
+            lock_card(ledger, *card, lock, effects)
+        }
+        Change::UnlockCard(card) => unlock_card(ledger, *card, effects),
+        Change::TopUp { balance, money } => top_up(ledger, *balance, *money, effects),
+        Change::Reload { balance, money } => reload(ledger, *balance, *money, effects),
+    }
+}
+
+fn put_partner(ledger: &Ledger, id: PartnerId, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    if ledger.partners.slot(id).is_none() {
+        room(ledger.partners.len() < ledger.limits.partners_max)?;
+        effects.push(Effect::PartnerPut(id));
+    }
+    Ok(())
+}
+
+fn put_program(
+    ledger: &Ledger,
+    program: &Program,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    ledger.partners.slot(program.partner).ok_or(Refusal::PartnerNotFound)?;
+    match ledger.programs.get(program.id) {
+        Some(known) if known == program => return Ok(()),
+        // Open holds and covered top-ups depend on these three.
+        Some(known)
+            if known.partner != program.partner
+                || known.currency != program.currency
+                || known.collateral != program.collateral =>
+        {
+            return Err(Refusal::IdTaken);
+        }
+        Some(_) => {}
+        None => room(ledger.programs.len() < ledger.limits.programs_max)?,
+    }
+    effects.push(Effect::ProgramPut(program.clone()));
+    Ok(())
+}
+
+fn open_balance(
+    ledger: &Ledger,
+    id: BalanceId,
+    customer: CustomerId,
+    currency: Currency,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let holder = ledger.customer(customer).ok_or(Refusal::CustomerNotFound)?;
+    if !holder.verified {
+        return Err(Refusal::CustomerNotVerified);
+    }
+    if ledger.balances.slot(id).is_some() {
+        return Err(Refusal::IdTaken);
+    }
+    room(ledger.balances.len() < ledger.limits.balances_max)?;
+    effects.push(Effect::BalanceOpened { id, customer, currency });
+    Ok(())
+}
+
+fn open_partner_balance(
+    ledger: &Ledger,
+    id: PartnerBalanceId,
+    key: super::PartnerBalanceKey,
+    new: Effect,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    ledger.partners.slot(key.0).ok_or(Refusal::PartnerNotFound)?;
+    if ledger.partner_balances.slot(id).is_some() {
+        return Err(Refusal::IdTaken);
+    }
+    if ledger.partner_balance_of(key).is_some() {
+        return Err(Refusal::PartnerBalanceExists);
+    }
+    room(ledger.partner_balances.len() < ledger.limits.partner_balances_max)?;
+    effects.push(new);
+    Ok(())
+}
+
+fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    let program = ledger.programs.get(card.program).ok_or(Refusal::ProgramNotFound)?;
+    let (slot, balance) = open_balance_of(ledger, card.balance)?;
+    let holder = ledger.customer(balance.customer).ok_or(Refusal::CustomerNotFound)?;
+    if !holder.verified {
+        return Err(Refusal::CustomerNotVerified);
+    }
+    if program.currency != balance.currency {
+        return Err(Refusal::CurrencyMismatch);
+    }
+    if ledger.card_of(card.token).is_some() {
+        return Err(Refusal::TokenTaken);
+    }
+    if ledger.cards_by_id.contains_key(&card.id) {
+        return Err(Refusal::IdTaken);
+    }
+    if matches!(card.state, CardState::Expired | CardState::Removed) {
+        return Err(Refusal::CardStateForbidden { from: CardState::Ordered, to: card.state });
+    }
+    if balance.cards as usize >= CARDS_A_BALANCE_MAX {
+        return Err(Refusal::TooManyCards);
+    }
+    room(ledger.cards.len() < ledger.limits.cards_max)?;
+    if program.collateral == Collateral::Credit && balance.covered_by != Some(program.partner) {
+        if balance.covered_by.is_some() || balance.funds.ledger.0 != 0 {
+            return Err(Refusal::BalanceNotCovered);
+        }
+        effects.push(Effect::BalanceCovered(slot, program.partner));
+    }
+    effects.push(Effect::CardIssued(*card));
+    Ok(())
+}
+
+fn set_card_state(
+    ledger: &Ledger,
+    card: CardId,
+    state: CardState,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, card) = card_of(ledger, card)?;
+    if card.state == state {
+        return Ok(());
+    }
+    if !card.state.may_become(state) {
+        return Err(Refusal::CardStateForbidden { from: card.state, to: state });
+    }
+    effects.push(Effect::CardStateSet(slot, state));
+    Ok(())
+}
+
+fn lock_card(
+    ledger: &Ledger,
+    card: CardId,
+    lock: Lock,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, card) = living_card_of(ledger, card)?;
+    if card.lock.is_some_and(|known| !known.code.row().reversible) {
+        return Err(Refusal::LockedIrreversibly);
+    }
+    effects.push(Effect::LockSet(slot, lock));
+    Ok(())
+}
+
+fn unlock_card(ledger: &Ledger, card: CardId, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    let (slot, card) = living_card_of(ledger, card)?;
+    match card.lock {
+        Some(lock) if !lock.code.row().reversible => Err(Refusal::LockedIrreversibly),
+        Some(_) => {
+            effects.push(Effect::LockCleared(slot));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn top_up(
+    ledger: &Ledger,
+    balance: BalanceId,
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, balance)?;
+    checked_money(money, balance.currency)?;
+    balance.funds.booked(money.amount).ok_or(Refusal::InvalidAmount)?;
+    if let Some(partner) = balance.covered_by {
+        let key = (partner, PartnerBalanceKind::Credit, money.currency);
+        let credit = ledger.partner_balance_of(key).ok_or(Refusal::CollateralBalanceNotFound)?;
+        let funds = ledger.partner_balance(credit).map(|row| row.funds);
+        if !funds.ok_or(Refusal::CollateralBalanceNotFound)?.covers(money.amount) {
+            return Err(Refusal::InsufficientCollateral);
+        }
+        effects.push(posted(Account::Partner(credit), Account::UsersCover, money));
+    }
+    effects.push(posted(Account::Funding, Account::User(slot), money));
+    Ok(())
+}
+
+fn reload(
+    ledger: &Ledger,
+    balance: PartnerBalanceId,
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let slot = ledger.partner_balances.slot(balance).ok_or(Refusal::PartnerBalanceNotFound)?;
+    let row = ledger.partner_balances.at(slot).ok_or(Refusal::PartnerBalanceNotFound)?;
+    checked_money(money, row.currency)?;
+    row.funds.booked(money.amount).ok_or(Refusal::InvalidAmount)?;
+    effects.push(posted(Account::Bank, Account::Partner(PartnerBalanceSlot(slot)), money));
+    Ok(())
+}
+
+fn posted(from: Account, to: Account, money: Money) -> Effect {
+    Effect::Posted { from, to, amount: money.amount, currency: money.currency }
+}
+
+fn checked_money(money: Money, currency: Currency) -> Result<(), Refusal> {
+    if money.currency != currency {
+        Err(Refusal::CurrencyMismatch)
+    } else if !money.amount.is_positive() {
+        Err(Refusal::InvalidAmount)
+    } else {
+        Ok(())
+    }
+}
+
+fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Balance), Refusal> {
+    let slot = BalanceSlot(ledger.balances.slot(id).ok_or(Refusal::BalanceNotFound)?);
+    let balance = ledger.balance(slot).filter(|balance| !balance.closed);
+    Ok((slot, balance.ok_or(Refusal::BalanceNotFound)?))
+}
+
+fn card_of(ledger: &Ledger, id: CardId) -> Result<(CardSlot, &Card), Refusal> {
+    let slot = *ledger.cards_by_id.get(&id).ok_or(Refusal::CardNotFound)?;
+    Ok((slot, ledger.cards.at(slot.0).ok_or(Refusal::CardNotFound)?))
+}
+
+/// A card that is not removed.
+fn living_card_of(ledger: &Ledger, id: CardId) -> Result<(CardSlot, &Card), Refusal> {
+    let (slot, card) = card_of(ledger, id)?;
+    if card.state == CardState::Removed { Err(Refusal::CardNotFound) } else { Ok((slot, card)) }
+}
+
+fn room(there_is: bool) -> Result<(), Refusal> {
+    if there_is { Ok(()) } else { Err(Refusal::TableFull) }
+}

@@ -1,0 +1,143 @@
+//! What a query sees: state at one instant, as the control link carries it; and the full audit of
+//! all sums.
+
+use super::{Card, Ledger};
+use crate::balance::Balance;
+use crate::books::{Book, Imbalance, wide};
+use crate::control::{BalanceView, CardView, PartnerBalanceView, Query, StatusView, View};
+use crate::ids::{BalanceId, CardId, ConfigId};
+use crate::money::{Amount, Currency};
+use crate::pan::PanToken;
+use hashbrown::HashMap;
+
+impl Ledger {
+    /// Answers a query; `None` where there is no such thing.
+    #[must_use]
+    pub fn view(&self, query: Query) -> Option<View> {
+        match query {
+            Query::Balance(id) => {
+                let balance = self.balances.get(id).filter(|balance| !balance.closed)?;
+                Some(View::Balance(self.balance_view(balance)))
+            }
+            Query::Card(id) => self.card_view_of(id).map(View::Card),
+            Query::PartnerBalance(id) => {
+                let row = self.partner_balances.get(id)?;
+                Some(View::PartnerBalance(PartnerBalanceView {
+                    id: row.id,
+                    partner: row.partner,
+                    kind: row.kind,
+                    currency: row.currency,
+                    ledger: row.funds.ledger,
+                    held: row.funds.held,
+                }))
+            }
+            Query::Status => Some(View::Status(StatusView {
+                last_sequence: self.last.sequence,
+                state_hash: self.state_hash(),
+            })),
+        }
+    }
+
+    /// The card of a token: its id.
+    #[must_use]
+    pub fn card_id_of(&self, token: PanToken) -> Option<CardId> {
+        self.card_of(token).map(|(_, card)| card.id)
+    }
+
+    /// Every open user balance: id, currency, booked, held.
+    pub fn balances(&self) -> impl Iterator<Item = (BalanceId, Currency, Amount, Amount)> {
+        self.balances
+            .rows
+            .iter()
+            .map(|row| (row.id, row.currency, row.funds.ledger, row.funds.held))
+    }
+
+    /// The sums of a currency.
+    #[must_use]
+    pub fn book(&self, currency: Currency) -> Option<Book> {
+        self.books.all().find(|(found, _)| *found == currency).map(|(_, book)| *book)
+    }
+
+    /// How many cards, and how many transactions are kept.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.cards.len(), self.transactions.len())
+    }
+
+    /// Adds up every balance and every hold anew and compares them with the running sums, in time
+    /// proportional to the state: at start, in verification and in tests.
+    pub fn audit(&self) -> Result<(), Imbalance> {
+        let mut sums: HashMap<Currency, Book, foldhash::fast::FixedState> = HashMap::default();
+        let mut held: HashMap<u32, i128, foldhash::fast::FixedState> = HashMap::default();
+        for row in &self.balances.rows {
+            let sum = sums.entry(row.currency).or_default();
+            sum.users += wide(row.funds.ledger);
+            sum.users_held += wide(row.funds.held);
+        }
+        for row in &self.partner_balances.rows {
+            let sum = sums.entry(row.currency).or_default();
+            sum.partners += wide(row.funds.ledger);
+            sum.deposits_held += wide(row.funds.held);
+        }
+        for (_, entry) in self.transactions.all() {
+            if let Some(balance) = entry.balance {
+                *held.entry(balance.0).or_default() += wide(entry.open());
+            }
+        }
+        for (slot, row) in (0_u32..).zip(&self.balances.rows) {
+            let open = held.get(&slot).copied().unwrap_or_default();
+            if open != wide(row.funds.held) {
+                return Err(Imbalance::UserHolds(row.currency, wide(row.funds.held), open));
+            }
+        }
+        self.books.check()?;
+        for (currency, book) in self.books.all() {
+            let sum = sums.get(&currency).copied().unwrap_or_default();
+            for (found, said) in [
+                (sum.users, book.users),
+                (sum.partners, book.partners),
+                (sum.users_held, book.users_held),
+                (sum.deposits_held, book.deposits_held),
+            ] {
+                if found != said {
+                    return Err(Imbalance::Balances(currency, found, said));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn balance_view(&self, balance: &Balance) -> BalanceView {
+        let mut cards = Vec::with_capacity(balance.cards as usize);
+        let mut next = balance.last_card;
+        while let Some(card) = next.and_then(|slot| self.cards.at(slot.0)) {
+            cards.extend(self.card_view(card));
+            next = card.earlier;
+        }
+        cards.reverse();
+        BalanceView {
+            id: balance.id,
+            customer: balance.customer,
+            currency: balance.currency,
+            ledger: balance.funds.ledger,
+            held: balance.funds.held,
+            cards,
+        }
+    }
+
+    fn card_view_of(&self, id: CardId) -> Option<CardView> {
+        let slot = self.cards_by_id.get(&id)?;
+        self.card_view(self.cards.at(slot.0)?)
+    }
+
+    fn card_view(&self, card: &Card) -> Option<CardView> {
+        Some(CardView {
+            id: card.id,
+            program: self.program_at(card.program).map_or(ConfigId(0), |program| program.id),
+            balance: self.balance(card.balance)?.id,
+            state: card.state,
+            lock: card.lock,
+            expiry: card.expiry,
+        })
+    }
+}

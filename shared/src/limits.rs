@@ -1,0 +1,77 @@
+//! Every bound of the core, checked against each other at compile time. A table that reaches its
+//! bound refuses; it never grows past it.
+
+/// Cards that may draw on one balance.
+pub const CARDS_A_BALANCE_MAX: usize = 64;
+
+/// Bounds of one ledger. A journal is replayed under the bounds it was written under or larger
+/// ones: a bound decides only what is refused or forgotten, and both are in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Partners.
+    pub partners_max: usize,
+    /// Card programs.
+    pub programs_max: usize,
+    /// Cardholders.
+    pub customers_max: usize,
+    /// User balances.
+    pub balances_max: usize,
+    /// Partner balances.
+    pub partner_balances_max: usize,
+    /// Cards.
+    pub cards_max: usize,
+    /// Transactions: open holds, and answers kept for repeats.
+    pub transactions_max: usize,
+    /// Of these, answers without an open hold: declines, reversals, tombstones.
+    pub answers_max: usize,
+    /// How long such an answer is kept. Source: authorization 4 (24 hours).
+    pub answer_retention_ms: u64,
+    /// Command ids kept with their outcome.
+    pub commands_max: usize,
+    /// How long a command id is kept. Source: requirements 3 (at least 72 hours).
+    pub command_retention_ms: u64,
+}
+
+/// What production runs with.
+pub const PRODUCTION: Limits = Limits {
+    partners_max: 10_000,
+    programs_max: 100_000,
+    customers_max: 20_000_000,
+    balances_max: 20_000_000,
+    partner_balances_max: 100_000,
+    cards_max: 20_000_000,
+    transactions_max: 40_000_000,
+    answers_max: 10_000_000,
+    answer_retention_ms: 24 * 3_600_000,
+    commands_max: 2_000_000,
+    command_retention_ms: 96 * 3_600_000,
+};
+
+/// Tiny bounds that make rare states common in tests.
+pub const TEST: Limits = Limits {
+    partners_max: 3,
+    programs_max: 6,
+    customers_max: 6,
+    balances_max: 8,
+    partner_balances_max: 6,
+    cards_max: 12,
+    transactions_max: 24,
+    answers_max: 8,
+    answer_retention_ms: 10_000,
+    commands_max: 64,
+    command_retention_ms: 60_000,
+};
+
+const fn sound(limits: &Limits) -> bool {
+    limits.answers_max < limits.transactions_max
+        && limits.transactions_max < u32::MAX as usize
+        && limits.cards_max < u32::MAX as usize
+        && limits.balances_max < u32::MAX as usize
+        && limits.partner_balances_max < u32::MAX as usize
+        && limits.programs_max < u32::MAX as usize
+        && limits.commands_max > 0
+        // Two answers may be remembered by one command.
+        && limits.answers_max >= 2
+}
+
+const _: () = assert!(sound(&PRODUCTION) && sound(&TEST));
