@@ -142,12 +142,15 @@ fn answer_again(earlier: &Transaction, content: u64) -> Decision {
 }
 
 /// Plans the slot of one answer, and the forgetting that makes room for it; `None` where the
-/// table is full of open holds.
+/// table is full of open holds, but for the two slots that a reversal may need.
 fn plan_slot(
     ledger: &Ledger,
     stamp: Stamp,
     effects: &mut Vec<Effect>,
 ) -> Option<crate::effect::TransactionSlot> {
+    if ledger.transactions.holds() + 2 >= ledger.limits.transactions_max {
+        return None;
+    }
     let mut vacancies = ledger.transactions.vacancies(stamp.at, &ledger.limits);
     let slot = vacancies.take()?;
     effects.extend(vacancies.forgotten().map(Effect::Forgotten));

@@ -33,6 +33,8 @@ pub enum Command {
 pub enum MessageClass {
     /// x1xx.
     Authorization,
+    /// x2xx; so far only named by the reversals of such messages.
+    Financial,
     /// x4xx.
     Reversal,
 }

@@ -1,8 +1,9 @@
 //! ISO 8583: the messages that card networks and processors send, as bytes.
 //!
-//! Invariant: nothing here owns, copies or allocates on the way in. [`parse`] checks every byte of a frame against a
-//! [`Dialect`] once, and after that a [`Message`] only hands out slices of the frame. Whatever the bytes are, the answer is
-//! a message or a [`FormatError`] that names the field, the offset and the rule; never a panic.
+//! Invariant: nothing here owns, copies or allocates on the way in. [`parse`] checks every byte of
+//! a frame against a [`Dialect`] once, and after that a [`Message`] only hands out slices of the
+//! frame. Whatever the bytes are, the answer is a message or a [`FormatError`] that names the
+//! field, the offset and the rule; never a panic.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -96,6 +96,11 @@ impl Transactions {
         self.slots.len() - self.vacant.len()
     }
 
+    /// How many of them are open holds, which nothing but their end frees.
+    pub(crate) fn holds(&self) -> usize {
+        self.len() - self.answered.len()
+    }
+
     /// All remembered, in order of slot.
     pub(crate) fn all(&self) -> impl Iterator<Item = (TransactionSlot, &Transaction)> {
         (0..)
@@ -116,12 +121,11 @@ impl Transactions {
 
     /// Plans room for the answers of one command.
     pub(crate) fn vacancies(&self, now: Timestamp, limits: &Limits) -> Vacancies<'_> {
-        let full = self.vacant.is_empty() && self.slots.len() >= limits.transactions_max;
-        let excess = (self.answered.len() + 2).saturating_sub(limits.answers_max);
+        let excess = (self.answered.len() + 2)
+            .saturating_sub(limits.answers_max)
+            .max((self.len() + 2).saturating_sub(limits.transactions_max));
         let due = |(place, (since, _)): &(usize, &(Timestamp, TransactionSlot))| {
-            since.0.saturating_add(limits.answer_retention_ms) <= now.0
-                || *place < excess
-                || (full && *place < 2)
+            since.0.saturating_add(limits.answer_retention_ms) <= now.0 || *place < excess
         };
         let mut forgotten = [None; FORGOTTEN_A_COMMAND_MAX];
         let due = self.answered.iter().enumerate().take_while(due);
@@ -137,7 +141,7 @@ impl Transactions {
             return false;
         }
         let hash = self.hasher.hash_one(entry.key);
-        if entry.state != TransactionState::Authorized {
+        if !entry.open().is_positive() {
             self.answered.push_back((entry.at, slot));
         }
         if self.vacant.last() == Some(&slot) {
@@ -177,7 +181,7 @@ impl Transactions {
         if entry.open() != Amount::ZERO || state == TransactionState::Authorized {
             return false;
         }
-        if entry.state == TransactionState::Authorized {
+        if entry.authorised.is_positive() && entry.state == TransactionState::Authorized {
             self.answered.push_back((now, slot));
         }
         entry.state = state;

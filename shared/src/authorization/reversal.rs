@@ -6,7 +6,7 @@
 
 use super::answer_again;
 use crate::action_code::Reason;
-use crate::command::Reversal;
+use crate::command::{MessageClass, Reversal};
 use crate::effect::{Decision, Effect, Transaction, TransactionSlot, TransactionState};
 use crate::ledger::{Ledger, Stamp};
 use crate::money::Amount;
@@ -22,7 +22,10 @@ pub(crate) fn decide(
     if let Some((_, earlier)) = ledger.transactions.find(&reversal.key) {
         return answer_again(earlier, content);
     }
-    let original = ledger.transactions.find(&reversal.original);
+    // Only a request is taken back, never another reversal, nor itself.
+    let reversible = reversal.original.class == MessageClass::Authorization
+        && reversal.original != reversal.key;
+    let original = ledger.transactions.find(&reversal.original).filter(|_| reversible);
     let reason = match original {
         Some((_, original)) if original.state == TransactionState::Tombstone => unmatched(reversal),
         Some(_) => Reason::ReversalAccepted,
@@ -34,15 +37,15 @@ pub(crate) fn decide(
     let (Some(own), Some(tombstone)) = (own, tombstone) else {
         return Decision { reason: Reason::UnknownError, approval: None };
     };
-    // Forgetting may free the original itself, but only one that holds nothing: then it is gone
-    // by the time it would be closed, so it is left alone.
+    // Forgetting may free the original itself, but only one that holds nothing: then a tombstone
+    // takes its place, so that its request stays out.
     let kept = |slot: &TransactionSlot| !vacancies.forgotten().any(|gone| gone == *slot);
     let matched = original.filter(|(slot, _)| kept(slot));
     effects.extend(vacancies.forgotten().map(Effect::Forgotten));
     effects.push(Effect::Remembered(own, entry(reversal, content, decision, stamp)));
     match matched {
         Some((slot, original)) => take_back(slot, original, reversal, effects),
-        None if original.is_none() => {
+        None if reversible => {
             let mut grave = entry(reversal, content, decision, stamp);
             grave.key = reversal.original;
             grave.state = TransactionState::Tombstone;
@@ -85,14 +88,14 @@ fn take_back(
 }
 
 /// What stays held after a partial reversal, in the balance's currency: the authorised amount in
-/// the proportion of DE95.1 to DE4, rounded half up. `None` where the reversal is of all.
+/// the proportion of DE95.1 to DE4, rounded half up. `None` where nothing is left.
 fn remaining(original: &Transaction, reversal: &Reversal) -> Option<Amount> {
     let new_total = reversal.new_total.filter(|total| total.is_positive())?;
     let base = reversal.transaction.filter(|base| base.is_positive())?;
     let authorised = i128::from(original.authorised.0);
     let scaled = (authorised * i128::from(new_total.0) * 2 + i128::from(base.0))
         .div_euclid(i128::from(base.0) * 2);
-    i64::try_from(scaled.min(authorised)).ok().map(Amount)
+    i64::try_from(scaled.min(authorised)).ok().map(Amount).filter(|left| left.is_positive())
 }
 
 fn unmatched(reversal: &Reversal) -> Reason {

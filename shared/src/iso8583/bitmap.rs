@@ -1,7 +1,7 @@
 //! A set of field numbers from 1 to 128: what a bit map says, and what a reply echoes.
 //!
-//! Invariant: bit `n - 1` stands for field `n`, so that the lowest field is the cheapest to find; on the wire it is the other
-//! way round, field 1 first.
+//! Invariant: bit `n - 1` stands for field `n`, so that the lowest field is the cheapest to find;
+//! on the wire it is the other way round, field 1 first.
 
 use std::fmt;
 
@@ -15,7 +15,8 @@ pub struct FieldSet(u128);
 impl FieldSet {
     pub const EMPTY: Self = Self(0);
 
-    /// The set of these numbers. Made for constants: a number outside 1 to 128 does not compile there.
+    /// The set of these numbers. Made for constants: a number outside 1 to 128 does not compile
+    /// there.
     ///
     /// # Panics
     /// If a number is 0 or above 128.
@@ -122,7 +123,8 @@ impl fmt::Debug for FieldSet {
     }
 }
 
-/// The numbers of a [`FieldSet`], ascending. In two halves, since a machine word is taken apart faster than two.
+/// The numbers of a [`FieldSet`], ascending. In two halves, since a machine word is taken apart
+/// faster than two.
 #[derive(Clone, Debug)]
 pub struct Iter {
     up_to_64: u64,
@@ -134,15 +136,21 @@ impl Iterator for Iter {
 
     #[inline]
     fn next(&mut self) -> Option<u8> {
-        let (bits, first) =
-            if self.up_to_64 == 0 { (&mut self.above, 65) } else { (&mut self.up_to_64, 1) };
-        if *bits == 0 {
-            return None;
+        if self.up_to_64 != 0 {
+            return u8::try_from(1 + take_lowest(&mut self.up_to_64)).ok();
         }
-        let lowest = bits.trailing_zeros();
-        *bits &= bits.wrapping_sub(1);
-        u8::try_from(first + lowest).ok()
+        if self.above != 0 {
+            return u8::try_from(65 + take_lowest(&mut self.above)).ok();
+        }
+        None
     }
+}
+
+#[inline]
+fn take_lowest(bits: &mut u64) -> u32 {
+    let lowest = bits.trailing_zeros();
+    *bits &= bits.wrapping_sub(1);
+    lowest
 }
 
 #[cfg(test)]

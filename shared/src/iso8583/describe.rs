@@ -1,12 +1,12 @@
 //! A message for people: field, offset, name, value, one line each.
 //!
-//! Invariant: fails closed. A sensitive field shows its length; the PAN its first six and last four digits, if enough digits
-//! stay hidden between them. Content that holds the PAN is hidden wherever it stands, and of a frame that does not parse no
-//! content is shown at all, since it cannot be known what its bytes are.
+//! Invariant: fails closed. A sensitive field shows its length; the PAN its first six and last four
+//! digits, if enough digits stay hidden between them. Content that holds the PAN is hidden wherever
+//! it stands, and of a frame that does not parse no content is shown at all, since it cannot be
+//! known what its bytes are.
 
 use std::fmt::{self, Write};
 
-use super::bitmap::FIELD_MAX;
 use super::dialect::Dialect;
 use super::field::{Content, FieldSpec};
 use super::message::{Fields, Layout, Message, parse};
@@ -76,7 +76,7 @@ fn shown<'a>(spec: &FieldSpec, bytes: &'a [u8]) -> Shown<'a> {
     match (spec.number, spec.sensitive, str::from_utf8(bytes)) {
         (PAN, _, Ok(digits)) => shown_pan(digits).unwrap_or(hidden),
         (_, false, _) if spec.content == Content::Binary => Shown::Hex(bytes),
-        (1..=FIELD_MAX, false, Ok(text)) => Shown::Text(text),
+        (_, false, Ok(text)) => Shown::Text(text),
         _ => hidden,
     }
 }

@@ -1,12 +1,15 @@
-//! Where a message begins and ends in a TCP stream. Sans-io: the caller owns the bytes, this file only counts them.
+//! Where a message begins and ends in a TCP stream. Sans-io: the caller owns the bytes, this file
+//! only counts them.
 //!
-//! Invariant: a frame is reported when it is whole, and never one above the link's maximum; so a peer can make its
-//! connection wait, but not make it grow. An empty frame is a keep-alive and must not reach the parser.
+//! Invariant: a frame is reported when it is whole, and never one above the link's maximum; so a
+//! peer can make its connection wait, but not make it grow. An empty frame is a keep-alive and must
+//! not reach the parser.
 
 /// Bytes of length in front of each message.
 const HEADER_LENGTH: usize = 2;
 
-/// How a link marks the bounds of its messages: two bytes of length, big-endian, which do not count themselves.
+/// How a link marks the bounds of its messages: two bytes of length, big-endian, which do not count
+/// themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framing {
     max_frame: u16,
@@ -20,7 +23,8 @@ pub struct Frame {
     pub body_len: usize,
 }
 
-/// A frame that the link does not allow. The stream cannot be followed behind it: the connection is lost.
+/// A frame that the link does not allow. The stream cannot be followed behind it: the connection is
+/// lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {
     #[error("a frame of {length} bytes, and the link allows {max}")]
@@ -44,8 +48,8 @@ impl Framing {
         Ok((buffer.len() >= frame.len()).then_some(frame))
     }
 
-    /// Leaves room for a header at the end of `out`, and returns where. The message is appended next, then
-    /// [`Self::put_header`] called.
+    /// Leaves room for a header at the end of `out`, and returns where. The message is appended
+    /// next, then [`Self::put_header`] called.
     pub fn reserve_header(&self, out: &mut Vec<u8>) -> usize {
         let at = out.len();
         out.extend_from_slice(&[0; HEADER_LENGTH]);

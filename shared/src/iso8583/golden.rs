@@ -1,6 +1,7 @@
 //! Tests: every message of `fixtures/golden/`, against the codec as a whole.
 //!
-//! Invariant: the bytes were written by an independent encoder (`fixtures/README.md`), so agreement is not with ourselves.
+//! Invariant: the bytes were written by an independent encoder (`fixtures/README.md`), so agreement
+//! is not with ourselves.
 
 use std::fs;
 use std::path::PathBuf;
@@ -148,8 +149,11 @@ fn every_change_of_one_byte_is_read_or_told_with_a_place_in_the_frame() {
     let mut layout = Layout::new();
     for golden in all() {
         let mut frame = golden.wire.clone();
+        // Every value for every real message; for the two that are long for the sake of it every
+        // seventeenth.
+        let step = if frame.len() > 600 { 17 } else { 1 };
         for at in 0..frame.len() {
-            for byte in 0..=255 {
+            for byte in (0..=255).step_by(step) {
                 frame[at] = byte;
                 let outcome = parse(dialect(), &frame, &mut layout).map(|m| m.fields().count());
                 match outcome {
@@ -229,13 +233,15 @@ fn a_message_prints_lengths_and_no_content() {
     assert!(text.contains("2: 16") && !text.contains("999999"), "{text}");
 }
 
-/// A value that the definition allows; of the longest fields a part of the lengths, to keep cases small.
+/// A value that the definition allows; of the longest fields a part of the lengths, to keep cases
+/// small.
 fn value_of(field: &FieldSpec) -> BoxedStrategy<Vec<u8>> {
     let length = match field.length {
         Length::Fixed(length) => usize::from(length)..=usize::from(length),
         Length::Ll(max) | Length::Lll(max) => 0..=usize::from(max.min(120)),
     };
-    let allowed: Vec<u8> = (0..=255).filter(|byte| field.content.allows(&[*byte], 1)).collect();
+    let allowed: Vec<u8> =
+        (0..=255).filter(|byte| field.content.first_fault(&[*byte]).is_none()).collect();
     if field.content == Content::SignedDigits {
         return ("[CD]", "[0-9]{16}")
             .prop_map(move |(sign, digits)| (sign + &digits).into_bytes()[..*length.end()].to_vec())

@@ -1,8 +1,9 @@
 //! Bytes to message.
 //!
-//! Invariant: [`parse`] reads each byte of the frame once and copies none. It leaves in the [`Layout`] where every field
-//! begins and ends; which of these entries are valid is told by the bit map alone, so that the layout is never cleared
-//! between messages. The fields in front of a fault stay readable, so that the answer to a broken message can echo them.
+//! Invariant: [`parse`] reads each byte of the frame once and copies none. It leaves in the
+//! [`Layout`] where every field begins and ends; which of these entries are valid is told by the
+//! bit map alone, so that the layout is never cleared between messages. The fields in front of a
+//! fault stay readable, so that the answer to a broken message can echo them.
 
 use std::fmt;
 
@@ -16,18 +17,21 @@ pub const MTI_FIELD: u8 = 0;
 /// The number that a [`FormatError`] has in place of a field's: either bit map.
 pub const BITMAP_FIELD: u8 = 1;
 
+/// The bit that announces the second bit map.
+const SECOND_BITMAP: FieldSet = FieldSet::of(&[1]);
 const MTI_LENGTH: u16 = 4;
 const BITMAP_LENGTH: u16 = 8;
 
-/// Where the fields of one frame lie: scratch space of a connection, reused for each of its messages.
+/// Where the fields of one frame lie: scratch space of a connection, reused for each of its
+/// messages.
 #[derive(Clone, Debug)]
 pub struct Layout {
     parsed: FieldSet,
     slots: [Slot; FIELD_MAX as usize],
 }
 
-/// One field: its first byte, its first content byte, the byte behind its last. They differ from each other by its length
-/// prefix and its content.
+/// One field: its first byte, its first content byte, the byte behind its last. They differ from
+/// each other by its length prefix and its content.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     start: u16,
@@ -61,8 +65,8 @@ pub struct FormatError {
     pub mti: Option<Mti>,
     /// The field's number; 0 is the message type, 1 a bit map.
     pub field: u8,
-    /// In bytes from the start of the message type: the offending byte if the rule is about content, otherwise the first
-    /// byte of the element, which is its length prefix if it has one.
+    /// In bytes from the start of the message type: the offending byte if the rule is about
+    /// content, otherwise the first byte of the element, which is its length prefix if it has one.
     pub offset: u16,
     pub rule: Rule,
 }
@@ -131,7 +135,8 @@ pub fn parse<'a>(
 /// Refuses a message that lacks one of these fields.
 ///
 /// # Errors
-/// [`Rule::Missing`] with the first absent one, in the order given; the offset is that of the bit map, which denies it.
+/// [`Rule::Missing`] with the first absent one, in the order given; the offset is that of the bit
+/// map, which denies it.
 pub fn require(message: &Message<'_>, mandatory: &[u8]) -> Result<(), FormatError> {
     match mandatory.iter().find(|number| !message.has(**number)) {
         None => Ok(()),
@@ -144,8 +149,8 @@ impl Layout {
         Self { parsed: FieldSet::EMPTY, slots: [Slot::default(); FIELD_MAX as usize] }
     }
 
-    /// The fields that the last [`parse`] read soundly, from the frame that was given to it: after an error those in front of
-    /// the fault, none if it lies in the message type or a bit map.
+    /// The fields that the last [`parse`] read soundly, from the frame that was given to it: after
+    /// an error those in front of the fault, none if it lies in the message type or a bit map.
     pub fn salvaged<'a>(&'a self, frame: &'a [u8]) -> Salvage<'a> {
         Fields { frame, slots: &self.slots, present: self.parsed }
     }
@@ -188,7 +193,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Where a field begins, its length prefix included; in bytes from the start of the message type.
+    /// Where a field begins, its length prefix included; in bytes from the start of the message
+    /// type.
     pub fn offset_of(&self, number: u8) -> Option<u16> {
         self.fields.offset_of(number)
     }
@@ -235,7 +241,8 @@ impl<'a> Fields<'a> {
         self.frame.get(usize::from(slot.content)..usize::from(slot.end))
     }
 
-    /// Where a field begins, its length prefix included; in bytes from the start of the message type.
+    /// Where a field begins, its length prefix included; in bytes from the start of the message
+    /// type.
     pub fn offset_of(&self, number: u8) -> Option<u16> {
         self.slot(number).map(|slot| slot.start)
     }
@@ -322,7 +329,7 @@ fn read_bitmaps(mti: Mti, frame: &[u8]) -> Result<(FieldSet, u16), FormatError> 
     let Some(both) = maps.first_chunk::<16>() else {
         return error(BITMAP_FIELD, second, Rule::Truncated);
     };
-    let announced = FieldSet::from_wire(*both).difference(FieldSet::of(&[1]));
+    let announced = FieldSet::from_wire(*both).difference(SECOND_BITMAP);
     if announced.contains(65) {
         return error(65, second, Rule::BeyondLast);
     }
@@ -342,10 +349,12 @@ fn read_fields(
             return Err(Broken { field: number, offset: at, rule: Rule::BeyondLast });
         };
         match read_field(plan, frame, at) {
-            Some(read) => *slot = read,
+            Some((content, end)) => {
+                *slot = Slot { start: at, content, end };
+                at = end;
+            }
             None => return Err(fault_of(plan, frame, number, at)),
         }
-        at = slot.end;
     }
     if usize::from(at) == frame.len() {
         return Ok(());
@@ -354,10 +363,11 @@ fn read_fields(
     Err(Broken { field, offset: at, rule: Rule::TrailingBytes })
 }
 
-/// Reads the field that begins at `start`. What is wrong with one that cannot be read is for [`fault_of`] to find, so that
-/// the path of sound messages carries no error.
+/// Where the content of the field that begins at `start` begins and ends. What is wrong with one
+/// that cannot be read is for [`fault_of`] to find, so that the path of sound messages carries no
+/// error.
 #[inline]
-fn read_field(plan: Plan, frame: &[u8], start: u16) -> Option<Slot> {
+fn read_field(plan: Plan, frame: &[u8], start: u16) -> Option<(u16, u16)> {
     let rest = frame.get(usize::from(start)..)?;
     let length = match plan.length {
         Length::Fixed(length) => length,
@@ -367,8 +377,8 @@ fn read_field(plan: Plan, frame: &[u8], start: u16) -> Option<Slot> {
     let content = start.checked_add(plan.length.prefix_len())?;
     let end = content.checked_add(length)?;
     let bytes = frame.get(usize::from(content)..)?;
-    let whole = usize::from(end) <= frame.len() && plan.content.allows(bytes, length);
-    whole.then_some(Slot { start, content, end })
+    let whole = usize::from(end) <= frame.len() && plan.allows(bytes, length);
+    whole.then_some((content, end))
 }
 
 #[cold]

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-/// What a message is, such as 0100: an authorization request of the 1987 standard, sent by the acquirer.
+/// What a message is, such as 0100: an authorization request of the 1987 standard, sent by the
+/// acquirer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mti {
     pub version: Version,
@@ -37,7 +38,8 @@ pub enum Class {
     NetworkManagement = b'8',
 }
 
-/// Third digit: what the receiver must do. A request asks for a decision; an advice reports one that was taken.
+/// Third digit: what the receiver must do. A request asks for a decision; an advice reports one
+/// that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Function {
@@ -80,7 +82,8 @@ impl Mti {
         Self { version: Version::V1987, class, function, origin: Origin::Acquirer }
     }
 
-    /// The type that four ASCII digits stand for; `None` if one of them is no digit or is reserved by the standard.
+    /// The type that four ASCII digits stand for; `None` if one of them is no digit or is reserved
+    /// by the standard.
     pub const fn from_ascii(digits: [u8; 4]) -> Option<Self> {
         let [version, class, function, origin] = digits;
         let (Some(version), Some(class), Some(function), Some(origin)) = (
@@ -99,8 +102,9 @@ impl Mti {
         [self.version as u8, self.class as u8, self.function as u8, self.origin as u8]
     }
 
-    /// The type that answers this one, with the repeat mark cleared: 0110 for 0100 and 0101, 0430 for 0420 and 0421.
-    /// `None` for what takes no answer: responses, notifications, acknowledgements and network management advices.
+    /// The type that answers this one, with the repeat mark cleared: 0110 for 0100 and 0101, 0430
+    /// for 0420 and 0421. `None` for what takes no answer: responses, notifications,
+    /// acknowledgements and network management advices.
     pub const fn response(self) -> Option<Self> {
         let function = match self.function {
             Function::Request => Function::Response,

@@ -1,7 +1,8 @@
 //! Message to bytes: replies that echo the request's fields as received, and messages from scratch.
 //!
-//! Invariant: what is written reads back. Every given value is checked as a received one would be; echoed bytes were checked
-//! when they were received and are copied with their length prefix. `out` only grows, and by nothing if there is an error.
+//! Invariant: what is written reads back. Every given value is checked as a received one would be;
+//! echoed bytes were checked when they were received and are copied with their length prefix. `out`
+//! only grows, and by nothing if there is an error.
 
 use super::bitmap::FieldSet;
 use super::dialect::Dialect;
@@ -36,8 +37,8 @@ pub const fn echo_of(mti: Mti) -> FieldSet {
     }
 }
 
-/// Appends a reply: the `echoed` fields as received, and the fields of `set`, ascending by number. A field that is in both is
-/// taken from `set`. What to echo is chosen with [`Fields::only`].
+/// Appends a reply: the `echoed` fields as received, and the fields of `set`, ascending by number.
+/// A field that is in both is taken from `set`. What to echo is chosen with [`Fields::only`].
 ///
 /// # Errors
 /// A value of `set` that breaks its definition or is out of order; nothing is appended then.
@@ -69,9 +70,9 @@ pub fn encode(
     reply(dialect, Fields::NONE, mti, fields, out)
 }
 
-/// Appends the answer to a message that could not be read: response code 30, and the number of the failing field as three
-/// digits in field 44. Returns its type; `None`, and nothing appended, if the type of the broken message is unknown or takes
-/// no answer.
+/// Appends the answer to a message that could not be read: response code 30, and the number of the
+/// failing field as three digits in field 44. Returns its type; `None`, and nothing appended, if
+/// the type of the broken message is unknown, of another edition than the link, or takes no answer.
 ///
 /// # Errors
 /// The dialect's fields 39 and 44 cannot hold these values.
@@ -81,7 +82,8 @@ pub fn refuse(
     error: &FormatError,
     out: &mut Vec<u8>,
 ) -> Result<Option<Mti>, FormatError> {
-    let Some(mti) = error.mti.and_then(Mti::response) else { return Ok(None) };
+    let readable = error.mti.filter(|mti| mti.version == dialect.version());
+    let Some(mti) = readable.and_then(Mti::response) else { return Ok(None) };
     let failing = three_digits(u16::from(error.field));
     let set: [(u8, &[u8]); 2] = [(39, FORMAT_ERROR), (44, &failing)];
     reply(dialect, salvage.only(echo_of(mti)), mti, &set, out)?;
@@ -140,7 +142,7 @@ fn write_head(mti: Mti, fields: FieldSet, out: &mut Vec<u8>) {
 fn write_field(dialect: &Dialect, number: u8, value: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
     let plan = dialect.plan(number).ok_or(Rule::NotAssignable)?;
     let length = plan.length.check(value.len())?;
-    if !plan.content.allows(value, length) {
+    if !plan.allows(value, length) {
         return Err(Rule::Content(plan.content));
     }
     let digits = three_digits(length);
@@ -237,6 +239,7 @@ mod tests {
         };
         check(b"");
         check(b"01x0");
+        check(b"1100\x00");
         check(b"0110\x00");
         check(b"0820\x00");
     }

@@ -49,6 +49,7 @@ impl Ledger {
         self.balances
             .rows
             .iter()
+            .filter(|row| !row.closed)
             .map(|row| (row.id, row.currency, row.funds.ledger, row.funds.held))
     }
 

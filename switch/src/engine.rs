@@ -1,0 +1,170 @@
+//! The single writer: stamps the time, lets the core decide, hands the record to the journal.
+//!
+//! Invariant: a command is applied and appended in one step, in one order; nothing here waits.
+
+use shared::command::{Change, Command};
+use shared::control::{Outcome, Query, View};
+use shared::effect::{Decision, Effect};
+use shared::ids::{CommandId, Sequence};
+use shared::journal_record::{Answer, RecordRef};
+use shared::ledger::Ledger;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::config::Mode;
+use crate::journal::{Appender, Progress};
+
+/// Bytes that may wait for the journal thread before no more messages are read.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+/// Records that may be applied and not durable before no more messages are read.
+const UNSYNCED_RECORDS_MAX: u64 = 1 << 18;
+
+/// The state and the journal's end of one shard.
+pub struct Engine {
+    ledger: Ledger,
+    appender: Appender,
+    mode: Mode,
+    effects: Vec<Effect>,
+    hashed: (Sequence, u128),
+}
+
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// The kernel has this record.
+    Written(Sequence),
+    /// This record is on disk.
+    Durable(Sequence),
+}
+
+impl Gate {
+    /// Whether an answer behind it may leave.
+    #[must_use]
+    pub fn is_open(self, progress: Progress) -> bool {
+        match self {
+            Self::Written(sequence) => sequence <= progress.written,
+            Self::Durable(sequence) => sequence <= progress.durable,
+        }
+    }
+}
+
+/// A message's answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided {
+    /// What was decided.
+    pub decision: Decision,
+    /// When it may leave.
+    pub gate: Gate,
+    /// The command's place.
+    pub sequence: Sequence,
+}
+
+impl Engine {
+    /// Serves from a recovered state.
+    #[must_use]
+    pub fn new(ledger: Ledger, appender: Appender, mode: Mode) -> Self {
+        let hashed = (ledger.last().sequence, ledger.state_hash());
+        Self { ledger, appender, mode, effects: Vec::with_capacity(16), hashed }
+    }
+
+    /// Decides a message.
+    pub fn decide(&mut self, command: &Command) -> Option<Decided> {
+        let (sequence, answer) = self.apply(command);
+        let Answer::Decision(decision) = answer else { return None };
+        let gate = match (self.mode, command) {
+            (Mode::WriteBehind, Command::Authorize(request)) => {
+                if decision.reason.is_approval() {
+                    let billed = request.billed();
+                    self.appender.count_early(billed.currency.0, billed.amount.0);
+                }
+                Gate::Written(sequence)
+            }
+            (Mode::WriteBehind | Mode::Durable, _) => Gate::Durable(sequence),
+        };
+        Some(Decided { decision, gate, sequence })
+    }
+
+    /// Carries out a change, or finds what became of it before. The outcome may be told when the
+    /// gate is open.
+    pub fn change(&mut self, id: CommandId, change: Change) -> Option<(Outcome, Gate)> {
+        if let Some(first) = self.ledger.outcome_of(id) {
+            return Some((first, self.now_gate()));
+        }
+        let (sequence, answer) = self.apply(&Command::Manage(id, change));
+        match answer {
+            Answer::Outcome(outcome) => Some((outcome, Gate::Durable(sequence))),
+            Answer::Decision(_) | Answer::Noted => None,
+        }
+    }
+
+    /// Notes that the approval of a message never left.
+    pub fn void(&mut self, command: &Command) {
+        self.apply(command);
+    }
+
+    /// Hands what was appended to the journal thread.
+    pub fn submit(&mut self) {
+        self.appender.submit();
+    }
+
+    /// State, and when it may be told: not before what it shows is durable.
+    #[must_use]
+    pub fn view(&self, query: Query) -> (Option<View>, Gate) {
+        (self.ledger.view(query), self.now_gate())
+    }
+
+    /// Whether another batch of messages may be taken.
+    #[must_use]
+    pub fn has_room(&self, progress: Progress) -> bool {
+        let unsynced = self.ledger.last().sequence.0.saturating_sub(progress.durable.0);
+        unsynced < UNSYNCED_RECORDS_MAX && self.appender.waiting_bytes() < WAITING_BYTES_MAX
+    }
+
+    /// Watches how far the journal is.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.appender.progress()
+    }
+
+    /// The last command's place.
+    #[must_use]
+    pub fn last(&self) -> Sequence {
+        self.ledger.last().sequence
+    }
+
+    /// Cards known, transactions kept.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        self.ledger.sizes()
+    }
+
+    /// A sequence and the hash of the state behind it: the last ones, where `anew`, otherwise
+    /// those of the last time.
+    pub fn state_hash(&mut self, anew: bool) -> (Sequence, u128) {
+        if anew && self.hashed.0 != self.last() {
+            self.hashed = (self.last(), self.ledger.state_hash());
+        }
+        self.hashed
+    }
+
+    /// Writes and syncs everything and closes the journal.
+    pub fn close(self) -> std::io::Result<Sequence> {
+        self.appender.close().map(|mark| mark.sequence)
+    }
+
+    fn apply(&mut self, command: &Command) -> (Sequence, Answer) {
+        let (stamp, answer) = self.ledger.apply(command, clock::now(), &mut self.effects);
+        self.appender.append(&RecordRef {
+            sequence: stamp.sequence,
+            at: stamp.at,
+            command,
+            effects: &self.effects,
+            answer,
+        });
+        (stamp.sequence, answer)
+    }
+
+    fn now_gate(&self) -> Gate {
+        Gate::Durable(self.last())
+    }
+}

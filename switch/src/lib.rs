@@ -1,0 +1,202 @@
+//! The switch: ISO 8583 authorizations decided in memory, written to a journal, answered.
+//!
+//! # The path of one authorization
+//! 1. [`server`] accepts a connection of a link, as many as the link allows.
+//! 2. [`session`] reads all there is, cuts it into frames and parses each in place.
+//! 3. [`intake`] turns the message into a command: the card number becomes a token here.
+//! 4. [`engine`] stamps the time and lets [`shared::ledger`] decide and apply, inline, at once.
+//! 5. [`journal`] takes command, effects and decision; its thread writes and syncs groups.
+//! 6. [`outbox`] holds the answer until its record is durable (or written, in write-behind).
+//! 7. [`shard`] wakes the session when the journal got further; it writes all open answers at once.
+//!
+//! Beside it: [`control`] (the management API's lane), [`recovery`] (from the journal back to the
+//! state), [`metrics`], [`config`], [`clock`].
+//!
+//! Invariants: one thread owns the state and every connection; no lock is taken and nothing waits
+//! between reading a message and its decision; an answer never precedes its record.
+
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod engine;
+pub mod intake;
+pub mod journal;
+pub mod metrics;
+pub mod outbox;
+pub mod recovery;
+pub mod server;
+pub mod session;
+pub mod shard;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context;
+use shared::ids::LinkId;
+use shared::iso8583::Framing;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use config::Config;
+use engine::Engine;
+use metrics::Metrics;
+use session::LinkRules;
+use shard::Shard;
+
+/// After a stop is asked for, connections have this long to take their answers.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Recovers, serves until SIGTERM or SIGINT, drains, closes the journal. An error is a start that
+/// was refused, or a journal that failed: then no further answer has left.
+pub fn serve(config: &Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = tokio::task::LocalSet::new();
+    let served = tasks.block_on(&runtime, run(config));
+    drop(tasks);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+/// Ends the process on any panic, in any thread: recovery is replay, and a half-done step must not
+/// be served from.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+/// Logs as JSON lines on standard error, at `info` and above.
+pub fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let (engine, lock) = start_engine(config)?;
+    let shard = Shard::new(engine, Metrics::default(), CancellationToken::new());
+    let sessions = TaskTracker::new();
+    let servers = TaskTracker::new();
+    start_servers(config, &shard, &sessions, &servers).await?;
+    info!("ready");
+    tokio::select! {
+        asked = stop_asked() => asked?,
+        _ended = shard.follow_journal() => {
+            // Connections close with the process: nothing that is not durable leaves.
+            error!("the journal failed: stopping at once");
+            anyhow::bail!("the journal failed");
+        }
+    }
+    info!("draining");
+    shard.draining.cancel();
+    servers.close();
+    sessions.close();
+    let drained = async {
+        servers.wait().await;
+        sessions.wait().await;
+    };
+    tokio::select! {
+        () = drained => {}
+        () = tokio::time::sleep(DRAIN) => anyhow::bail!("connections did not drain in time"),
+        _ended = shard.follow_journal() => anyhow::bail!("the journal failed"),
+    }
+    let last = close(shard).await?;
+    drop(lock);
+    info!(last = last.0, "closed");
+    Ok(())
+}
+
+/// Until SIGTERM or SIGINT.
+async fn stop_asked() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn close(shard: Rc<Shard>) -> anyhow::Result<shared::ids::Sequence> {
+    let engine = shard.into_engine().context("a connection still holds the engine")?;
+    Ok(tokio::task::spawn_blocking(move || engine.close()).await??)
+}
+
+fn start_engine(config: &Config) -> anyhow::Result<(Engine, std::fs::File)> {
+    let journal = &config.journal;
+    let started = std::time::Instant::now();
+    let mut recovered = recovery::recover(&journal.directory)?;
+    info!(
+        records = recovered.tail.sequence.0,
+        torn_bytes = recovered.torn,
+        epoch = recovered.tail.epoch,
+        milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "recovered"
+    );
+    recovered.ledger.reserve_transactions(journal.transactions_reserved);
+    let options = journal::Options {
+        directory: journal.directory.clone(),
+        segment_bytes: journal.segment_bytes,
+        unsynced_records_max: journal.unsynced_records_max,
+        unsynced_amount_max: journal.unsynced_amount_max,
+    };
+    let appender = journal::Appender::start(options, recovered.tail).context("the journal")?;
+    Ok((Engine::new(recovered.ledger, appender, journal.mode), recovered.lock))
+}
+
+async fn start_servers(
+    config: &Config,
+    shard: &Rc<Shard>,
+    sessions: &TaskTracker,
+    servers: &TaskTracker,
+) -> anyhow::Result<()> {
+    let token_key = config.token_key()?;
+    for link in &config.links {
+        let listener = tokio::net::TcpListener::bind(link.address)
+            .await
+            .with_context(|| format!("link {}: {}", link.name, link.address))?;
+        info!(link = link.name, address = %listener.local_addr()?, "listening");
+        let rules = LinkRules {
+            name: link.name.clone(),
+            id: LinkId(link.id),
+            dialect: link.dialect()?,
+            framing: Framing::new(link.frame_bytes_max),
+            codes: link.codes()?,
+            token_key: token_key.clone(),
+            sign_on_required: link.sign_on_required,
+            frame_deadline: Duration::from_millis(link.frame_deadline_ms),
+            write_deadline: Duration::from_millis(link.write_deadline_ms),
+            reply_deadline: Duration::from_millis(link.reply_deadline_ms),
+            unreadable_frames_max: link.unreadable_frames_max,
+        };
+        let server = server::serve(
+            listener,
+            Rc::new(rules),
+            Rc::clone(shard),
+            link.connections_max,
+            sessions.clone(),
+        );
+        servers.spawn_local(server);
+    }
+    let socket = &config.control.socket;
+    let listener = control::listen(socket).with_context(|| format!("{}", socket.display()))?;
+    servers.spawn_local(control::serve(
+        listener,
+        Rc::clone(shard),
+        config.journal.directory.clone(),
+        config.control.connections_max,
+        sessions.clone(),
+    ));
+    let address = config.metrics.address;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("metrics: {address}"))?;
+    servers.spawn_local(metrics::serve(listener, Rc::clone(shard)));
+    Ok(())
+}

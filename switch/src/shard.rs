@@ -1,0 +1,99 @@
+//! What all tasks of a shard share: the engine, how far the journal is, and who waits for it.
+//!
+//! Invariant: one thread; a borrow of the engine never crosses an await. A task that waits for the
+//! journal is woken by the next progress after it asked, however that interleaves.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::journal::Progress;
+use crate::metrics::Metrics;
+
+/// One shard.
+pub struct Shard {
+    engine: RefCell<Engine>,
+    progress: watch::Receiver<Progress>,
+    waiting: RefCell<Vec<Rc<Waiter>>>,
+    /// Counted by every task.
+    pub metrics: Metrics,
+    /// Cancelled when nothing new is taken any more.
+    pub draining: CancellationToken,
+}
+
+/// One task's place in the queue for progress.
+#[derive(Default)]
+pub struct Waiter {
+    wake: Notify,
+    queued: Cell<bool>,
+}
+
+impl Waiter {
+    /// Until the next progress after [`Shard::wait`]; at once where that has come already.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+impl Shard {
+    /// Around an engine.
+    #[must_use]
+    pub fn new(engine: Engine, metrics: Metrics, draining: CancellationToken) -> Rc<Self> {
+        let progress = engine.progress();
+        let waiting = RefCell::new(Vec::new());
+        Rc::new(Self { engine: RefCell::new(engine), progress, waiting, metrics, draining })
+    }
+
+    /// The engine, for the length of one synchronous step.
+    pub fn engine(&self) -> RefMut<'_, Engine> {
+        self.engine.borrow_mut()
+    }
+
+    /// How far the journal is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
+    /// Watches how far the journal is.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Queues a task for the next progress.
+    pub fn wait(&self, waiter: &Rc<Waiter>) {
+        if !waiter.queued.replace(true) {
+            self.waiting.borrow_mut().push(Rc::clone(waiter));
+        }
+    }
+
+    /// Wakes whoever waits, each time the journal gets further; ends when the journal has failed,
+    /// or its thread has ended.
+    pub async fn follow_journal(&self) -> JournalEnded {
+        let mut progress = self.progress.clone();
+        loop {
+            if progress.changed().await.is_err() || progress.borrow_and_update().failed {
+                return JournalEnded;
+            }
+            self.metrics.journal_progress(*progress.borrow());
+            self.engine().submit();
+            for waiter in self.waiting.take() {
+                waiter.queued.set(false);
+                waiter.wake.notify_one();
+            }
+        }
+    }
+
+    /// Gives the engine back when every task is done.
+    #[must_use]
+    pub fn into_engine(self: Rc<Self>) -> Option<Engine> {
+        Rc::into_inner(self).map(|shard| shard.engine.into_inner())
+    }
+}
+
+/// The journal takes nothing any more.
+pub struct JournalEnded;
