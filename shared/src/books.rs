@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn each_way_to_lose_balance_is_named() {
         let euro = Currency(978);
-        let cases: [(fn(&mut Book), Imbalance); 4] = [
+        type Spoil = fn(&mut Book);
+        let cases: [(Spoil, Imbalance); 4] = [
             (|b| b.users += 5, Imbalance::UserBook(euro, 5)),
             (|b| b.bank -= 7, Imbalance::CollateralBook(euro, -7)),
             (|b| b.users_held += 1, Imbalance::UserHolds(euro, 1, 0)),

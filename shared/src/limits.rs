@@ -43,7 +43,7 @@ pub const PRODUCTION: Limits = Limits {
     transactions_max: 40_000_000,
     answers_max: 10_000_000,
     answer_retention_ms: 24 * 3_600_000,
-    commands_max: 2_000_000,
+    commands_max: 20_000_000,
     command_retention_ms: 96 * 3_600_000,
 };
 

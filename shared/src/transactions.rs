@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::command::MessageKey;
 use crate::effect::{Transaction, TransactionSlot, TransactionState};
@@ -73,10 +74,13 @@ impl Transactions {
         }
     }
 
-    /// Makes room for `count` transactions at once, so that no decision pays for growth.
+    /// Makes room for `count` transactions at once, so that no decision pays for growth, nor for
+    /// the first touch of a page.
     pub(crate) fn reserve(&mut self, count: usize) {
         let Self { slots, index, hasher, .. } = self;
-        slots.reserve(count);
+        let known = slots.len();
+        slots.resize(known + count, None);
+        slots.truncate(known);
         index.reserve(count, |slot| hash_at(hasher, slots, *slot));
     }
 
@@ -87,7 +91,7 @@ impl Transactions {
     /// The transaction remembered under `key`.
     pub(crate) fn find(&self, key: &MessageKey) -> Option<(TransactionSlot, &Transaction)> {
         let hash = self.hasher.hash_one(key);
-        let slot = self.index.find(hash, |slot| self.get(*slot).is_some_and(|t| t.key == *key))?;
+        let slot = self.index.find(hash, |slot| key_at(&self.slots, *slot) == Some(key))?;
         Some((*slot, self.get(*slot)?))
     }
 
@@ -137,26 +141,27 @@ impl Transactions {
 
     /// Puts `entry` at `slot`; false where the slot is not the next one or the key is known.
     pub(crate) fn insert(&mut self, slot: TransactionSlot, entry: Transaction) -> bool {
-        if self.find(&entry.key).is_some() {
+        let Self { slots, vacant, index, hasher, answered } = self;
+        let reused = vacant.last() == Some(&slot);
+        if !reused && slot.index() != slots.len() {
             return false;
         }
-        let hash = self.hasher.hash_one(entry.key);
+        let known = |at: &TransactionSlot| key_at(slots, *at) == Some(&entry.key);
+        let rehash = |at: &TransactionSlot| hash_at(hasher, slots, *at);
+        match index.entry(hasher.hash_one(entry.key), known, rehash) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(place) => place.insert(slot),
+        };
+        // What holds nothing from the start, an account verification, is kept like an answer.
         if !entry.open().is_positive() {
-            self.answered.push_back((entry.at, slot));
+            answered.push_back((entry.at, slot));
         }
-        if self.vacant.last() == Some(&slot) {
-            self.vacant.pop();
-            match self.slots.get_mut(slot.index()) {
-                Some(place) => *place = Some(entry),
-                None => return false,
-            }
-        } else if slot.index() == self.slots.len() {
-            self.slots.push(Some(entry));
-        } else {
-            return false;
+        if !reused {
+            slots.push(Some(entry));
+        } else if let Some(place) = slots.get_mut(slot.index()) {
+            vacant.pop();
+            *place = Some(entry);
         }
-        let Self { slots, index, hasher, .. } = self;
-        index.insert_unique(hash, slot, |slot| hash_at(hasher, slots, *slot));
         true
     }
 
@@ -206,7 +211,144 @@ impl Transactions {
     }
 }
 
+fn key_at(slots: &[Option<Transaction>], slot: TransactionSlot) -> Option<&MessageKey> {
+    slots.get(slot.index())?.as_ref().map(|entry| &entry.key)
+}
+
 fn hash_at(hasher: &FixedState, slots: &[Option<Transaction>], slot: TransactionSlot) -> u64 {
-    let entry = slots.get(slot.index()).and_then(Option::as_ref);
-    entry.map_or(0, |entry| hasher.hash_one(entry.key))
+    key_at(slots, slot).map_or(0, |key| hasher.hash_one(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action_code::Reason;
+    use crate::command::MessageClass;
+    use crate::effect::Decision;
+    use crate::ids::{LinkId, Sequence};
+    use crate::limits::TEST;
+
+    fn entry(stan: u32, at: u64, state: TransactionState, authorised: i64) -> Transaction {
+        let (link, class) = (LinkId(1), MessageClass::Authorization);
+        Transaction {
+            key: MessageKey { link, class, stan, sent_at: 0, acquirer: 0, forwarder: 0 },
+            content: 0,
+            id: Sequence(1),
+            at: Timestamp(at),
+            state,
+            decision: Decision { reason: Reason::Approved, approval: None },
+            card: None,
+            balance: None,
+            deposit: None,
+            authorised: Amount(authorised),
+            released: Amount::ZERO,
+        }
+    }
+
+    fn hold(stan: u32) -> Transaction {
+        entry(stan, 0, TransactionState::Authorized, 10)
+    }
+
+    /// Carries out what was planned, and says which slots were forgotten and taken.
+    fn fill(table: &mut Transactions, now: u64, stan: u32) -> (Vec<u32>, u32) {
+        let mut vacancies = table.vacancies(Timestamp(now), &TEST);
+        let slot = vacancies.take().unwrap();
+        let forgotten: Vec<_> = vacancies.forgotten().collect();
+        assert!(forgotten.iter().all(|slot| table.forget(*slot)));
+        assert!(table.insert(slot, entry(stan, now, TransactionState::Answered, 0)));
+        (forgotten.iter().map(|slot| slot.0).collect(), slot.0)
+    }
+
+    #[test]
+    fn answers_past_their_retention_go_oldest_first_three_at_a_time() {
+        let mut table = Transactions::new();
+        for stan in 0..5 {
+            assert_eq!(fill(&mut table, u64::from(stan), stan), (vec![], stan));
+        }
+        let last = TEST.answer_retention_ms;
+        assert_eq!(fill(&mut table, last - 1, 10), (vec![], 5));
+        assert_eq!(fill(&mut table, last, 11), (vec![0], 0));
+        assert_eq!(fill(&mut table, last + 9, 12), (vec![1, 2, 3], 3));
+        assert_eq!(fill(&mut table, last + 9, 13), (vec![4], 4));
+        assert_eq!(table.vacant(), [TransactionSlot(1), TransactionSlot(2)]);
+        assert_eq!(table.len(), 4);
+        assert!(table.find(&hold(4).key).is_none());
+        assert_eq!(table.find(&hold(13).key).map(|(slot, _)| slot.0), Some(4));
+    }
+
+    #[test]
+    fn answers_past_their_bound_go_and_holds_stay() {
+        let mut table = Transactions::new();
+        assert!(table.insert(TransactionSlot(0), hold(1000)));
+        for stan in 0..60 {
+            let (_, slot) = fill(&mut table, 0, stan);
+            assert_ne!(slot, 0);
+            assert!(table.answered().count() <= TEST.answers_max);
+        }
+        assert_eq!((table.len(), table.holds()), (1 + TEST.answers_max - 1, 1));
+        assert!(table.find(&hold(1000).key).is_some());
+    }
+
+    #[test]
+    fn two_slots_are_found_as_long_as_two_are_no_holds() {
+        let mut table = Transactions::new();
+        let holds = u32::try_from(TEST.transactions_max).unwrap() - 2;
+        for stan in 0..holds {
+            assert!(table.insert(TransactionSlot(stan), hold(stan)));
+        }
+        for stan in 100..120 {
+            let mut vacancies = table.vacancies(Timestamp(0), &TEST);
+            let (first, second) = (vacancies.take(), vacancies.take());
+            assert!(first.is_some() && second.is_some() && first != second, "{stan}");
+            fill(&mut table, 0, stan);
+        }
+        assert!(table.insert(TransactionSlot(holds + 1), hold(500)));
+        let mut vacancies = table.vacancies(Timestamp(0), &TEST);
+        assert!(vacancies.take().is_some() && vacancies.take().is_none());
+        assert!(table.len() <= TEST.transactions_max);
+    }
+
+    #[test]
+    fn a_key_is_remembered_once_and_slots_are_given_out_in_order() {
+        let mut table = Transactions::new();
+        assert!(!table.insert(TransactionSlot(1), hold(1)), "0 is next");
+        assert!(table.insert(TransactionSlot(0), hold(1)));
+        assert!(!table.insert(TransactionSlot(1), hold(1)), "the key is known");
+        assert_eq!((table.len(), table.all().count()), (1, 1));
+    }
+
+    #[test]
+    fn no_more_is_released_than_is_open_and_only_nothing_is_closed() {
+        let mut table = Transactions::new();
+        let slot = TransactionSlot(0);
+        assert!(table.insert(slot, hold(1)));
+        assert!(!table.close(slot, TransactionState::Reversed, Timestamp(1)), "10 is open");
+        assert!(!table.release(slot, Amount(11)) && !table.release(slot, Amount(-1)));
+        assert!(table.release(slot, Amount(4)) && table.release(slot, Amount(6)));
+        assert!(!table.release(slot, Amount(1)));
+        assert!(!table.close(slot, TransactionState::Authorized, Timestamp(1)));
+        assert!(table.close(slot, TransactionState::Reversed, Timestamp(9)));
+        assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(9), slot)]);
+        assert!(table.close(slot, TransactionState::Reversed, Timestamp(10)));
+        assert_eq!(table.answered().count(), 1, "it is kept from its first end");
+        assert!(!table.forget(TransactionSlot(1)) && table.forget(slot) && !table.forget(slot));
+    }
+
+    #[test]
+    fn what_holds_nothing_from_the_start_is_kept_like_an_answer() {
+        let mut table = Transactions::new();
+        let slot = TransactionSlot(0);
+        assert!(table.insert(slot, entry(1, 5, TransactionState::Authorized, 0)));
+        assert!(table.close(slot, TransactionState::Voided, Timestamp(6)));
+        assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(5), slot)]);
+        assert_eq!(table.holds(), 0);
+    }
+
+    #[test]
+    fn room_made_at_once_changes_no_answer() {
+        let mut table = Transactions::new();
+        assert!(table.insert(TransactionSlot(0), hold(1)));
+        table.reserve(1_000);
+        assert!(table.find(&hold(1).key).is_some() && table.find(&hold(2).key).is_none());
+    }
 }

@@ -65,3 +65,109 @@ pub fn of_reversal(reversal: &Reversal) -> u64 {
     content.put_amount(reversal.new_total.unwrap_or(Amount(-1)));
     content.fingerprint()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::YearMonth;
+    use crate::command::{Acceptance, MessageClass, MessageKey};
+    use crate::ids::LinkId;
+    use crate::pan::PanToken;
+
+    const KEY: MessageKey = MessageKey {
+        link: LinkId(1),
+        class: MessageClass::Authorization,
+        stan: 1,
+        sent_at: 2,
+        acquirer: 3,
+        forwarder: 4,
+    };
+
+    fn request() -> Authorization {
+        Authorization {
+            key: KEY,
+            token: PanToken([7; 16]),
+            processing_code: 90_000,
+            transaction: Money::new(500, Currency(978)),
+            billing: Some(Money::new(120, Currency(985))),
+            expiry: None,
+            verification: false,
+            acceptance: Acceptance { merchant: *b"SHOP           ", ..Acceptance::default() },
+        }
+    }
+
+    fn reversal() -> Reversal {
+        Reversal {
+            key: MessageKey { class: MessageClass::Reversal, stan: 9, ..KEY },
+            original: KEY,
+            advice: false,
+            transaction: Some(Amount(500)),
+            new_total: None,
+        }
+    }
+
+    #[test]
+    fn whatever_is_content_changes_the_fingerprint_of_a_request() {
+        let changes: [fn(&mut Authorization); 8] = [
+            |r| r.token.0[15] ^= 1,
+            |r| r.processing_code += 1,
+            |r| r.transaction.amount.0 += 1,
+            |r| r.transaction.currency.0 += 1,
+            |r| r.billing = None,
+            |r| r.billing = Some(Money::new(121, Currency(985))),
+            |r| r.billing = Some(Money::new(120, Currency(986))),
+            |r| r.acceptance.merchant[14] = b'x',
+        ];
+        let mut seen = vec![of_authorization(&request())];
+        for change in changes {
+            let mut other = request();
+            change(&mut other);
+            seen.push(of_authorization(&other));
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), changes.len() + 1);
+    }
+
+    #[test]
+    fn what_a_repeat_may_change_is_no_content() {
+        let mut other = request();
+        other.key.sent_at += 1;
+        other.expiry = Some(YearMonth { year: 2029, month: 7 });
+        other.acceptance.rrn = *b"123456789012";
+        other.acceptance.terminal = *b"12345678";
+        other.acceptance.entry_mode = 51;
+        assert_eq!(of_authorization(&other), of_authorization(&request()));
+        let mut advice = reversal();
+        advice.advice = true;
+        assert_eq!(of_reversal(&advice), of_reversal(&reversal()));
+    }
+
+    #[test]
+    fn whatever_is_content_changes_the_fingerprint_of_a_reversal() {
+        let changes: [fn(&mut Reversal); 7] = [
+            |r| r.original.stan += 1,
+            |r| r.original.sent_at += 1,
+            |r| r.original.acquirer += 1,
+            |r| r.original.forwarder += 1,
+            |r| r.transaction = None,
+            |r| r.transaction = Some(Amount(501)),
+            |r| r.new_total = Some(Amount(500)),
+        ];
+        let mut seen = vec![of_reversal(&reversal())];
+        for change in changes {
+            let mut other = reversal();
+            change(&mut other);
+            seen.push(of_reversal(&other));
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), changes.len() + 1);
+    }
+
+    #[test]
+    fn journaled_fingerprints_keep_their_meaning() {
+        assert_eq!(of_authorization(&request()), 15_108_663_736_588_706_449);
+        assert_eq!(of_reversal(&reversal()), 5_758_622_203_465_581_341);
+    }
+}

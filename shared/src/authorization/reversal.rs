@@ -23,8 +23,8 @@ pub(crate) fn decide(
         return answer_again(earlier, content);
     }
     // Only a request is taken back, never another reversal, nor itself.
-    let reversible = reversal.original.class == MessageClass::Authorization
-        && reversal.original != reversal.key;
+    let reversible =
+        reversal.original.class != MessageClass::Reversal && reversal.original != reversal.key;
     let original = ledger.transactions.find(&reversal.original).filter(|_| reversible);
     let reason = match original {
         Some((_, original)) if original.state == TransactionState::Tombstone => unmatched(reversal),

@@ -1,0 +1,189 @@
+//! The use cases, one a file, over one shared state.
+//!
+//! Order of every write: ids are drawn and their rows written `PENDING`, then the change goes over
+//! the control link under a stored command id, then the row is settled. Invariant: nothing is
+//! answered as done before the switch has it durably.
+
+mod add_customer;
+mod close_balance;
+mod issue_card;
+mod lock_card;
+mod open_balance;
+mod open_partner_balance;
+mod register_verification;
+mod set_customer_flags;
+mod show_balance;
+mod show_card;
+mod top_up;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Deserialize;
+use shared::ids::{CardId, CommandId, CustomerId, PartnerId};
+use shared::money::Currency;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub use self::add_customer::NewWallet;
+pub use self::issue_card::NewVirtualCard;
+pub use self::lock_card::LockRequest;
+pub use self::open_balance::NewBalance;
+pub use self::open_partner_balance::NewPartnerBalance;
+pub use self::register_verification::{Image, VerificationForm};
+pub use self::set_customer_flags::CustomerFlags;
+pub use self::show_balance::Page;
+pub use self::top_up::Credit;
+
+use crate::auth::admin_token::AdminToken;
+use crate::auth::client_cert::SecureCall;
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::idempotency::{ContentHash, Keys};
+use crate::jwe::Jwe;
+use crate::store::{BalanceRow, CardRow, CustomerRow, Store};
+use crate::switch_link::SwitchLink;
+use crate::vault::Vault;
+
+/// What all requests share.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The switch.
+    pub link: SwitchLink,
+    /// Keys at rest.
+    pub vault: Vault,
+    /// Keys of bodies.
+    pub jwe: Arc<Jwe>,
+    /// Checks operators.
+    pub admin_token: AdminToken,
+    /// Requests under way.
+    pub requests: Semaphore,
+    /// Multipart requests under way.
+    pub uploads: Semaphore,
+    /// Password hashes under way.
+    pub crypto: Arc<Semaphore>,
+    pub(crate) keys: Keys,
+    announced: AtomicBool,
+}
+
+/// A balance as a path names it.
+#[derive(Deserialize)]
+pub struct BalancePath {
+    customer: String,
+    balance: String,
+}
+
+/// A card as a path names it: by its `id` or its `resourceId`.
+#[derive(Deserialize)]
+pub struct CardPath {
+    customer: String,
+    card: String,
+}
+
+/// A body that was read, and the hash that tells it from another.
+pub struct Body<T> {
+    /// What it says.
+    pub content: T,
+    /// Its keyed hash.
+    pub hash: ContentHash,
+}
+
+impl App {
+    /// The shared state over its parts.
+    pub fn new(
+        config: Config,
+        store: Store,
+        link: SwitchLink,
+        vault: Vault,
+    ) -> anyhow::Result<Self> {
+        let crypto = Arc::new(Semaphore::new(config.limits.crypto_max));
+        Ok(Self {
+            vault,
+            jwe: Arc::new(Jwe::open(&config.jwe_key, Arc::clone(&crypto))?),
+            admin_token: AdminToken::open(&config.admin_token)?,
+            requests: Semaphore::new(config.limits.requests_max),
+            uploads: Semaphore::new(config.limits.uploads_max),
+            crypto,
+            keys: Keys::default(),
+            announced: AtomicBool::new(false),
+            config,
+            store,
+            link,
+        })
+    }
+
+    /// Whether the switch knows our partners and programs.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.announced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_announced(&self) {
+        self.announced.store(true, Ordering::Release);
+    }
+
+    /// A partner's customer by the text of a path; another partner's is not found.
+    pub(crate) async fn customer(&self, partner: PartnerId, id: &str) -> Result<CustomerRow> {
+        let id = id.parse::<i64>().map_err(|_not_a_number| Code::UserNotFound)?;
+        self.store.customer(partner, id).await?.ok_or_else(|| Code::UserNotFound.into())
+    }
+
+    /// A balance of a partner's customer.
+    pub(crate) async fn balance_at(&self, by: &SecureCall, at: &BalancePath) -> Result<BalanceRow> {
+        let customer = self.customer(by.partner, &at.customer).await?;
+        self.balance(&customer, &at.balance).await
+    }
+
+    /// A customer's balance by its text.
+    pub(crate) async fn balance(&self, customer: &CustomerRow, id: &str) -> Result<BalanceRow> {
+        let id = Uuid::parse_str(id).map_err(|_not_a_uuid| Code::BalanceNotFound)?;
+        let row = self.store.balance(customer.id, id).await?;
+        row.ok_or_else(|| Code::BalanceNotFound.into())
+    }
+
+    /// A card of a partner's customer.
+    pub(crate) async fn card_at(&self, by: &SecureCall, at: &CardPath) -> Result<CardRow> {
+        let customer = self.customer(by.partner, &at.customer).await?;
+        let (number, resource) = (at.card.parse::<i64>().ok(), Uuid::parse_str(&at.card).ok());
+        let row = self.store.card(customer.id, number, resource).await?;
+        row.ok_or_else(|| Code::CardNotFound.into())
+    }
+}
+
+/// A currency that balances can have: in ISO 4217, with minor units.
+pub(crate) fn currency(code: &str) -> Result<Currency> {
+    Currency::from_alpha(code)
+        .filter(|currency| currency.exponent().is_some())
+        .ok_or_else(|| Error::fault(Code::InvalidCurrency, "currency", "must be one like EUR"))
+}
+
+/// A currency as SQL holds it.
+pub(crate) fn currency_of_row(number: i64) -> Currency {
+    Currency(u16::try_from(number).unwrap_or_default())
+}
+
+pub(crate) fn customer_id(row: i64) -> CustomerId {
+    CustomerId(u64::try_from(row).unwrap_or_default())
+}
+
+pub(crate) fn card_id(row: i64) -> CardId {
+    CardId(u64::try_from(row).unwrap_or_default())
+}
+
+/// The command that makes, or is named by, what has this id.
+pub(crate) fn command_id(id: Uuid) -> CommandId {
+    CommandId(id.as_u128())
+}
+
+/// Text of 1 to `max` characters without control characters.
+pub(crate) fn check_text(field: &'static str, text: &str, max: usize) -> Result<()> {
+    let length = text.chars().count();
+    if length == 0 || length > max || text.chars().any(char::is_control) {
+        let message = "must be printable text of a sensible length";
+        return Err(Error::fault(Code::InvalidRequest, field, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! POST /lifecycle/v1/wallet: adds a customer. Source: requirements #64, #36, #37.
+
+use argon2::{Argon2, PasswordHasher};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::command::Change;
+use time::Date;
+use time::macros::format_description;
+use uuid::Uuid;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{App, Body, check_text, command_id, customer_id};
+use crate::answer::Answer;
+use crate::auth::client_cert::SecureCall;
+use crate::clock;
+use crate::config::Profile;
+use crate::error::{Code, Error, Result};
+use crate::event_feed::state_after;
+use crate::store::NewCustomer;
+use crate::vault::Purpose;
+
+/// Digits of a wallet PIN.
+const PIN_DIGITS: core::ops::RangeInclusive<usize> = 4..=12;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWallet {
+    first_name: String,
+    last_name: String,
+    phone: String,
+    email: String,
+    birth_date: Option<String>,
+    #[serde(rename = "wPIN")]
+    wallet_pin: Option<WalletPin>,
+    #[serde(default)]
+    state: LifecycleState,
+    #[serde(default)]
+    kyc: Kyc,
+}
+
+/// The application's PIN; not printable. Only its argon2id hash is kept.
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+struct WalletPin(String);
+
+/// Where a user is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum LifecycleState {
+    /// Added.
+    #[default]
+    New,
+    /// Phone and e-mail are the user's.
+    Verified,
+}
+
+/// Whether the identity check succeeded. Source: requirements #71.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Kyc {
+    /// Not asked for.
+    #[default]
+    None,
+    /// Under way.
+    InProgress,
+    /// Passed.
+    Success,
+    /// Not passed.
+    Failed,
+}
+
+impl LifecycleState {
+    /// Its name in SQL.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Verified => "VERIFIED",
+        }
+    }
+}
+
+impl Kyc {
+    /// Its name in SQL.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    customer: i64,
+    command: Uuid,
+    wpin_hash: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Added {
+    customer_id: String,
+}
+
+/// What is sealed of a customer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Profiled<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    phone: &'a str,
+    email: &'a str,
+    birth_date: Option<&'a str>,
+}
+
+impl App {
+    /// Adds a customer.
+    pub async fn add_customer(&self, by: &SecureCall, body: Body<NewWallet>) -> Result<Response> {
+        let wallet = body.content;
+        wallet.check()?;
+        let draw = || async {
+            Ok(Plan {
+                customer: self.store.next_number("customer").await?,
+                command: Uuid::now_v7(),
+                wpin_hash: self.wpin_hash(wallet.wallet_pin.as_ref()).await?,
+            })
+        };
+        let partner = i64::from(by.partner.0);
+        self.once(&by.call, body.hash, draw, |plan| self.carry_out_add(partner, &wallet, plan))
+            .await
+    }
+
+    async fn carry_out_add(&self, partner: i64, wallet: &NewWallet, plan: Plan) -> Result<Answer> {
+        let new = NewCustomer {
+            id: plan.customer,
+            partner,
+            lifecycle_state: wallet.state.name(),
+            kyc: wallet.kyc.name(),
+            profile_sealed: self.sealed_profile(wallet, plan.customer)?,
+            wpin_hash: plan.wpin_hash,
+            claims: self.claims(wallet),
+            created_at_ms: clock::now_millis(),
+        };
+        if !self.store.insert_customer(&new).await? {
+            return Err(Code::CustomerExists.into());
+        }
+        let change = Change::PutCustomer {
+            id: customer_id(plan.customer),
+            verified: wallet.state == LifecycleState::Verified && wallet.kyc == Kyc::Success,
+            aml_locked: false,
+        };
+        let outcome = self.link.change(command_id(plan.command), change).await?;
+        self.store.settle_customer(plan.customer, state_after(&outcome)).await?;
+        outcome.result?;
+        Answer::created(&Added { customer_id: plan.customer.to_string() })
+    }
+
+    fn sealed_profile(&self, wallet: &NewWallet, id: i64) -> Result<Vec<u8>> {
+        let plain = Zeroizing::new(serde_json::to_vec(&Profiled {
+            first_name: &wallet.first_name,
+            last_name: &wallet.last_name,
+            phone: &wallet.phone,
+            email: &wallet.email,
+            birth_date: wallet.birth_date.as_deref(),
+        })?);
+        Ok(self.vault.seal(Purpose::PersonalData, format!("customer {id}").as_bytes(), &plain)?)
+    }
+
+    /// Outside the sandbox phone and e-mail belong to one customer. Source: surface 2.
+    fn claims(&self, wallet: &NewWallet) -> Vec<[u8; 32]> {
+        match self.config.profile {
+            Profile::Sandbox => Vec::new(),
+            Profile::Strict => {
+                let phone: String = wallet.phone.chars().filter(char::is_ascii_digit).collect();
+                let email = wallet.email.to_lowercase();
+                vec![
+                    self.vault.fingerprint(&[b"phone", phone.as_bytes()]),
+                    self.vault.fingerprint(&[b"email", email.as_bytes()]),
+                ]
+            }
+        }
+    }
+
+    async fn wpin_hash(&self, pin: Option<&WalletPin>) -> Result<Option<String>> {
+        let Some(pin) = pin else { return Ok(None) };
+        let pin = Zeroizing::new(pin.0.clone());
+        let permit = self.crypto.acquire().await;
+        let permit = permit.map_err(|closed| Error::internal("argon2", &closed))?;
+        let hashing = tokio::task::spawn_blocking(move || {
+            Argon2::default().hash_password(pin.as_bytes()).map(|hash| hash.to_string())
+        });
+        let hash = hashing.await.map_err(|panicked| Error::internal("argon2", &panicked))?;
+        drop(permit);
+        hash.map(Some).map_err(|error| Error::internal("argon2", &error))
+    }
+}
+
+impl NewWallet {
+    fn check(&self) -> Result<()> {
+        check_text("firstName", &self.first_name, 64)?;
+        check_text("lastName", &self.last_name, 64)?;
+        check_text("email", &self.email, 254)?;
+        let fault = |field, message| Err(Error::fault(Code::InvalidRequest, field, message));
+        let digits = self.phone.strip_prefix('+').unwrap_or(&self.phone);
+        if !(5..=20).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return fault("phone", "must be 5 to 20 digits");
+        }
+        if self.email.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty())
+        {
+            return fault("email", "must be an e-mail address");
+        }
+        if self.birth_date.as_deref().is_some_and(|date| calendar_date(date).is_none()) {
+            return fault("birthDate", "must be a date like 2000-01-31");
+        }
+        let pin = self.wallet_pin.as_ref().map(|pin| pin.0.as_bytes());
+        let is_pin =
+            |pin: &[u8]| PIN_DIGITS.contains(&pin.len()) && pin.iter().all(u8::is_ascii_digit);
+        if pin.is_some_and(|pin| !is_pin(pin)) {
+            return fault("wPIN", "must be 4 to 12 digits");
+        }
+        Ok(())
+    }
+}
+
+/// `2000-01-31`.
+pub(crate) fn calendar_date(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+}

@@ -1,0 +1,102 @@
+//! POST cards/{cardId}/lock and /unlock. Source: requirements #97-#100.
+//!
+//! Invariant: 204 leaves after the switch has the lock durably: what comes after it is declined.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::command::Change;
+use shared::lock_code::{LockCode, LockSource};
+use uuid::Uuid;
+
+use super::{App, Body, CardPath, card_id, check_text, command_id};
+use crate::answer::Answer;
+use crate::auth::client_cert::SecureCall;
+use crate::clock;
+use crate::error::{Code, Error, Result};
+use crate::event_feed::state_after;
+use crate::idempotency::ContentHash;
+use crate::vault::Purpose;
+
+/// Characters of a comment at most.
+const COMMENT_CHARS_MAX: usize = 256;
+
+/// The body of a lock.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockRequest {
+    reason: u8,
+    comment: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    request: Uuid,
+    card: i64,
+}
+
+impl App {
+    /// Locks a card.
+    pub async fn lock_card(
+        &self,
+        by: &SecureCall,
+        at: &CardPath,
+        body: Body<LockRequest>,
+    ) -> Result<Response> {
+        let LockRequest { reason, comment } = body.content;
+        let code = LockCode::from_number(reason).ok_or_else(|| {
+            Error::fault(Code::InvalidRequest, "reason", "must be a lock code from 1 to 8")
+        })?;
+        if let Some(comment) = &comment {
+            check_text("comment", comment, COMMENT_CHARS_MAX)?;
+        }
+        let draw = || self.draw_lock(by, at);
+        let carry_out = |plan| self.carry_out_lock(plan, code, comment);
+        self.once(&by.call, body.hash, draw, carry_out).await
+    }
+
+    /// Lifts a card's lock.
+    pub async fn unlock_card(
+        &self,
+        by: &SecureCall,
+        at: &CardPath,
+        hash: ContentHash,
+    ) -> Result<Response> {
+        let draw = || self.draw_lock(by, at);
+        let carry_out = async |plan: Plan| {
+            self.store
+                .insert_lock_request(plan.request, plan.card, None, clock::now_millis())
+                .await?;
+            self.change_lock(plan.request, Change::UnlockCard(card_id(plan.card))).await
+        };
+        self.once(&by.call, hash, draw, carry_out).await
+    }
+
+    async fn draw_lock(&self, by: &SecureCall, at: &CardPath) -> Result<Plan> {
+        let card = self.card_at(by, at).await?.id;
+        Ok(Plan { request: Uuid::now_v7(), card })
+    }
+
+    async fn carry_out_lock(
+        &self,
+        plan: Plan,
+        code: LockCode,
+        comment: Option<String>,
+    ) -> Result<Answer> {
+        let row = format!("lock {}", plan.request);
+        let seal =
+            |text: String| self.vault.seal(Purpose::PersonalData, row.as_bytes(), text.as_bytes());
+        let comment = comment.map(seal).transpose()?;
+        let lock = Some((code.number(), comment.as_deref()));
+        self.store.insert_lock_request(plan.request, plan.card, lock, clock::now_millis()).await?;
+        let card = card_id(plan.card);
+        let change = Change::LockCard { card, code, source: LockSource::Partner };
+        self.change_lock(plan.request, change).await
+    }
+
+    async fn change_lock(&self, request: Uuid, change: Change) -> Result<Answer> {
+        let outcome = self.link.change(command_id(request), change).await?;
+        self.store.settle_lock_request(request, state_after(&outcome)).await?;
+        outcome.result?;
+        Ok(Answer::no_content())
+    }
+}

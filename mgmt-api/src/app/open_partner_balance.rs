@@ -1,0 +1,161 @@
+//! Partner balances: opening one and looking at it. Source: requirements #84-#89.
+
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use shared::command::{Change, PartnerBalanceKind};
+use shared::control::{PartnerBalanceView, Query, View};
+use shared::ids::{PartnerBalanceId, PartnerId};
+use uuid::Uuid;
+
+use super::{App, Body, command_id, currency, currency_of_row};
+use crate::answer::Answer;
+use crate::auth::admin_token::AdminCall;
+use crate::clock;
+use crate::error::{Code, Result};
+use crate::event_feed::state_after;
+use crate::store::{PartnerBalanceRow, RowState};
+use crate::switch_link::LinkError;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPartnerBalance {
+    kind: Kind,
+    currency: String,
+}
+
+/// Deposit or credit, in either case.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    #[serde(rename = "DEPOSIT", alias = "deposit")]
+    Deposit,
+    #[serde(rename = "CREDIT", alias = "credit")]
+    Credit,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "DEPOSIT",
+            Self::Credit => "CREDIT",
+        }
+    }
+
+    const fn shared(self) -> PartnerBalanceKind {
+        match self {
+            Self::Deposit => PartnerBalanceKind::Deposit,
+            Self::Credit => PartnerBalanceKind::Credit,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    id: Uuid,
+    partner: i64,
+    kind: Kind,
+    currency: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: Uuid,
+    partner_id: i64,
+    kind: &'static str,
+    currency: String,
+    amount: i64,
+    available: i64,
+    held: i64,
+}
+
+impl App {
+    /// Opens a partner balance at zero; `partner` is a number or an issuer code.
+    pub async fn open_partner_balance(
+        &self,
+        by: &AdminCall,
+        partner: &str,
+        body: Body<NewPartnerBalance>,
+    ) -> Result<Response> {
+        let wish = body.content;
+        let currency = currency(&wish.currency)?;
+        let draw = || async {
+            let partner = self.store.partner_named(partner).await?;
+            let partner = partner.ok_or(Code::PartnerNotFound)?;
+            let currency = i64::from(currency.0);
+            Ok(Plan { id: Uuid::now_v7(), partner, kind: wish.kind, currency })
+        };
+        let carry_out = |plan| self.carry_out_open_partner(plan);
+        self.once(&by.0, body.hash, draw, carry_out).await
+    }
+
+    /// A partner balance as the switch has it now.
+    pub async fn show_partner_balance(&self, id: &str) -> Result<Response> {
+        let row = self.partner_balance(id).await?;
+        let view = self.partner_balance_view(row.id).await?;
+        let shown = Shown {
+            id: row.id,
+            partner_id: row.partner_id,
+            kind: match view.kind {
+                PartnerBalanceKind::Deposit => Kind::Deposit.name(),
+                PartnerBalanceKind::Credit => Kind::Credit.name(),
+            },
+            currency: view.currency.to_string(),
+            amount: view.ledger.0,
+            available: view.ledger.0.saturating_sub(view.held.0),
+            held: view.held.0,
+        };
+        Ok(Answer::ok(&shown)?.into_response())
+    }
+
+    pub(crate) async fn partner_balance(&self, id: &str) -> Result<PartnerBalanceRow> {
+        let id = Uuid::parse_str(id).map_err(|_not_a_uuid| Code::PartnerBalanceNotFound)?;
+        let row = self.store.partner_balance(id).await?;
+        row.ok_or_else(|| Code::PartnerBalanceNotFound.into())
+    }
+
+    /// One a partner, kind and currency. A row that an earlier request left pending is taken up
+    /// under its own command id, so that the attempt that was cut off does not block the kind.
+    async fn carry_out_open_partner(&self, plan: Plan) -> Result<Answer> {
+        let wished = PartnerBalanceRow {
+            id: plan.id,
+            partner_id: plan.partner,
+            kind: plan.kind.name().to_owned(),
+            currency: plan.currency,
+            row_state: RowState::Pending.name().to_owned(),
+        };
+        let row = self.store.insert_partner_balance(&wished, clock::now_millis()).await?;
+        if row.id != plan.id && row.row_state != RowState::Pending.name() {
+            return Err(Code::PartnerBalanceExists.into());
+        }
+        let currency = currency_of_row(row.currency);
+        let change = Change::OpenPartnerBalance {
+            id: PartnerBalanceId(row.id.as_u128()),
+            partner: PartnerId(u32::try_from(row.partner_id).unwrap_or_default()),
+            kind: plan.kind.shared(),
+            currency,
+        };
+        let outcome = self.link.change(command_id(row.id), change).await?;
+        self.store.settle_partner_balance(row.id, state_after(&outcome)).await?;
+        outcome.result?;
+        Answer::created(&Shown {
+            id: row.id,
+            partner_id: row.partner_id,
+            kind: plan.kind.name(),
+            currency: currency.to_string(),
+            amount: 0,
+            available: 0,
+            held: 0,
+        })
+    }
+
+    async fn partner_balance_view(&self, id: Uuid) -> Result<PartnerBalanceView> {
+        match self.link.query(Query::PartnerBalance(PartnerBalanceId(id.as_u128()))).await? {
+            Some(View::PartnerBalance(view)) => Ok(view),
+            None => Err(Code::PartnerBalanceNotFound.into()),
+            Some(View::Balance(_) | View::Card(_) | View::Status(_)) => {
+                Err(LinkError::Mismatch.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! GET balances: amounts live from the switch, card names from SQL. Source: requirements #79.
+
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use shared::control::{BalanceView, CardView, Query, View};
+use shared::ids::BalanceId;
+use uuid::Uuid;
+
+use super::{App, BalancePath, card_id};
+use crate::answer::Answer;
+use crate::auth::client_cert::SecureCall;
+use crate::error::{Code, Error, Result};
+use crate::store::{BalanceRow, CardRow};
+use crate::switch_link::LinkError;
+
+/// Balances of one page.
+const PAGE_DEFAULT: u8 = 20;
+const PAGE_MAX: u8 = 50;
+
+/// Which part of a list is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    limit: Option<u8>,
+    after: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    items: Vec<Shown>,
+    has_more: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    balance_id: Uuid,
+    currency: String,
+    amount: i64,
+    available: i64,
+    held: i64,
+    state: &'static str,
+    cards: Vec<ShownCard>,
+}
+
+/// A card as every answer but the first shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShownCard {
+    id: String,
+    resource_id: Uuid,
+    last_four_digits: String,
+    exp_date: String,
+    state: &'static str,
+    lock: Option<u8>,
+}
+
+impl ShownCard {
+    pub(crate) fn new(row: CardRow, view: &CardView) -> Self {
+        Self {
+            id: row.id.to_string(),
+            resource_id: row.resource_id,
+            last_four_digits: row.last_four,
+            exp_date: view.expiry.to_string(),
+            state: view.state.name(),
+            lock: view.lock.map(|lock| lock.code.number()),
+        }
+    }
+}
+
+impl App {
+    /// One balance and its cards.
+    pub async fn show_balance(&self, by: &SecureCall, at: &BalancePath) -> Result<Response> {
+        let row = self.balance_at(by, at).await?;
+        Ok(Answer::ok(&self.shown(row).await?)?.into_response())
+    }
+
+    /// A page of a customer's balances, oldest first.
+    pub async fn list_balances(
+        &self,
+        by: &SecureCall,
+        customer: &str,
+        page: Page,
+    ) -> Result<Response> {
+        let limit = page.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Error::fault(Code::InvalidRequest, "limit", "must be 1 to 50"));
+        }
+        let customer = self.customer(by.partner, customer).await?;
+        let after = page.after.unwrap_or(Uuid::nil());
+        let mut rows = self.store.balances(customer.id, after, i64::from(limit) + 1).await?;
+        let has_more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.shown(row).await?);
+        }
+        Ok(Answer::ok(&Listed { items, has_more })?.into_response())
+    }
+
+    async fn shown(&self, row: BalanceRow) -> Result<Shown> {
+        let view = self.balance_view(row.id).await?;
+        let rows = self.store.cards_of_balance(row.id).await?;
+        let cards = rows.into_iter().filter_map(|row| {
+            let view = view.cards.iter().find(|view| view.id == card_id(row.id))?;
+            Some(ShownCard::new(row, view))
+        });
+        Ok(Shown {
+            balance_id: row.id,
+            currency: view.currency.to_string(),
+            amount: view.ledger.0,
+            available: view.ledger.0.saturating_sub(view.held.0),
+            held: view.held.0,
+            state: "OPEN",
+            cards: cards.collect(),
+        })
+    }
+
+    async fn balance_view(&self, id: Uuid) -> Result<BalanceView> {
+        match self.link.query(Query::Balance(BalanceId(id.as_u128()))).await? {
+            Some(View::Balance(view)) => Ok(view),
+            None => Err(Code::BalanceNotFound.into()),
+            Some(View::Card(_) | View::PartnerBalance(_) | View::Status(_)) => {
+                Err(LinkError::Mismatch.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line: what there is, and the help that teaches it.
+//!
+//! Invariant: only what works is here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The management API of the issuer: users, balances, cards over REST.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve until SIGTERM or Ctrl-C, then drain.
+    Serve(ConfigFile),
+    /// Bring the database's schema up to date.
+    Migrate(ConfigFile),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The development certificate authority.
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// The software key provider.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The TOML file; MGMT__TABLE__KEY in the environment overrides a key.
+    #[arg(long, default_value = "mgmt.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read the configuration and say what is wrong with it.
+    Check(ConfigFile),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CaCommand {
+    /// Make an authority, a server certificate and a partner certificate; keeps what is there.
+    Init {
+        /// Folder for the files.
+        #[arg(long, default_value = "pki")]
+        dir: PathBuf,
+    },
+    /// Sign a certificate request for client authentication.
+    Sign(Signing),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Signing {
+    /// The authority's folder.
+    #[arg(long, default_value = "pki")]
+    pub(crate) dir: PathBuf,
+    /// The request, PEM.
+    #[arg(long)]
+    pub(crate) csr: PathBuf,
+    /// Where the certificate goes.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Common name of the certificate; the request's own subject is not taken.
+    #[arg(long, default_value = "partner")]
+    pub(crate) name: String,
+    /// Days that it is good for, 825 at most.
+    #[arg(long, default_value_t = 365)]
+    pub(crate) days: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Draw new keys into a file with mode 0600; never over one that is there.
+    Generate {
+        /// The file.
+        #[arg(long, default_value = "keys.toml")]
+        out: PathBuf,
+    },
+}

@@ -1,0 +1,321 @@
+//! The configuration: one TOML file, every key with an environment override (`MGMT__SECURE__LISTEN`).
+//!
+//! Invariants: an unknown key is an error; every key has a default that runs in the sandbox; paths
+//! are relative to the file's folder; secrets are never in the file, only the paths to them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::{Deserialize, Serialize};
+
+/// Prefix of environment variables that override keys; `__` goes one table down.
+pub const ENVIRONMENT_PREFIX: &str = "MGMT__";
+
+/// How strict the server is. Source: requirements #21.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The seed's samples work as printed; the sandbox programs are there.
+    #[default]
+    Sandbox,
+    /// Production: identity data is checked, phone and e-mail are unique, keys are registered.
+    Strict,
+}
+
+/// All that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How strict the server is.
+    pub profile: Profile,
+    /// The value that the header `Issuer-Code` must have; also a name of [`Config::issuer_partner`].
+    pub issuer_code: String,
+    /// The value that the header `Application-Id` must have.
+    pub application_id: String,
+    /// The value that the header `Collection` must have.
+    pub collection: String,
+    /// The partner that the issuer code stands for, and whose the sandbox programs are.
+    pub issuer_partner: u32,
+    /// `sqlite://FILE` or `postgres://..`.
+    pub database: String,
+    /// The key file of `shared::key_file`, readable by its owner only.
+    pub keys: PathBuf,
+    /// Our RSA key that requests are encrypted to (PKCS#8 PEM); made at the first start.
+    pub jwe_key: PathBuf,
+    /// The admin token, readable by its owner only.
+    pub admin_token: PathBuf,
+    /// What is logged, as `tracing` filters.
+    pub log: String,
+    /// The listener with client certificates: /secure and /lifecycle.
+    pub secure: SecureListener,
+    /// The listener without: /admin, public keys, health, metrics.
+    pub public: PublicListener,
+    /// The control link.
+    pub switch: SwitchLinkConfig,
+    /// Every bound.
+    pub limits: Limits,
+    /// The partners' certificates.
+    pub clients: Vec<ClientConfig>,
+}
+
+/// The listener with client certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecureListener {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Our certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PKCS#8 PEM.
+    pub key: PathBuf,
+    /// The authority that client certificates must come from, PEM.
+    pub client_ca: PathBuf,
+}
+
+/// The listener without client certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublicListener {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Our certificate chain, PEM; plain HTTP without, which only the sandbox profile allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PKCS#8 PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// The control link to the switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwitchLinkConfig {
+    /// The switch's Unix socket.
+    pub socket: PathBuf,
+    /// How long a request waits for the switch's durable answer before it gets a 503.
+    pub deadline_ms: u64,
+    /// Requests under way at most; more wait, within their deadline.
+    pub in_flight_max: usize,
+}
+
+/// Every bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections a listener.
+    pub connections_max: usize,
+    /// Requests under way, both listeners together.
+    pub requests_max: usize,
+    /// Multipart requests under way.
+    pub uploads_max: usize,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout_ms: u64,
+    /// From a connection's first byte to the end of a request's header.
+    pub header_timeout_ms: u64,
+    /// From a request's header to its answer.
+    pub request_timeout_ms: u64,
+    /// Bytes of a JSON body.
+    pub json_bytes_max: usize,
+    /// Bytes of a multipart body.
+    pub multipart_bytes_max: usize,
+    /// Bytes of one image.
+    pub image_bytes_max: usize,
+    /// From the signal to stop to the end of the requests under way.
+    pub drain_timeout_ms: u64,
+    /// Idempotency keys kept for one caller.
+    pub idempotency_keys_max: u64,
+    /// How long an idempotency key is kept.
+    pub idempotency_hours: u64,
+    /// RSA and password operations under way.
+    pub crypto_max: usize,
+}
+
+/// A partner's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// The certificate, PEM; only its public key counts.
+    pub certificate: PathBuf,
+    /// Whose it is.
+    pub partner: u32,
+    /// The key that answers to this client are encrypted to (SPKI PEM). In the sandbox profile
+    /// the first one that the client presents is taken where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_key: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Sandbox,
+            issuer_code: "sandbox".into(),
+            application_id: "SBX-APP-ID".into(),
+            collection: "lifecycle".into(),
+            issuer_partner: 1,
+            database: "sqlite://mgmt.db".into(),
+            keys: "keys.toml".into(),
+            jwe_key: "pki/jwe.key".into(),
+            admin_token: "admin.token".into(),
+            log: "info".into(),
+            secure: SecureListener::default(),
+            public: PublicListener::default(),
+            switch: SwitchLinkConfig::default(),
+            limits: Limits::default(),
+            clients: Vec::new(),
+        }
+    }
+}
+
+impl Default for SecureListener {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            certificate: "pki/server.crt".into(),
+            key: "pki/server.key".into(),
+            client_ca: "pki/ca.pem".into(),
+        }
+    }
+}
+
+impl Default for PublicListener {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), certificate: None, key: None }
+    }
+}
+
+impl Default for SwitchLinkConfig {
+    fn default() -> Self {
+        Self { socket: "switch/control.sock".into(), deadline_ms: 5_000, in_flight_max: 256 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            requests_max: 512,
+            uploads_max: 4,
+            handshake_timeout_ms: 5_000,
+            header_timeout_ms: 5_000,
+            request_timeout_ms: 30_000,
+            json_bytes_max: 64 * 1024,
+            multipart_bytes_max: 32 * 1024 * 1024,
+            image_bytes_max: 10 * 1024 * 1024,
+            drain_timeout_ms: 10_000,
+            idempotency_keys_max: 200_000,
+            idempotency_hours: 72,
+            crypto_max: 2,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment; paths come back resolved against the file's folder.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let config: Self = Figment::new()
+            .merge(Toml::file_exact(path))
+            .merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"))
+            .extract()
+            .map_err(|error| anyhow::anyhow!("configuration {}: {error}", path.display()))?;
+        let config = config.resolved(path.parent().unwrap_or(Path::new("")));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The text of a file that [`Config::load`] reads.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        Ok(toml::to_string_pretty(self)?)
+    }
+
+    /// The same with every relative path put under `folder`.
+    #[must_use]
+    pub fn resolved(mut self, folder: &Path) -> Self {
+        let paths = [
+            &mut self.keys,
+            &mut self.jwe_key,
+            &mut self.admin_token,
+            &mut self.secure.certificate,
+            &mut self.secure.key,
+            &mut self.secure.client_ca,
+            &mut self.switch.socket,
+        ];
+        let optional = self.public.certificate.iter_mut().chain(self.public.key.iter_mut());
+        let of_clients = self.clients.iter_mut().flat_map(|client| {
+            core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
+        });
+        for path in paths.into_iter().chain(optional).chain(of_clients) {
+            *path = folder.join(&*path);
+        }
+        if let Some(file) = self.database.strip_prefix("sqlite://") {
+            self.database = format!("sqlite://{}", folder.join(file).display());
+        }
+        self
+    }
+
+    /// What no type can hold.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let plain = self.public.certificate.is_none() || self.public.key.is_none();
+        anyhow::ensure!(
+            !plain || self.profile == Profile::Sandbox,
+            "public.certificate and public.key: needed outside the sandbox profile"
+        );
+        anyhow::ensure!(
+            self.database.starts_with("sqlite://") || self.database.starts_with("postgres://"),
+            "database: expected sqlite://FILE or postgres://.."
+        );
+        anyhow::ensure!(
+            self.limits.idempotency_hours >= 72,
+            "limits.idempotency_hours: at least 72"
+        );
+        anyhow::ensure!(
+            self.switch.deadline_ms < self.limits.request_timeout_ms,
+            "switch.deadline_ms: must be below limits.request_timeout_ms"
+        );
+        let bounds = [
+            self.switch.in_flight_max,
+            self.limits.connections_max,
+            self.limits.requests_max,
+            self.limits.uploads_max,
+            self.limits.crypto_max,
+        ];
+        anyhow::ensure!(!bounds.contains(&0), "a bound must be 1 at least");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mgmt.toml");
+        let mut config = Config::default();
+        config.clients.push(ClientConfig {
+            certificate: "pki/partner.crt".into(),
+            partner: 1,
+            response_key: None,
+        });
+        std::fs::write(&path, config.to_toml().unwrap()).unwrap();
+        assert_eq!(Config::load(&path).unwrap(), config.resolved(folder.path()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_an_empty_file_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mgmt.toml");
+        std::fs::write(&path, "[secure]\nlissten = \"127.0.0.1:1\"\n").unwrap();
+        assert!(Config::load(&path).unwrap_err().to_string().contains("lissten"));
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(Config::load(&path).unwrap(), Config::default().resolved(folder.path()));
+    }
+
+    #[test]
+    fn plain_http_is_for_the_sandbox_only() {
+        let config = Config { profile: Profile::Strict, ..Config::default() };
+        assert!(config.check().unwrap_err().to_string().contains("public.certificate"));
+    }
+}

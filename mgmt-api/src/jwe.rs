@@ -1,0 +1,262 @@
+//! Bodies encrypted as compact JWE: a strict wrapper around josekit.
+//!
+//! josekit alone takes `zip` bombs, one-byte tags and unknown `crit` headers, so that every part is
+//! checked here before it sees a token. Invariants: RSA-OAEP-256 or RSA-OAEP with A256GCM and
+//! nothing else; every failure to open is one error; keys are parsed once. Source: security 4.4.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey, PublicKey as RsaPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use dashmap::DashMap;
+use josekit::jwe::alg::rsaes::{RsaesJweAlgorithm, RsaesJweDecrypter, RsaesJweEncrypter};
+use josekit::jwe::{JweContext, JweHeader};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::SubjectPublicKeyInfo;
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error};
+use crate::{pki, secret_file};
+
+/// Bytes of a token at most: a JSON body in base64 and the other parts.
+const TOKEN_BYTES_MAX: usize = 96 * 1024;
+/// Characters of the `Public-Key` header at most: an RSA-4096 PEM in base64.
+const PUBLIC_KEY_CHARS_MAX: usize = 2_048;
+/// Bytes of the initialisation vector.
+const IV_BYTES: usize = 12;
+/// Bytes of the authentication tag.
+const TAG_BYTES: usize = 16;
+/// Parsed response keys kept.
+const RESPONSE_KEYS_MAX: usize = 4_096;
+const CONTENT_ENCRYPTION: &str = "A256GCM";
+
+/// The header that we take: these members and no other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: Algorithm,
+    enc: String,
+    kid: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Algorithm {
+    #[serde(rename = "RSA-OAEP-256")]
+    RsaOaep256,
+    #[serde(rename = "RSA-OAEP")]
+    RsaOaep,
+}
+
+/// A caller's public key, to which answers are encrypted.
+#[derive(Clone)]
+pub struct ResponseKey {
+    /// SHA-256 of the public key info.
+    pub thumbprint: [u8; 32],
+    encrypter: Arc<RsaesJweEncrypter>,
+}
+
+/// Our key, and the callers' that were seen.
+pub struct Jwe {
+    context: JweContext,
+    oaep_256: RsaesJweDecrypter,
+    oaep: RsaesJweDecrypter,
+    modulus_bytes: usize,
+    public_pem: String,
+    kid: String,
+    response_keys: DashMap<[u8; 32], Arc<RsaesJweEncrypter>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Jwe {
+    /// Reads our key, making an RSA-2048 one where there is none; `permits` bounds the RSA work
+    /// under way.
+    pub fn open(path: &Path, permits: Arc<Semaphore>) -> anyhow::Result<Self> {
+        if !path.exists() {
+            let key = PrivateDecryptingKey::generate(KeySize::Rsa2048)?;
+            let der: Pkcs8V1Der<'_> = key.as_der()?;
+            let text = Zeroizing::new(pem("PRIVATE KEY", der.as_ref()));
+            secret_file::create_if_absent(path, text.as_bytes())?;
+        }
+        let text = secret_file::read(path)?;
+        Self::from_pem(&text, permits).with_context(|| format!("JWE key {}", path.display()))
+    }
+
+    fn from_pem(text: &str, permits: Arc<Semaphore>) -> anyhow::Result<Self> {
+        let (_rest, private) = x509_parser::pem::parse_x509_pem(text.as_bytes())?;
+        let private = Zeroizing::new(private.contents);
+        let key = PrivateDecryptingKey::from_pkcs8(&private)?;
+        let public: PublicKeyX509Der<'_> = key.public_key().as_der()?;
+        let public = public.as_ref();
+        let mut context = JweContext::new();
+        context.remove_compression("DEF");
+        for other in ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM"] {
+            context.remove_content_encryption(other);
+        }
+        Ok(Self {
+            context,
+            oaep_256: RsaesJweAlgorithm::RsaOaep256.decrypter_from_pem(text)?,
+            oaep: RsaesJweAlgorithm::RsaOaep.decrypter_from_pem(text)?,
+            modulus_bytes: key.key_size_bytes(),
+            public_pem: pem("PUBLIC KEY", public),
+            kid: URL_SAFE_NO_PAD.encode(pki::sha256(public)),
+            response_keys: DashMap::new(),
+            permits,
+        })
+    }
+
+    /// Base64 of our public key's PEM, as the seed's clients take it.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        STANDARD.encode(&self.public_pem)
+    }
+
+    /// The name of our key.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Reads a `Public-Key` header: base64 of a PEM or DER public key. Source: requirements #52.
+    pub fn response_key(&self, header: &str) -> Result<ResponseKey, Error> {
+        let invalid = || Error::from(Code::InvalidPublicKey);
+        if header.len() > PUBLIC_KEY_CHARS_MAX {
+            return Err(invalid());
+        }
+        let bytes = STANDARD.decode(header.trim()).map_err(|_not_base64| invalid())?;
+        let der = public_key_der(&bytes).ok_or_else(invalid)?;
+        let thumbprint = pki::sha256(&der);
+        let known = self.response_keys.get(&thumbprint).map(|known| Arc::clone(&known));
+        let encrypter = match known {
+            Some(encrypter) => encrypter,
+            None => Arc::new(
+                RsaesJweAlgorithm::RsaOaep256
+                    .encrypter_from_der(&der)
+                    .map_err(|_unusable| invalid())?,
+            ),
+        };
+        Ok(ResponseKey { thumbprint, encrypter })
+    }
+
+    /// Keeps a key that is registered to its caller, so that it is parsed once.
+    pub fn keep(&self, key: &ResponseKey) {
+        if self.response_keys.len() < RESPONSE_KEYS_MAX {
+            self.response_keys.insert(key.thumbprint, Arc::clone(&key.encrypter));
+        }
+    }
+
+    /// Opens a token off the async workers.
+    pub async fn open_token(self: &Arc<Self>, token: String) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let jwe = Arc::clone(self);
+        self.blocking(move || jwe.decrypt(&token)).await
+    }
+
+    /// Encrypts `plain` to `key` off the async workers; a compact token.
+    pub async fn seal(
+        self: &Arc<Self>,
+        key: &ResponseKey,
+        plain: Zeroizing<Vec<u8>>,
+    ) -> Result<String, Error> {
+        let (jwe, key) = (Arc::clone(self), key.clone());
+        self.blocking(move || jwe.encrypt(&key, &plain)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|closed| Error::internal("jwe", &closed))?;
+        let task = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        });
+        task.await.map_err(|panicked| Error::internal("jwe", &panicked))?
+    }
+
+    fn encrypt(&self, key: &ResponseKey, plain: &[u8]) -> Result<String, Error> {
+        let mut header = JweHeader::new();
+        header.set_content_encryption(CONTENT_ENCRYPTION);
+        // josekit's errors may carry a backtrace: they are not printed.
+        self.context
+            .serialize_compact(plain, &header, &*key.encrypter)
+            .map_err(|_unprintable| Error::internal("jwe", &"the answer does not encrypt"))
+    }
+
+    fn decrypt(&self, token: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.try_decrypt(token).ok_or_else(|| Code::CantDecryptPayload.into())
+    }
+
+    fn try_decrypt(&self, token: &str) -> Option<Zeroizing<Vec<u8>>> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, key, iv, ciphertext, tag] = *parts.as_slice() else { return None };
+        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+        if decoded(key)?.len() != self.modulus_bytes
+            || decoded(iv)?.len() != IV_BYTES
+            || decoded(tag)?.len() != TAG_BYTES
+        {
+            return None;
+        }
+        decoded(ciphertext)?;
+        let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
+        if header.enc != CONTENT_ENCRYPTION || header.kid.is_some_and(|kid| kid != self.kid) {
+            return None;
+        }
+        let decrypter = match header.alg {
+            Algorithm::RsaOaep256 => &self.oaep_256,
+            Algorithm::RsaOaep => &self.oaep,
+        };
+        let (plain, _header) = self.context.deserialize_compact(token, decrypter).ok()?;
+        Some(Zeroizing::new(plain))
+    }
+}
+
+/// The public key info of an acceptable RSA key, from PEM or DER, PKCS#1 or SPKI.
+fn public_key_der(bytes: &[u8]) -> Option<Vec<u8>> {
+    let der = if bytes.starts_with(b"-----") {
+        let (_rest, pem) = x509_parser::pem::parse_x509_pem(bytes).ok()?;
+        matches!(pem.label.as_str(), "PUBLIC KEY" | "RSA PUBLIC KEY").then_some(pem.contents)?
+    } else {
+        bytes.to_vec()
+    };
+    // Written again it must be what came, so that nothing trails behind it.
+    let key = RsaPublicKey::from_der(&der).ok()?;
+    let info: PublicKeyX509Der<'_> = key.as_der().ok()?;
+    if der != info.as_ref() && der != key.as_ref() {
+        return None;
+    }
+    let (_rest, parsed) = SubjectPublicKeyInfo::from_der(info.as_ref()).ok()?;
+    pki::acceptable_rsa_bits(&parsed)?;
+    Some(info.as_ref().to_vec())
+}
+
+/// PEM with lines of 64 characters.
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = body.as_str();
+    while let Some((line, behind)) = rest.split_at_checked(64) {
+        text.push_str(line);
+        text.push('\n');
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        text.push_str(rest);
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+#[cfg(test)]
+#[path = "jwe/tests.rs"]
+mod tests;

@@ -1,0 +1,40 @@
+//! The management API: the sidecar through which partners add users, open balances, issue and lock
+//! cards. It meets the switch on the control link only.
+//!
+//! The way of a request, in order:
+//! 1. [`tls`] accepts it and knows the client certificate's key;
+//! 2. [`routes`] gives it an id, a deadline and a handler; [`auth`] names the caller;
+//! 3. [`idempotency`] stores what was drawn for it, or gives the first answer again;
+//! 4. [`app`] writes a pending row in [`store`], asks the switch over [`switch_link`], settles the
+//!    row;
+//! 5. [`jwe`] encrypts the answer where the caller asks for it.
+//!
+//! Beside it, [`event_feed`] reads the switch's journal and settles rows whose answer was lost.
+//!
+//! Invariants: nothing is answered as done before the switch has it durably; clear card numbers
+//! live in [`vault`]'s and [`jwe`]'s hands only; SQL is written in [`store`] only.
+
+pub mod answer;
+pub mod app;
+pub mod auth;
+pub mod call;
+pub mod clock;
+pub mod config;
+pub mod cvc2;
+pub mod error;
+pub mod event_feed;
+pub mod idempotency;
+pub mod jwe;
+pub mod metrics;
+pub mod pki;
+pub mod routes;
+pub mod sandbox;
+pub mod secret_file;
+mod server;
+pub mod store;
+pub mod switch_link;
+pub mod tls;
+pub mod vault;
+
+pub use config::Config;
+pub use server::{Server, check, install_logs, migrate, serve};

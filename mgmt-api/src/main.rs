@@ -1,0 +1,76 @@
+//! `mgmt-api`: arguments, then one function of the library, then the exit code (0 done, 1 failed,
+//! 2 wrong arguments).
+
+mod cli;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use mgmt_api::{Config, pki, vault};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Arguments, CaCommand, Command, ConfigCommand, KeyCommand};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(std::io::stderr(), "mgmt-api: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(file) => serve(Config::load(&file.config)?),
+        Command::Migrate(file) => {
+            let config = Config::load(&file.config)?;
+            runtime()?.block_on(mgmt_api::migrate(&config))?;
+            say("the schema is up to date")
+        }
+        Command::Config(ConfigCommand::Check(file)) => {
+            mgmt_api::check(&Config::load(&file.config)?)?;
+            say("the configuration is good")
+        }
+        Command::Ca(CaCommand::Init { dir }) => {
+            pki::init(&dir)?;
+            say(&format!("certificates are in {}", dir.display()))
+        }
+        Command::Ca(CaCommand::Sign(wish)) => {
+            let request = std::fs::read_to_string(&wish.csr)?;
+            let signed = pki::sign_request(&wish.dir, &request, &wish.name, wish.days)?;
+            std::fs::write(&wish.out, signed)?;
+            say(&format!("the certificate is in {}", wish.out.display()))
+        }
+        Command::Key(KeyCommand::Generate { out }) => {
+            vault::generate_keys(&out)?;
+            say(&format!("keys are in {}", out.display()))
+        }
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    mgmt_api::install_logs(&config.log, !std::io::stderr().is_terminal())?;
+    runtime()?.block_on(async {
+        let shutdown = CancellationToken::new();
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            let (mut signals, stop) = (signal(kind)?, shutdown.clone());
+            tokio::spawn(async move {
+                signals.recv().await;
+                stop.cancel();
+            });
+        }
+        mgmt_api::serve(config, shutdown).await
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}

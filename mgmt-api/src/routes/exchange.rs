@@ -1,0 +1,110 @@
+//! What surrounds every request: its id, its deadline, the cap, the form of errors, log and metrics.
+//!
+//! Invariant: an error leaves as `application/problem+json` with the request's id, whoever made it.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::call::{self, Exchange};
+use crate::error::{Code, Error};
+use crate::metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a request id that is taken over from the caller.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+/// The route of a request that matched none.
+const NO_ROUTE: &str = "none";
+
+pub(super) async fn exchange(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let exchange =
+        Exchange { request_id: request_id(&request), path: request.uri().path().to_owned() };
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
+    let route = format!("{} {route}", method_name(request.method()));
+    request.extensions_mut().insert(exchange.clone());
+    let span = tracing::info_span!("request", id = exchange.request_id, route);
+    let response = bounded(&app, request, next).instrument(span.clone()).await;
+    let response = finished(response, &exchange);
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    metrics::count_request(&route, status, took);
+    span.in_scope(|| tracing::info!(status, micros = took.as_micros(), "answered"));
+    response
+}
+
+/// A method's name where it is one that routes have: labels are from a closed list.
+fn method_name(method: &Method) -> &'static str {
+    [(Method::GET, "GET"), (Method::POST, "POST"), (Method::PUT, "PUT"), (Method::DELETE, "DELETE")]
+        .into_iter()
+        .find_map(|(known, name)| (*method == known).then_some(name))
+        .unwrap_or("OTHER")
+}
+
+async fn bounded(app: &App, request: Request, next: Next) -> Response {
+    let Ok(_permit) = app.requests.try_acquire() else {
+        return Error::from(Code::Overloaded).into_response();
+    };
+    let deadline = Duration::from_millis(app.config.limits.request_timeout_ms);
+    match timeout(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => Error::from(Code::RequestTimeout).into_response(),
+    }
+}
+
+/// The caller's own id where it is a plain one, else a new one.
+fn request_id(request: &Request) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    call::header(request.headers(), REQUEST_ID.as_str())
+        .filter(|id| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn finished(mut response: Response, exchange: &Exchange) -> Response {
+    let error = response.extensions_mut().remove::<Error>();
+    let status = response.status();
+    if let Some(error) = error {
+        let body = error.body(&exchange.path, &exchange.request_id);
+        *response.body_mut() = Body::from(body);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    } else if status.as_u16() >= 400 && !is_json(&response) {
+        response = finished(Error::from(code_of(status)).into_response(), exchange);
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Bodies of ours are JSON; the framework's own errors are text or empty.
+fn is_json(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))
+}
+
+/// The code of an error that the framework answered.
+fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::NOT_FOUND => Code::RouteNotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        status if status.is_client_error() => Code::InvalidRequest,
+        _ => Code::InternalError,
+    }
+}

@@ -1,0 +1,148 @@
+//! A JSON body: bounded, typed, without unknown members, decrypted where the caller encrypted it.
+//!
+//! Invariant: what is wrong with a body is said without repeating any of it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::app::{App, Body};
+use crate::call::{self, Call};
+use crate::error::{Code, Error, Result};
+use crate::idempotency::ContentHash;
+
+/// A body as it came.
+pub(super) struct Received {
+    bytes: Bytes,
+    is_json: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encrypted {
+    payload: String,
+}
+
+impl FromRequest<Arc<App>> for Received {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let is_json = call::header(request.headers(), CONTENT_TYPE.as_str()).is_some_and(is_json);
+        let read = Bytes::from_request(request, app).await;
+        let bytes = read.map_err(|rejection| match rejection.status().as_u16() {
+            413 => Error::from(Code::BodyTooLarge),
+            _ => Error::from(Code::InvalidRequest),
+        })?;
+        Ok(Self { bytes, is_json })
+    }
+}
+
+impl Received {
+    /// The typed body.
+    pub(super) async fn json<T: DeserializeOwned>(self, app: &App, call: &Call) -> Result<Body<T>> {
+        if !self.is_json {
+            return Err(Code::UnsupportedMediaType.into());
+        }
+        if !call.encrypted_request {
+            return read(app, &self.bytes, Code::InvalidRequest);
+        }
+        let encrypted: Encrypted = serde_json::from_slice(&self.bytes)
+            .map_err(|_other_shape| Error::from(Code::InvalidPayload))?;
+        let plain = app.jwe.open_token(encrypted.payload).await?;
+        read(app, &plain, Code::InvalidPayload)
+    }
+
+    /// The hash of a body that says nothing: empty or `{}`.
+    pub(super) fn nothing(self, app: &App) -> Result<ContentHash> {
+        let text = self.bytes.trim_ascii();
+        if text.is_empty() || text == b"{}" {
+            return Ok(ContentHash(app.vault.fingerprint(&[])));
+        }
+        Err(Error::fault(Code::InvalidRequest, "body", "must be empty"))
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn read<T: DeserializeOwned>(app: &App, bytes: &[u8], code: Code) -> Result<Body<T>> {
+    let content = serde_json::from_slice(bytes).map_err(|error| {
+        let message = match error.classify() {
+            serde_json::error::Category::Data => {
+                "has a member that is unknown, missing or of another type"
+            }
+            serde_json::error::Category::Syntax
+            | serde_json::error::Category::Eof
+            | serde_json::error::Category::Io => "is not JSON",
+        };
+        Error::fault(code, "body", message)
+    })?;
+    let value: Value = serde_json::from_slice(bytes)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    put_canonical(&value, &mut text)?;
+    Ok(Body { content, hash: ContentHash(app.vault.fingerprint(&[&text])) })
+}
+
+/// The same text for bodies that differ in spaces and in the order of members only.
+fn put_canonical(value: &Value, out: &mut Vec<u8>) -> Result<()> {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _value)| *name);
+            out.push(b'{');
+            for (name, value) in members {
+                serde_json::to_writer(&mut *out, name)?;
+                out.push(b':');
+                put_canonical(value, out)?;
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for item in items {
+                put_canonical(item, out)?;
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            serde_json::to_writer(&mut *out, value)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_canonical(&serde_json::from_str(text).unwrap(), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn order_and_spaces_make_no_other_body() {
+        let one = canonical(r#"{"a": 1, "b": {"d": [1, 2], "c": null}}"#);
+        assert_eq!(one, canonical(r#"{"b":{"c":null,"d":[1,2]},"a":1}"#));
+        for other in [r#"{"a":1}"#, r#"{"a":1,"b":{"d":[2,1],"c":null}}"#, r#"["a",1]"#] {
+            assert_ne!(one, canonical(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        assert!(is_json("application/json") && is_json("Application/JSON; charset=utf-8"));
+        assert!(!is_json("text/plain") && !is_json("application/jsonx") && !is_json(""));
+    }
+}

@@ -1,0 +1,173 @@
+//! What is known at start: partners of the configured certificates and, in the sandbox profile, the
+//! programs a newcomer uses. Source: surface 2.
+//!
+//! Invariant: telling the switch is repeatable: the command ids are hashes of what is told.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use shared::card::CardState;
+use shared::command::{Change, Collateral, Program};
+use shared::ids::{CommandId, ConfigId, PartnerId};
+use shared::money::Currency;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::{Config, Profile};
+use crate::error::Error;
+use crate::store::{NewClient, ProgramRow, Store};
+use crate::{clock, pki};
+
+/// Months that a card is good for.
+const MONTHS_VALID: i64 = 36;
+/// For the program whose cards are issued expired.
+const MONTHS_EXPIRED: i64 = -1;
+/// Before the switch is told again after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const EUR: Currency = Currency(978);
+const PLN: Currency = Currency(985);
+const USD: Currency = Currency(840);
+
+/// One sandbox program.
+struct Row {
+    config: u64,
+    /// No network issues these.
+    bin: &'static str,
+    currency: Currency,
+    collateral: Collateral,
+    first_state: CardState,
+    months_valid: i64,
+}
+
+const PROGRAMS: [Row; 8] = [
+    row(19_167_984, "99999984", EUR, Collateral::None),
+    row(19_167_985, "99999985", EUR, Collateral::Deposit),
+    row(19_167_986, "99999986", EUR, Collateral::Credit),
+    row(19_167_990, "99999990", PLN, Collateral::None),
+    Row { first_state: CardState::Linked, ..row(19_167_991, "99999991", EUR, Collateral::None) },
+    Row { months_valid: MONTHS_EXPIRED, ..row(19_167_992, "99999992", EUR, Collateral::None) },
+    row(19_167_993, "99999993", USD, Collateral::Deposit),
+    row(19_167_994, "99999994", PLN, Collateral::Deposit),
+];
+
+const fn row(config: u64, bin: &'static str, currency: Currency, collateral: Collateral) -> Row {
+    let (first_state, months_valid) = (CardState::Active, MONTHS_VALID);
+    Row { config, bin, currency, collateral, first_state, months_valid }
+}
+
+/// Writes partners, certificates and programs into SQL.
+pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let home = i64::from(config.issuer_partner);
+    store.put_partner(home, Some(&config.issuer_code)).await?;
+    let mut clients = Vec::with_capacity(config.clients.len());
+    for client in &config.clients {
+        let partner = i64::from(client.partner);
+        store.put_partner(partner, None).await?;
+        let key = client.response_key.as_deref().map(response_key_sha256).transpose()?;
+        clients.push(NewClient {
+            spki_sha256: pki::spki_sha256_of_file(&client.certificate)?,
+            partner,
+            response_key_sha256: key,
+        });
+    }
+    store.set_clients(&clients, clock::now_millis()).await?;
+    for row in programs(config) {
+        let program = ProgramRow {
+            config_id: ConfigId(row.config).to_string(),
+            partner_id: home,
+            currency: i64::from(row.currency.0),
+            bin: row.bin.to_owned(),
+            first_state: row.first_state.name().to_owned(),
+            months_valid: row.months_valid,
+        };
+        store.put_program(&program).await?;
+    }
+    Ok(())
+}
+
+/// Tells the switch of partners and programs, until it has all of them or `stop`.
+pub async fn announce(app: Arc<App>, stop: CancellationToken) {
+    let work = async {
+        loop {
+            match tell_all(&app).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(code = error.code.title(), "the switch is not told yet");
+                }
+            }
+            sleep(PAUSE).await;
+        }
+        app.set_announced();
+        tracing::info!("the switch knows every partner and program");
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn tell_all(app: &App) -> Result<(), Error> {
+    app.link.until_up().await?;
+    for partner in app.store.partners().await? {
+        let partner = PartnerId(u32::try_from(partner).unwrap_or_default());
+        tell(app, Change::PutPartner(partner)).await?;
+    }
+    for row in programs(&app.config) {
+        let program = Program {
+            id: ConfigId(row.config),
+            partner: PartnerId(app.config.issuer_partner),
+            currency: row.currency,
+            collateral: row.collateral,
+        };
+        tell(app, Change::PutProgram(program)).await?;
+    }
+    Ok(())
+}
+
+async fn tell(app: &App, change: Change) -> Result<(), Error> {
+    let outcome = app.link.change(content_id(&change), change).await?;
+    Ok(outcome.result?)
+}
+
+/// The command id of a change that is told at every start.
+fn content_id(change: &Change) -> CommandId {
+    let bytes = postcard::to_allocvec(change).unwrap_or_default();
+    let hash = pki::sha256(&[b"pointsman announce v1 ".as_slice(), &bytes].concat());
+    let (first, _rest) = hash.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    CommandId(u128::from_be_bytes(*first))
+}
+
+fn programs(config: &Config) -> &'static [Row] {
+    match config.profile {
+        Profile::Sandbox => &PROGRAMS,
+        Profile::Strict => &[],
+    }
+}
+
+fn response_key_sha256(path: &std::path::Path) -> anyhow::Result<[u8; 32]> {
+    let (_rest, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(path)?)?;
+    anyhow::ensure!(pem.label == "PUBLIC KEY", "{}: expected PUBLIC KEY", path.display());
+    Ok(pki::sha256(&pem.contents))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sandbox_bin_is_one_that_no_network_issues() {
+        for row in &PROGRAMS {
+            assert!(row.bin.starts_with("999999") && row.bin.len() == 8, "{}", row.bin);
+            assert!(ConfigId(row.config).to_string().ends_with(&row.bin[6..]));
+        }
+    }
+
+    #[test]
+    fn a_command_id_depends_on_what_is_told() {
+        let (one, two) = (Change::PutPartner(PartnerId(1)), Change::PutPartner(PartnerId(2)));
+        assert_eq!(content_id(&one), content_id(&one.clone()));
+        assert_ne!(content_id(&one), content_id(&two));
+    }
+}

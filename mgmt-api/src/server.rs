@@ -1,0 +1,169 @@
+//! Starting and stopping: database, keys, link and feed, then the two listeners.
+//!
+//! Invariant: the listeners close before the link, so that requests under way still get their
+//! answers.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::auth::admin_token::AdminToken;
+use crate::config::Config;
+use crate::store::Store;
+use crate::switch_link::SwitchLink;
+use crate::tls::{self, Listener};
+use crate::vault::Vault;
+use crate::{event_feed, metrics, pki, routes, sandbox};
+
+/// Between two sweeps of old idempotency keys, and of the recorder's histograms.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A server whose listeners are bound.
+pub struct Server {
+    app: Arc<App>,
+    secure: Listener,
+    public: Listener,
+    background: TaskTracker,
+    background_stop: DropGuard,
+}
+
+/// Binds, logs and serves until `shutdown`, then drains.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let server = Server::bind(config).await?;
+    server.run(shutdown).await;
+    Ok(())
+}
+
+/// Brings the database's schema up to date.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let store = Store::open(&config.database).await.context("database")?;
+    store.migrate().await.context("migrations")?;
+    store.close().await;
+    Ok(())
+}
+
+/// Opens every file that the configuration names, without changing any.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    config.check()?;
+    Vault::open(&config.keys)?;
+    AdminToken::open(&config.admin_token)?;
+    let secure = &config.secure;
+    tls::acceptor(&secure.certificate, &secure.key, Some(&secure.client_ca))?;
+    if let (Some(certificate), Some(key)) = (&config.public.certificate, &config.public.key) {
+        tls::acceptor(certificate, key, None)?;
+    }
+    for client in &config.clients {
+        pki::spki_sha256_of_file(&client.certificate)?;
+    }
+    Ok(())
+}
+
+/// Installs the process's log: to standard error, filtered by `filter`, as JSON if asked for.
+pub fn install_logs(filter: &str, json: bool) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).context("log")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let installed = if json { builder.json().try_init() } else { builder.try_init() };
+    installed.map_err(|error| anyhow::anyhow!("log: {error}"))
+}
+
+impl Server {
+    /// Opens everything and binds both listeners; the switch need not be there yet.
+    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let vault = Vault::open(&config.keys)?;
+        Self::bind_with(config, vault).await
+    }
+
+    /// The same with a vault that is open already.
+    pub async fn bind_with(config: Config, vault: Vault) -> anyhow::Result<Self> {
+        config.check()?;
+        metrics::handle();
+        migrate(&config).await?;
+        let store = Store::open(&config.database).await.context("database")?;
+        sandbox::seed(&config, &store).await?;
+
+        let (link, link_task) = SwitchLink::new(&config.switch);
+        let app = Arc::new(App::new(config, store, link, vault)?);
+        let config = &app.config;
+        let secure = &config.secure;
+        let acceptor = tls::acceptor(&secure.certificate, &secure.key, Some(&secure.client_ca))?;
+        let secure = Listener {
+            name: "secure",
+            socket: TcpListener::bind(secure.listen).await.context("secure.listen")?,
+            tls: Some(acceptor),
+            router: routes::secure(&app),
+        };
+        let public = &config.public;
+        let acceptor = match (&public.certificate, &public.key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key, None)?),
+            (None, _) | (_, None) => None,
+        };
+        let public = Listener {
+            name: "public",
+            socket: TcpListener::bind(public.listen).await.context("public.listen")?,
+            tls: acceptor,
+            router: routes::public(&app),
+        };
+
+        let (background, stop) = (TaskTracker::new(), CancellationToken::new());
+        background.spawn(link_task.run(stop.clone()));
+        let feed = event_feed::run(config.switch.socket.clone(), app.store.clone(), stop.clone());
+        background.spawn(feed);
+        background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
+        background.spawn(sweep(Arc::clone(&app), stop.clone()));
+        Ok(Self { app, secure, public, background, background_stop: stop.drop_guard() })
+    }
+
+    /// Where the listener with client certificates is.
+    pub fn secure_address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.secure.socket.local_addr()?)
+    }
+
+    /// Where the other listener is.
+    pub fn public_address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.public.socket.local_addr()?)
+    }
+
+    /// Serves until `shutdown`, then drains.
+    pub async fn run(self, shutdown: CancellationToken) {
+        for (name, socket) in [("secure", &self.secure.socket), ("public", &self.public.socket)] {
+            match socket.local_addr() {
+                Ok(address) => tracing::info!(%address, "{name} listener"),
+                Err(error) => tracing::warn!(%error, "{name} listener"),
+            }
+        }
+        let limits = &self.app.config.limits;
+        tokio::join!(
+            tls::serve(self.secure, limits, shutdown.clone()),
+            tls::serve(self.public, limits, shutdown),
+        );
+        drop(self.background_stop);
+        self.background.close();
+        self.background.wait().await;
+        self.app.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn sweep(app: Arc<App>, stop: CancellationToken) {
+    let mut ticks = interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _now = ticks.tick() => {}
+        }
+        metrics::handle().run_upkeep();
+        match app.sweep_idempotency_keys().await {
+            Ok(dropped) => tracing::debug!(dropped, "idempotency keys swept"),
+            Err(error) => tracing::warn!(code = error.code.title(), "sweep failed"),
+        }
+    }
+}

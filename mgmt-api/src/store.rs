@@ -1,0 +1,174 @@
+//! The only SQL: rows in, rows out, on SQLite and PostgreSQL with the same text.
+//!
+//! Invariants: a row that stands for something in the switch is `PENDING` until the switch has it
+//! durably; confirming is repeatable; nothing readable of a card number or a person is written.
+
+mod balances;
+mod cards;
+mod clients;
+mod cursor;
+mod customers;
+mod fundings;
+mod idempotency;
+mod partner_balances;
+mod programs;
+
+use core::time::Duration;
+use std::str::FromStr;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+use thiserror::Error;
+
+use crate::secret_file;
+
+pub use self::balances::BalanceRow;
+pub use self::cards::{CardRow, NewCardRow};
+pub use self::clients::{ClientRow, NewClient};
+pub use self::customers::{CustomerRow, NewCustomer, NewVerification};
+pub use self::fundings::{FundedAccount, NewFunding};
+pub use self::idempotency::{KeyRow, NewKey};
+pub use self::partner_balances::PartnerBalanceRow;
+pub use self::programs::ProgramRow;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+const CONNECTIONS_MAX: u32 = 8;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database did not do it.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct StoreError(#[from] sqlx::Error);
+
+type Result<T> = core::result::Result<T, StoreError>;
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+}
+
+#[derive(Clone)]
+enum Db {
+    Sqlite(SqlitePool),
+    Pg(PgPool),
+}
+
+/// A row's place in the order of writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowState {
+    /// Written; the switch may or may not have it.
+    Pending,
+    /// The switch has it durably.
+    Confirmed,
+    /// The switch refused it.
+    Refused,
+}
+
+impl RowState {
+    /// Its name in SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Refused => "REFUSED",
+        }
+    }
+}
+
+/// The same typed statement once per driver. With `begin`, the text that opens a write transaction
+/// comes along: SQLite must take its lock at once, or an upgrade from read to write fails.
+macro_rules! on {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.db {
+            crate::store::Db::Sqlite($pool) => $body,
+            crate::store::Db::Pg($pool) => $body,
+        }
+    };
+    ($store:expr, $pool:ident, $begin:ident => $body:expr) => {
+        match &$store.db {
+            crate::store::Db::Sqlite($pool) => {
+                let $begin = "BEGIN IMMEDIATE";
+                $body
+            }
+            crate::store::Db::Pg($pool) => {
+                let $begin = "BEGIN";
+                $body
+            }
+        }
+    };
+}
+use on;
+
+impl Store {
+    /// Connects to `sqlite://FILE` (made with mode 0600 where it is missing) or `postgres://..`.
+    pub async fn open(url: &str) -> Result<Self> {
+        let db = if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)?
+                .journal_mode(SqliteJournalMode::Wal)
+                // An answer is stored before it is sent: it must be on the disk then.
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(ACQUIRE_TIMEOUT);
+            // The files beside it (log, shared memory) get the same mode.
+            secret_file::create_if_absent(options.get_filename(), b"")
+                .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+            let pool = SqlitePoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(ACQUIRE_TIMEOUT);
+            Db::Sqlite(pool.connect_with(options).await?)
+        } else {
+            let options = PgConnectOptions::from_str(url)?;
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(ACQUIRE_TIMEOUT);
+            Db::Pg(pool.connect_with(options).await?)
+        };
+        Ok(Self { db })
+    }
+
+    /// Brings the schema up to date; refuses one that is newer than this program.
+    pub async fn migrate(&self) -> core::result::Result<(), sqlx::migrate::MigrateError> {
+        match &self.db {
+            Db::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
+            Db::Pg(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        }
+    }
+
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<()> {
+        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        on!(self, pool => pool.close().await);
+    }
+
+    /// The next number of a sequence.
+    pub async fn next_number(&self, name: &str) -> Result<i64> {
+        const SQL: &str = "UPDATE sequences SET next_value = next_value + 1 WHERE name = $1 \
+                           RETURNING next_value - 1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(name).fetch_one(pool).await)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_databases_have_the_same_migrations() {
+        let names = |migrator: &Migrator| -> Vec<(i64, String)> {
+            migrator.iter().map(|one| (one.version, one.description.to_string())).collect()
+        };
+        assert_eq!(names(&SQLITE_MIGRATIONS), names(&POSTGRES_MIGRATIONS));
+        assert!(!names(&SQLITE_MIGRATIONS).is_empty());
+    }
+}

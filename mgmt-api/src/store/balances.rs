@@ -1,0 +1,73 @@
+//! Customers' balances.
+
+use uuid::Uuid;
+
+use super::{Result, RowState, Store, on};
+
+/// A balance that the switch has.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct BalanceRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its holder.
+    pub customer_id: i64,
+    /// ISO 4217 number.
+    pub currency: i64,
+}
+
+impl Store {
+    /// Writes a pending balance. Written already is no change.
+    pub async fn insert_balance(&self, row: &BalanceRow, now_ms: i64) -> Result<()> {
+        const SQL: &str = "INSERT INTO balances (id, customer_id, currency, row_state, \
+             created_at_ms) VALUES ($1, $2, $3, 'PENDING', $4) ON CONFLICT (id) DO NOTHING";
+        on!(self, pool => {
+            sqlx::query(SQL)
+                .bind(row.id)
+                .bind(row.customer_id)
+                .bind(row.currency)
+                .bind(now_ms)
+                .execute(pool)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Moves a pending balance on.
+    pub async fn settle_balance(&self, id: Uuid, state: RowState) -> Result<()> {
+        const SQL: &str =
+            "UPDATE balances SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
+        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Marks a balance as closed for ever.
+    pub async fn close_balance(&self, id: Uuid) -> Result<()> {
+        const SQL: &str = "UPDATE balances SET row_state = 'CLOSED' WHERE id = $1";
+        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// A customer's balance.
+    pub async fn balance(&self, customer: i64, id: Uuid) -> Result<Option<BalanceRow>> {
+        const SQL: &str = "SELECT id, customer_id, currency FROM balances \
+             WHERE id = $2 AND customer_id = $1 AND row_state = 'CONFIRMED'";
+        Ok(
+            on!(self, pool => sqlx::query_as(SQL).bind(customer).bind(id).fetch_optional(pool).await)?,
+        )
+    }
+
+    /// A customer's balances behind `after`, oldest first.
+    pub async fn balances(
+        &self,
+        customer: i64,
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<BalanceRow>> {
+        const SQL: &str = "SELECT id, customer_id, currency FROM balances \
+             WHERE customer_id = $1 AND id > $2 AND row_state = 'CONFIRMED' ORDER BY id LIMIT $3";
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(customer).bind(after).bind(limit).fetch_all(pool).await
+        })?)
+    }
+}

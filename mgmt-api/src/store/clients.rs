@@ -1,0 +1,102 @@
+//! Partners and the certificates they connect with.
+
+use super::{Result, Store, on};
+
+/// A certificate to be let in.
+pub struct NewClient {
+    /// SHA-256 of its public key info.
+    pub spki_sha256: [u8; 32],
+    /// Whose it is.
+    pub partner: i64,
+    /// SHA-256 of the key that answers to it are encrypted to, where it is known already.
+    pub response_key_sha256: Option<[u8; 32]>,
+}
+
+/// A certificate that may connect.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ClientRow {
+    /// Whose it is.
+    pub partner_id: i64,
+    /// The key that answers to it are encrypted to, where one is registered.
+    pub response_key_sha256: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Makes a partner known; an issuer code is given once.
+    pub async fn put_partner(&self, id: i64, issuer_code: Option<&str>) -> Result<()> {
+        const SQL: &str = "INSERT INTO partners (id, issuer_code) VALUES ($1, $2) \
+             ON CONFLICT (id) DO UPDATE \
+             SET issuer_code = COALESCE(excluded.issuer_code, partners.issuer_code)";
+        on!(self, pool => sqlx::query(SQL).bind(id).bind(issuer_code).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The partner of a number or an issuer code.
+    pub async fn partner_named(&self, name: &str) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT id FROM partners WHERE id = $1 OR issuer_code = $2";
+        let number = name.parse::<i64>().unwrap_or(-1);
+        Ok(on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(number).bind(name).fetch_optional(pool).await
+        })?)
+    }
+
+    /// Every partner.
+    pub async fn partners(&self) -> Result<Vec<i64>> {
+        const SQL: &str = "SELECT id FROM partners ORDER BY id";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).fetch_all(pool).await)?)
+    }
+
+    /// Lets exactly these certificates connect.
+    pub async fn set_clients(&self, clients: &[NewClient], now_ms: i64) -> Result<()> {
+        const REVOKE: &str = "UPDATE client_certificates SET state = 'REVOKED'";
+        const PUT: &str = "INSERT INTO client_certificates \
+             (spki_sha256, partner_id, state, response_key_sha256, created_at_ms) \
+             VALUES ($1, $2, 'ACTIVE', $3, $4) \
+             ON CONFLICT (spki_sha256) DO UPDATE SET state = 'ACTIVE', \
+             partner_id = excluded.partner_id, response_key_sha256 = \
+             COALESCE(excluded.response_key_sha256, client_certificates.response_key_sha256)";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            sqlx::query(REVOKE).execute(&mut *transaction).await?;
+            for client in clients {
+                sqlx::query(PUT)
+                    .bind(client.spki_sha256.as_slice())
+                    .bind(client.partner)
+                    .bind(client.response_key_sha256.as_ref().map(<[u8; 32]>::as_slice))
+                    .bind(now_ms)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// The client of a certificate, if it may connect.
+    pub async fn client(&self, spki_sha256: &[u8; 32]) -> Result<Option<ClientRow>> {
+        const SQL: &str = "SELECT partner_id, response_key_sha256 FROM client_certificates \
+             WHERE spki_sha256 = $1 AND state = 'ACTIVE'";
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(spki_sha256.as_slice()).fetch_optional(pool).await
+        })?)
+    }
+
+    /// Registers a response key where none is registered.
+    pub async fn register_response_key(
+        &self,
+        spki_sha256: &[u8; 32],
+        thumbprint: &[u8; 32],
+    ) -> Result<()> {
+        const SQL: &str = "UPDATE client_certificates SET response_key_sha256 = $2 \
+             WHERE spki_sha256 = $1 AND response_key_sha256 IS NULL";
+        on!(self, pool => {
+            sqlx::query(SQL)
+                .bind(spki_sha256.as_slice())
+                .bind(thumbprint.as_slice())
+                .execute(pool)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+}

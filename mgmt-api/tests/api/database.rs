@@ -1,0 +1,144 @@
+//! The databases that every test runs on: SQLite always, PostgreSQL where there is one.
+//!
+//! `TEST_POSTGRES_URL` names a server; without it one is made in a temporary folder. Where neither
+//! works the half is skipped and said so; with `TEST_NO_SKIP=1` that is a failure.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
+
+static POSTGRES: OnceLock<Result<String, String>> = OnceLock::new();
+
+/// One database of a test; gone with it.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    schema: Option<(String, String)>,
+    _folder: TempDir,
+}
+
+impl Database {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("mgmt.db").display());
+        Self { url, schema: None, _folder: folder }
+    }
+
+    async fn postgres(server: &str) -> Self {
+        let schema = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let mut connection = PgConnection::connect(server).await.unwrap();
+        let create = format!("CREATE SCHEMA {schema}");
+        sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
+        let joint = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{joint}options[search_path]={schema}");
+        let schema = Some((server.to_owned(), schema));
+        Self { url, schema, _folder: tempfile::tempdir().unwrap() }
+    }
+}
+
+/// What was made on a server is dropped, also when the test has failed.
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some((server, schema)) = self.schema.take() else { return };
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let mut connection = PgConnection::connect(&server).await.unwrap();
+                let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
+                sqlx::query(drop).execute(&mut connection).await.unwrap();
+            });
+        });
+        if dropping.join().is_err() && !std::thread::panicking() {
+            panic!("the schema was not dropped");
+        }
+    }
+}
+
+/// A fresh database of each kind.
+pub(crate) async fn each() -> Vec<Database> {
+    let mut databases = vec![Database::sqlite()];
+    match tokio::task::spawn_blocking(|| POSTGRES.get_or_init(server)).await.unwrap() {
+        Ok(server) => databases.push(Database::postgres(server).await),
+        Err(why) => {
+            assert!(std::env::var_os("TEST_NO_SKIP").is_none(), "no PostgreSQL: {why}");
+            eprintln!("SKIPPED the PostgreSQL half: {why}");
+        }
+    }
+    databases
+}
+
+fn server() -> Result<String, String> {
+    if let Some(url) = std::env::var_os("TEST_POSTGRES_URL") {
+        return url.into_string().map_err(|_url| "TEST_POSTGRES_URL is not UTF-8".to_owned());
+    }
+    start_temporary().map_err(|error| error.to_string())
+}
+
+/// A server of our own on a Unix socket; it ends when this process does, because the shell in
+/// front of it waits for the end of its input.
+fn start_temporary() -> Result<String, Box<dyn std::error::Error>> {
+    let bin = bin_folder().ok_or("neither TEST_POSTGRES_URL nor initdb")?;
+    let folder = tempfile::Builder::new().prefix("pointsman-pg").tempdir_in("/tmp")?.keep();
+    let root = is_root();
+    if root {
+        run(Command::new("chown").arg("postgres").arg(&folder))?;
+    }
+    let script = format!(
+        "cd {folder} && {bin}/initdb -D {folder}/data -U postgres -A trust >/dev/null 2>&1 && \
+         {{ {bin}/postgres -D {folder}/data -k {folder} -h '' -c fsync=off -c max_connections=400 \
+         >{folder}/log 2>&1 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; \
+         rm -rf {folder}; }}",
+        folder = folder.display(),
+        bin = bin.display()
+    );
+    let mut command = if root { Command::new("su") } else { Command::new("sh") };
+    if root {
+        command.args(["postgres", "-c", &script]);
+    } else {
+        command.args(["-c", &script]);
+    }
+    // A group of its own, so that Ctrl-C does not end it before its folder is removed.
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child: Child = command.spawn()?;
+    let is_ready = || {
+        let mut asking = Command::new(bin.join("pg_isready"));
+        asking.arg("-q").arg("-h").arg(&folder).status().is_ok_and(|status| status.success())
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_ready() {
+        if Instant::now() > deadline {
+            return Err(format!("no server in {}", folder.display()).into());
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    // Its input stays open as long as this process lives.
+    Box::leak(Box::new(child));
+    let host = folder.display().to_string().replace('/', "%2F");
+    Ok(format!("postgres://postgres@{host}/postgres"))
+}
+
+fn bin_folder() -> Option<PathBuf> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").ok();
+    let debian = debian.into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    debian.chain(on_path).find(|folder| folder.join("initdb").exists() && has_server(folder))
+}
+
+fn has_server(folder: &Path) -> bool {
+    folder.join("postgres").exists()
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
+    let status = command.status()?;
+    status.success().then_some(()).ok_or_else(|| format!("{command:?}: {status}").into())
+}

@@ -1,0 +1,160 @@
+//! What the database holds is searched for what it must not hold.
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+
+use crate::world::{World, on_each, plain_wallet, send, text};
+
+/// Every row of every table as text, bytes as hexadecimal digits.
+async fn dump(world: &World) -> Vec<String> {
+    if world.database.url.starts_with("sqlite") {
+        sqlite(world).await
+    } else {
+        postgres(world).await
+    }
+}
+
+async fn postgres(world: &World) -> Vec<String> {
+    let mut connection = PgConnection::connect(&world.database.url).await.unwrap();
+    let tables = "SELECT table_name FROM information_schema.tables \
+                  WHERE table_schema = current_schema()";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+    let mut rows = Vec::new();
+    for table in tables {
+        let all = AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
+        rows.extend(sqlx::query_scalar::<_, String>(all).fetch_all(&mut connection).await.unwrap());
+    }
+    rows
+}
+
+async fn sqlite(world: &World) -> Vec<String> {
+    let mut connection = sqlx::SqliteConnection::connect(&world.database.url).await.unwrap();
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table'";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+    let mut rows = Vec::new();
+    for table in tables {
+        let columns = AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')"));
+        let columns: Vec<String> =
+            sqlx::query_scalar(columns).fetch_all(&mut connection).await.unwrap();
+        let quoted: Vec<String> = columns
+            .iter()
+            .map(|name| {
+                format!("CASE typeof({name}) WHEN 'blob' THEN hex({name}) ELSE {name} END || ''")
+            })
+            .collect();
+        let all = AssertSqlSafe(format!("SELECT {} FROM {table}", quoted.join(", ")));
+        for row in connection.fetch_all(sqlx::query(all)).await.unwrap() {
+            let cells = (0..row.len())
+                .map(|place| row.try_get::<Option<String>, _>(place).unwrap().unwrap_or_default());
+            rows.push(cells.collect::<Vec<_>>().join(","));
+        }
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_column_holds_a_card_number_or_a_persons_data() {
+    on_each(async |world| {
+        let mut wallet = plain_wallet();
+        wallet["lastName"] = "Zażółćgęślą".into();
+        wallet["wPIN"] = "739182".into();
+        wallet["phone"] = "48600700801".into();
+        let got = send(world.wallet(&world.partner, &wallet)).await;
+        let customer = text(&got.json(), "customerId");
+        let balance = world.balance(&customer, "EUR").await;
+        let request = world.virtual_card(&customer, &balance, "0019167984");
+        let card = send(request.header("Idempotency-Key", "k")).await;
+        let card = crate::world::decrypted(&card.json());
+        let path = format!("/secure/customers/{customer}/register");
+        let form = crate::quick_start::form();
+        send(world.secure(reqwest::Method::POST, &path).multipart(form)).await;
+        let path = format!("/secure/customers/{customer}/cards/{}/lock", text(&card, "id"));
+        world.post(&path, &json!({ "reason": 7, "comment": "Klaudyna said so" })).await;
+
+        let rows = dump(world).await;
+        let last_four = text(&card, "lastFourDigits");
+        assert!(rows.iter().any(|row| row.contains(&last_four)), "the dump sees the rows");
+        for secret in [
+            text(&card, "pan"),
+            text(&card, "pan")[..15].to_owned(),
+            format!("\"cvc2\":\"{}\"", text(&card, "cvc2")),
+            "739182".to_owned(),
+            "48600700801".to_owned(),
+            "Zażółćgęślą".to_owned(),
+            "Bakiewicz".to_owned(),
+            "70010155587".to_owned(),
+            "Klaudyna".to_owned(),
+            "JFIF".to_owned(),
+            world.admin_token.clone(),
+        ] {
+            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            for row in &rows {
+                let found = row.contains(&secret) || row.to_lowercase().contains(&hex);
+                assert!(!found, "{secret} stands in {row}");
+            }
+        }
+        let cvc2 = text(&card, "cvc2");
+        assert!(rows.iter().all(|row| row.split(',').all(|cell| cell != cvc2)));
+        assert!(rows.iter().any(|row| row.contains("$argon2id$")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_never_moves_to_another_balance() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let (one, other) =
+            (world.balance(&customer, "EUR").await, world.balance(&customer, "EUR").await);
+        world.card(&customer, &one, "0019167984").await;
+        let other = uuid::Uuid::parse_str(&other).unwrap();
+        let sql = "UPDATE cards SET balance_id = $1";
+        let error = if world.database.url.starts_with("sqlite") {
+            let mut connection =
+                sqlx::SqliteConnection::connect(&world.database.url).await.unwrap();
+            sqlx::query(sql).bind(other).execute(&mut connection).await.unwrap_err()
+        } else {
+            let mut connection = PgConnection::connect(&world.database.url).await.unwrap();
+            sqlx::query(sql).bind(other).execute(&mut connection).await.unwrap_err()
+        };
+        assert!(error.to_string().contains("never moves"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_line_holds_a_secret_at_any_level() {
+    on_each(async |world| {
+        world.stop_server().await;
+        world.config.log = "trace".to_owned();
+        world.start_process().await;
+        let mut wallet = plain_wallet();
+        wallet["wPIN"] = "739182".into();
+        wallet["lastName"] = "Gierymska".into();
+        let customer =
+            text(&send(world.wallet(&world.partner, &wallet)).await.json(), "customerId");
+        let balance = world.balance(&customer, "EUR").await;
+        let card = world.card(&customer, &balance, "0019167984").await;
+        let wrong = format!("{}x", world.admin_token);
+        let url = world.public_url("/admin/partner-balances/x");
+        send(world.nobody.get(url).bearer_auth(wrong)).await.expect_error(401, "UNAUTHORIZED");
+        world.admin(reqwest::Method::GET, "/admin/partner-balances/x", None).await;
+        let path = format!("/secure/customers/{customer}/balances/{balance}/topup");
+        let pan = text(&card, "pan");
+        for body in [json!({ "amount": pan, "currency": "EUR" }), json!({ "pan": pan })] {
+            world.post(&path, &body).await.expect_error(400, "INVALID_REQUEST");
+        }
+        world.begin_stop();
+        let stopped = async || world.log().iter().any(|line| line.contains("\"stopped\""));
+        crate::world::until(stopped).await;
+        let log = world.log();
+        assert!(log.len() > 100, "tracing is on");
+        for secret in [&pan, "739182", "Gierymska", &world.admin_token, "\"cvc2\""] {
+            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            for line in &log {
+                assert!(!line.contains(secret) && !line.contains(&hex), "{secret} in {line}");
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,35 @@
+//! The management API from outside: real TLS, a real control link with the real core behind it,
+//! and the same tests on SQLite and PostgreSQL.
+//!
+//! `cfg(test)` stands at each module so that the lints know their functions as tests.
+
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod http_surface;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod jwe_refusals;
+#[cfg(test)]
+mod leaks;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod money;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod quick_start;
+#[cfg(test)]
+mod statements;
+#[cfg(test)]
+mod strict;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,236 @@
+//! Every statement of the store on both databases, and what each promises when it is repeated.
+
+use mgmt_api::store::{
+    BalanceRow, FundedAccount, NewCardRow, NewClient, NewCustomer, NewFunding, NewKey,
+    NewVerification, PartnerBalanceRow, ProgramRow, RowState, Store,
+};
+use shared::ids::PartnerId;
+use uuid::Uuid;
+
+use crate::database;
+
+fn customer(id: i64, claims: &[[u8; 32]]) -> NewCustomer {
+    NewCustomer {
+        id,
+        partner: 1,
+        lifecycle_state: "VERIFIED",
+        kyc: "NONE",
+        profile_sealed: vec![1],
+        wpin_hash: None,
+        claims: claims.to_vec(),
+        created_at_ms: 1,
+    }
+}
+
+async fn on_each_store(test: impl AsyncFn(&Store)) {
+    for database in database::each().await {
+        let store = Store::open(&database.url).await.unwrap();
+        store.migrate().await.unwrap();
+        store.migrate().await.unwrap();
+        store.put_partner(1, Some("sandbox")).await.unwrap();
+        test(&store).await;
+        store.close().await;
+    }
+}
+
+async fn with_balance(store: &Store) -> BalanceRow {
+    store.insert_customer(&customer(7, &[])).await.unwrap();
+    store.settle_customer(7, RowState::Confirmed).await.unwrap();
+    let row = BalanceRow { id: Uuid::now_v7(), customer_id: 7, currency: 978 };
+    store.insert_balance(&row, 1).await.unwrap();
+    row
+}
+
+#[tokio::test]
+async fn partners_and_certificates() {
+    on_each_store(async |store| {
+        store.ping().await.unwrap();
+        store.put_partner(1, None).await.unwrap();
+        store.put_partner(2, None).await.unwrap();
+        assert_eq!(store.partners().await.unwrap(), [1, 2]);
+        for (name, id) in [("1", Some(1)), ("sandbox", Some(1)), ("2", Some(2)), ("x", None)] {
+            assert_eq!(store.partner_named(name).await.unwrap(), id, "{name}");
+        }
+        let client = |key, response_key_sha256| NewClient {
+            spki_sha256: [key; 32],
+            partner: 1,
+            response_key_sha256,
+        };
+        store.set_clients(&[client(1, None), client(2, Some([9; 32]))], 1).await.unwrap();
+        let key = async |spki: u8| {
+            let row = store.client(&[spki; 32]).await.unwrap();
+            row.map(|row| row.response_key_sha256)
+        };
+        assert_eq!((key(1).await, key(3).await), (Some(None), None));
+        assert_eq!(key(2).await, Some(Some(vec![9; 32])));
+        store.register_response_key(&[1; 32], &[5; 32]).await.unwrap();
+        store.register_response_key(&[1; 32], &[6; 32]).await.unwrap();
+        assert_eq!(key(1).await, Some(Some(vec![5; 32])), "the first one stays");
+        store.set_clients(&[client(1, None)], 2).await.unwrap();
+        assert_eq!((key(1).await, key(2).await), (Some(Some(vec![5; 32])), None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn customers_and_checks() {
+    on_each_store(async |store| {
+        let first = store.next_number("customer").await.unwrap();
+        assert_eq!(store.next_number("customer").await.unwrap(), first + 1);
+        assert!(store.insert_customer(&customer(7, &[[1; 32], [2; 32]])).await.unwrap());
+        assert!(store.insert_customer(&customer(7, &[[1; 32], [2; 32]])).await.unwrap());
+        assert!(!store.insert_customer(&customer(8, &[[3; 32], [2; 32]])).await.unwrap());
+        assert!(store.insert_customer(&customer(9, &[[3; 32]])).await.unwrap(), "undone whole");
+        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap(), None, "pending");
+        store.settle_customer(7, RowState::Confirmed).await.unwrap();
+        store.settle_customer(7, RowState::Refused).await.unwrap();
+        assert_eq!(store.customer(PartnerId(2), 7).await.unwrap(), None);
+        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap().unwrap().kyc, "NONE");
+
+        let check = |kind| NewVerification {
+            id: Uuid::from_u128(1),
+            customer: 7,
+            form_sealed: vec![1],
+            images: vec![(kind, "image/png", vec![2])],
+            created_at_ms: 1,
+        };
+        assert_eq!(store.insert_verification(&check("a")).await.unwrap(), "IN_PROGRESS");
+        assert_eq!(store.insert_verification(&check("a")).await.unwrap(), "IN_PROGRESS");
+        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap().unwrap().kyc, "IN_PROGRESS");
+        let row = store.set_customer_flags(7, None, Some("SUCCESS")).await.unwrap().unwrap();
+        assert!(row.is_verified());
+        let row = store.set_customer_flags(7, Some("NEW"), None).await.unwrap().unwrap();
+        assert!(!row.is_verified() && row.kyc == "SUCCESS");
+        assert_eq!(store.set_customer_flags(70, None, None).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn balances_and_cards() {
+    on_each_store(async |store| {
+        let row = with_balance(store).await;
+        store.insert_balance(&row, 2).await.unwrap();
+        assert_eq!(store.balance(7, row.id).await.unwrap(), None, "pending");
+        store.settle_balance(row.id, RowState::Confirmed).await.unwrap();
+        assert_eq!(store.balance(7, row.id).await.unwrap(), Some(row.clone()));
+        assert_eq!(store.balance(8, row.id).await.unwrap(), None);
+        assert_eq!(store.balances(7, Uuid::nil(), 5).await.unwrap(), core::slice::from_ref(&row));
+        assert_eq!(store.balances(7, row.id, 5).await.unwrap(), []);
+
+        let program = ProgramRow {
+            config_id: "0019167984".to_owned(),
+            partner_id: 1,
+            currency: 978,
+            bin: "99999984".to_owned(),
+            first_state: "ACTIVE".to_owned(),
+            months_valid: 36,
+        };
+        store.put_program(&program).await.unwrap();
+        store.put_program(&program).await.unwrap();
+        assert_eq!(store.program(PartnerId(1), "0019167984").await.unwrap(), Some(program));
+        assert_eq!(store.program(PartnerId(2), "0019167984").await.unwrap(), None);
+
+        assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
+        assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
+        let card = NewCardRow {
+            id: 11,
+            resource_id: Uuid::from_u128(12),
+            balance_id: row.id,
+            config_id: "0019167984".to_owned(),
+            pan_token: [4; 16],
+            pan_sealed: vec![1],
+            last_four: "1234".to_owned(),
+            expiry_yymm: 2911,
+            created_at_ms: 1,
+        };
+        store.insert_card(&card).await.unwrap();
+        store.insert_card(&card).await.unwrap();
+        assert_eq!(store.card(7, Some(11), None).await.unwrap(), None, "pending");
+        store.settle_card(11, RowState::Confirmed).await.unwrap();
+        let by_id = store.card(7, Some(11), None).await.unwrap().unwrap();
+        let by_resource = store.card(7, None, Some(Uuid::from_u128(12))).await.unwrap();
+        assert_eq!(by_resource, Some(by_id.clone()));
+        assert_eq!(store.card(8, Some(11), None).await.unwrap(), None);
+        assert_eq!(store.card(7, None, None).await.unwrap(), None);
+        assert_eq!(store.cards_of_balance(row.id).await.unwrap(), [by_id]);
+
+        let lock = Uuid::now_v7();
+        store.insert_lock_request(lock, 11, Some((7, Some(&[1]))), 1).await.unwrap();
+        store.insert_lock_request(lock, 11, Some((7, None)), 1).await.unwrap();
+        store.insert_lock_request(Uuid::now_v7(), 11, None, 1).await.unwrap();
+        store.settle_lock_request(lock, RowState::Refused).await.unwrap();
+        store.close_balance(row.id).await.unwrap();
+        assert_eq!(store.balance(7, row.id).await.unwrap(), None, "closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn partner_balances_and_fundings() {
+    on_each_store(async |store| {
+        let wish = |id| PartnerBalanceRow {
+            id: Uuid::from_u128(id),
+            partner_id: 1,
+            kind: "DEPOSIT".to_owned(),
+            currency: 978,
+            row_state: "PENDING".to_owned(),
+        };
+        assert_eq!(store.insert_partner_balance(&wish(1), 1).await.unwrap(), wish(1));
+        assert_eq!(store.insert_partner_balance(&wish(1), 1).await.unwrap(), wish(1));
+        assert_eq!(store.insert_partner_balance(&wish(2), 1).await.unwrap(), wish(1));
+        assert_eq!(store.partner_balance(Uuid::from_u128(1)).await.unwrap(), None);
+        store.settle_partner_balance(Uuid::from_u128(1), RowState::Refused).await.unwrap();
+        assert_eq!(store.insert_partner_balance(&wish(3), 1).await.unwrap(), wish(3));
+        store.settle_partner_balance(Uuid::from_u128(3), RowState::Confirmed).await.unwrap();
+        let row = store.partner_balance(Uuid::from_u128(3)).await.unwrap().unwrap();
+        assert_eq!(row.row_state, "CONFIRMED");
+
+        let balance = with_balance(store).await;
+        for account in [FundedAccount::User(balance.id), FundedAccount::Partner(row.id)] {
+            let new = NewFunding {
+                id: Uuid::now_v7(),
+                account,
+                amount: 5,
+                currency: 978,
+                external_id: Some("x".to_owned()),
+                description_sealed: Some(vec![1]),
+                created_at_ms: 1,
+            };
+            store.insert_funding(&new).await.unwrap();
+            store.insert_funding(&new).await.unwrap();
+            store.settle_funding(new.id, RowState::Confirmed, 9).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn idempotency_keys_and_the_cursor() {
+    on_each_store(async |store| {
+        let new = NewKey {
+            scope: &[1; 32],
+            caller: "partner:1",
+            fingerprint: &[2; 32],
+            plan_sealed: &[3],
+            created_at_ms: 10,
+        };
+        assert_eq!(store.idempotency_key(&[1; 32]).await.unwrap(), None);
+        assert!(store.insert_idempotency_key(&new).await.unwrap());
+        assert!(!store.insert_idempotency_key(&new).await.unwrap());
+        assert!(store.store_answer(&[1; 32], &[4]).await.unwrap());
+        assert!(!store.store_answer(&[1; 32], &[5]).await.unwrap());
+        let row = store.idempotency_key(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!((row.plan_sealed, row.answer_sealed), (vec![3], Some(vec![4])));
+        assert_eq!(store.count_idempotency_keys("partner:1").await.unwrap(), 1);
+        assert_eq!(store.drop_idempotency_keys(10).await.unwrap(), 0);
+        assert_eq!(store.drop_idempotency_keys(11).await.unwrap(), 1);
+        assert_eq!(store.count_idempotency_keys("partner:1").await.unwrap(), 0);
+
+        assert_eq!(store.event_cursor().await.unwrap(), 0);
+        store.advance_event_cursor(5).await.unwrap();
+        store.advance_event_cursor(3).await.unwrap();
+        assert_eq!(store.event_cursor().await.unwrap(), 5);
+    })
+    .await;
+}

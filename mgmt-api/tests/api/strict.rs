@@ -1,0 +1,64 @@
+//! What the strict profile refuses and the sandbox lets pass.
+
+use axum::http::StatusCode;
+use mgmt_api::config::Profile;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::world::{World, caller_key, on_each, plain_wallet, public_key, send, text};
+
+async fn make_strict(world: &mut World) {
+    world.stop_server().await;
+    world.config.profile = Profile::Strict;
+    world.config.public.certificate = Some(world.config.secure.certificate.clone());
+    world.config.public.key = Some(world.config.secure.key.clone());
+    world.start_server().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_are_unique_and_identity_data_is_checked() {
+    on_each(async |world| {
+        make_strict(world).await;
+        let customer = world.customer().await;
+        let mut wallet = plain_wallet();
+        send(world.wallet(&world.partner, &wallet)).await.expect_error(409, "CUSTOMER_EXISTS");
+        wallet["phone"] = "+48 123".replace(' ', "99").into();
+        wallet["email"] = "ADA@example.com".into();
+        send(world.wallet(&world.partner, &wallet)).await.expect_error(409, "CUSTOMER_EXISTS");
+        wallet["email"] = "bob@example.com".into();
+        send(world.wallet(&world.partner, &wallet)).await.expect(StatusCode::CREATED);
+
+        let path = format!("/secure/customers/{customer}/register");
+        let form = crate::quick_start::form();
+        let got = send(world.secure(Method::POST, &path).multipart(form)).await;
+        got.expect_error(422, "INVALID_CUSTOMER_DATA");
+        assert_eq!(got.json()["errors"].as_array().unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_key_is_registered_by_configuration_only() {
+    on_each(async |world| {
+        make_strict(world).await;
+        let customer = world.customer().await;
+        let path = format!("/secure/customers/{customer}/balances");
+        let request = |world: &World| {
+            world
+                .secure(Method::POST, &path)
+                .header("Encrypt-Response", "true")
+                .header("Public-Key", public_key())
+                .json(&json!({ "currency": "EUR" }))
+        };
+        send(request(world)).await.expect_error(400, "INVALID_PUBLIC_KEY");
+        let file = world.path("caller.pem");
+        std::fs::write(&file, caller_key().to_pem_public_key()).unwrap();
+        world.config.clients[0].response_key = Some(file);
+        world.stop_server().await;
+        world.start_server().await;
+        let sealed = send(request(world)).await.expect(StatusCode::CREATED);
+        let opened = crate::world::decrypted(&sealed);
+        uuid::Uuid::parse_str(&text(&opened, "balanceId")).unwrap();
+    })
+    .await;
+}
