@@ -80,8 +80,9 @@ fn check(
         return Err(Reason::UnknownTransactionType); // 4
     }
     let billed = request.billed();
-    let zero_allowed = request.verification && billed.amount == Amount::ZERO;
-    if !(billed.amount.is_positive() || zero_allowed) {
+    let (asked, zero) = (request.transaction.amount, Amount::ZERO);
+    let positive = asked.is_positive() && billed.amount.is_positive();
+    if !positive && !(request.verification && (asked, billed.amount) == (zero, zero)) {
         return Err(Reason::InvalidAmount); // 5
     }
     let card = card.filter(|card| card.state != CardState::Removed);
@@ -174,6 +175,7 @@ fn answered(
         card,
         balance: None,
         deposit: None,
+        requested: request.transaction.amount,
         authorised: Amount::ZERO,
         released: Amount::ZERO,
     }

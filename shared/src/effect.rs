@@ -58,7 +58,7 @@ pub struct Decision {
     pub approval: Option<ApprovalCode>,
 }
 
-/// DE38: six digits.
+/// DE38: six digits, never all zeros, which networks read as none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ApprovalCode(pub u32);
 
@@ -66,7 +66,7 @@ impl ApprovalCode {
     /// The code of the approval decided at `sequence`.
     #[must_use]
     pub fn of(sequence: Sequence) -> Self {
-        Self(u32::try_from(sequence.0 % 1_000_000).unwrap_or_default())
+        Self(u32::try_from(sequence.0.saturating_sub(1) % 999_999 + 1).unwrap_or_default())
     }
 
     /// The six characters on the wire.
@@ -118,6 +118,8 @@ pub struct Transaction {
     pub balance: Option<BalanceSlot>,
     /// The partner deposit that is held on.
     pub deposit: Option<PartnerBalanceSlot>,
+    /// What was asked for, in the transaction's own currency: the base of a partial reversal.
+    pub requested: Amount,
     /// What was approved, in the balance's currency.
     pub authorised: Amount,
     /// What of it was released.

@@ -324,6 +324,7 @@ mod tests {
     use super::*;
     use crate::action_code::Reason;
     use crate::command::{Change, Collateral, MessageClass, MessageKey, NewCard};
+    use crate::control::Refusal;
     use crate::effect::{Account, Decision, Transaction, TransactionSlot};
     use crate::ids::LinkId;
     use crate::limits::TEST;
@@ -393,6 +394,7 @@ mod tests {
             card: None,
             balance: None,
             deposit: None,
+            requested: Amount(5),
             authorised: Amount(5),
             released: Amount::ZERO,
         }
@@ -497,7 +499,7 @@ mod tests {
 
     #[test]
     fn states_that_differ_in_one_thing_differ_in_their_hash() {
-        let changes: [fn(&mut Ledger); 14] = [
+        let changes: [fn(&mut Ledger); 16] = [
             |_| {},
             |ledger| ledger.last.at.0 += 1,
             |ledger| ledger.last.sequence.0 += 1,
@@ -509,6 +511,8 @@ mod tests {
             |ledger| ledger.cards.at_mut(0).unwrap().state = CardState::Removed,
             |ledger| assert!(ledger.commands_in_order.pop_front().is_some()),
             |ledger| ledger.books.of(EUR).bank += 1,
+            |ledger| assert!(ledger.transactions.insert(TransactionSlot(0), hold(0))),
+            |ledger| assert!(ledger.transactions.insert(TransactionSlot(0), hold(1))),
             |ledger| ended(ledger, [0, 1], 0),
             |ledger| ended(ledger, [1, 0], 0),
             |ledger| ended(ledger, [0, 1], 2),
@@ -543,21 +547,22 @@ mod tests {
     }
 
     #[test]
-    fn command_ids_past_their_retention_or_their_bound_are_forgotten_oldest_first() {
+    fn command_ids_are_forgotten_past_their_retention_only_and_a_full_table_refuses() {
         let mut ledger = Ledger::new(TEST);
         let bound = u128::try_from(TEST.commands_max).unwrap();
         for id in 0..bound {
             manage(&mut ledger, id, Change::PutPartner(PartnerId(1)));
         }
-        assert!(ledger.outcome_of(CommandId(0)).is_some());
-        manage(&mut ledger, bound, Change::PutPartner(PartnerId(1)));
-        assert!(ledger.outcome_of(CommandId(0)).is_none(), "by the bound");
-        assert!(ledger.outcome_of(CommandId(1)).is_some());
-        let command = Command::Manage(CommandId(1000), Change::PutPartner(PartnerId(1)));
-        let retained = ledger.outcome_of(CommandId(2)).unwrap().at.0 + TEST.command_retention_ms;
+        let refused = manage(&mut ledger, bound, Change::PutPartner(PartnerId(2)));
+        let Answer::Outcome(outcome) = refused.answer else { panic!("{refused:?}") };
+        assert_eq!((outcome.result, refused.effects.len()), (Err(Refusal::TableFull), 0));
+        assert_eq!(ledger.outcome_of(CommandId(bound)), None, "it may be sent again");
+        let command = Command::Manage(CommandId(bound), Change::PutPartner(PartnerId(2)));
+        let retained = ledger.outcome_of(CommandId(1)).unwrap().at.0 + TEST.command_retention_ms;
         ledger.apply(&command, Timestamp(retained), &mut Vec::new());
-        assert!(ledger.outcome_of(CommandId(2)).is_none(), "by their age, two at a time");
-        assert!(ledger.outcome_of(CommandId(3)).is_some());
+        assert!(ledger.outcome_of(CommandId(1)).is_none(), "by their age, two at a time");
+        assert!(ledger.outcome_of(CommandId(2)).is_some());
+        assert!(ledger.outcome_of(CommandId(bound)).is_some());
     }
 
     #[test]
@@ -571,12 +576,16 @@ mod tests {
 
     #[test]
     fn the_audit_finds_every_sum_that_is_wrong() {
-        let spoils: [fn(&mut Ledger); 5] = [
+        let spoils: [fn(&mut Ledger); 6] = [
             |ledger| ledger.balances.at_mut(0).unwrap().funds.held = Amount(1),
             |ledger| ledger.balances.at_mut(0).unwrap().funds.ledger = Amount(1),
             |ledger| ledger.partner_balances.at_mut(0).unwrap().funds.held = Amount(1),
             |ledger| ledger.partner_balances.at_mut(0).unwrap().funds.ledger = Amount(1),
             |ledger| ledger.books.of(EUR).bank += 1,
+            |ledger| {
+                let entry = Transaction { balance: Some(BalanceSlot(0)), ..hold(0) };
+                assert!(ledger.transactions.insert(TransactionSlot(0), entry));
+            },
         ];
         for spoil in spoils {
             let mut ledger = Ledger::new(TEST);

@@ -240,6 +240,7 @@ mod tests {
             card: None,
             balance: None,
             deposit: None,
+            requested: Amount(authorised),
             authorised: Amount(authorised),
             released: Amount::ZERO,
         }

@@ -371,6 +371,7 @@ fn a_partial_reversal_leaves_the_new_total_rounded_half_up() {
          auth stan=10 card=1 amount=300 cur=PLN bill=3 -> REVERSED_BEFORE_REQUEST 1000 05
          auth stan=12 card=1 amount=5 -> APPROVED 0000 00
          reverse stan=13 of=12 base=5 total=9 -> REVERSAL_ACCEPTED 4000 00   # more than there was
+         reverse stan=14 of=12 base=1 total=9223372036854775807 -> REVERSAL_ACCEPTED 4000 00
          show A D -> A 995/5/1000 D 795/5/800",
     );
 }
@@ -416,6 +417,8 @@ fn a_reversal_matches_on_the_whole_key_and_never_a_reversal() {
          reverse stan=5 of=5 ofclass=reversal advice -> REFERENCED_TRANSACTION_NOT_FOUND 4000 00
          reverse stan=6 of=7 ofclass=reversal -> REFERENCED_TRANSACTION_NOT_FOUND 9114 25
          auth stan=8 card=1 amount=5 -> APPROVED 0000 00
+         reverse stan=9 of=8 ofclass=financial -> REFERENCED_TRANSACTION_NOT_FOUND 9114 25
+         show A -> A 995/5/1000
          reverse stan=7 of=8 -> REVERSAL_ACCEPTED 4000 00         # 6 left no tombstone for it
          show A -> A 1000/0/1000",
     );

@@ -29,6 +29,9 @@ use shared::journal_record::{Answer, Record, RecordRef};
 use shared::ledger::{Ledger, Stamp};
 use shared::limits::{Limits, PRODUCTION, TEST};
 
+/// Commands under tiny bounds unless asked otherwise: enough to reach every answer.
+const TINY_STEPS: u64 = 150_000;
+
 /// Commands of one history.
 const HISTORY_STEPS: u64 = 500;
 
@@ -49,8 +52,11 @@ const ROOMY: Limits = Limits {
 
 #[test]
 fn histories_under_tiny_bounds_agree_with_the_model() {
-    let reached = run(TEST, 40, asked("STEPS").unwrap_or(150_000));
-    assert_all_reached(&reached);
+    let steps = asked("STEPS").unwrap_or(TINY_STEPS);
+    let reached = run(TEST, 40, steps);
+    if steps >= TINY_STEPS {
+        assert_all_reached(&reached);
+    }
 }
 
 #[test]
@@ -135,11 +141,12 @@ impl Bench {
         assert_eq!(self.ledger.sizes().1, self.reference.remembered(), "seed {}", self.seed);
         self.compare_money(step);
         self.journal(step, stamp, &command, answer);
-        if step % 16 == 0 {
+        if step.is_multiple_of(16) {
             self.compare_everything(step);
         }
-        self.history.sent(command, stamp.sequence);
-        name(answer)
+        let name = name(answer);
+        self.history.sent(command, stamp.sequence, name == "Approved");
+        name
     }
 
     /// Writes the record, reads it back, and feeds it to the other two ledgers.
@@ -158,6 +165,11 @@ impl Bench {
         self.replayed.replay(&record).unwrap_or_else(|error| panic!("{at}: {error}"));
         self.verified.verify(&record).unwrap_or_else(|error| panic!("{at}: {error}"));
         self.ledger.audit().unwrap_or_else(|error| panic!("{at}: {error}"));
+        // The hash takes most of the time: after each command of some histories, now and then in
+        // the others, where a difference would last.
+        if !self.seed.is_multiple_of(20) && !step.is_multiple_of(50) {
+            return;
+        }
         let hash = self.ledger.state_hash();
         assert_eq!(self.replayed.state_hash(), hash, "{at}: replay of {command:?}");
         assert_eq!(self.verified.state_hash(), hash, "{at}: verification of {command:?}");
@@ -167,11 +179,12 @@ impl Bench {
     fn forgotten(&mut self) -> Forgotten {
         let mut forgotten = Forgotten::default();
         for effect in &self.effects {
-            match effect {
-                Effect::Remembered(slot, entry) => drop(self.keys.insert(*slot, entry.key)),
-                Effect::Forgotten(slot) => forgotten.messages.push(self.keys[slot]),
-                Effect::CommandForgotten => forgotten.commands += 1,
-                _ => {}
+            if let Effect::Remembered(slot, entry) = effect {
+                self.keys.insert(*slot, entry.key);
+            } else if let Effect::Forgotten(slot) = effect {
+                forgotten.messages.push(self.keys[slot]);
+            } else if *effect == Effect::CommandForgotten {
+                forgotten.commands += 1;
             }
         }
         forgotten

@@ -88,13 +88,13 @@ fn take_back(
 }
 
 /// What stays held after a partial reversal, in the balance's currency: the authorised amount in
-/// the proportion of DE95.1 to DE4, rounded half up. `None` where nothing is left.
+/// the proportion of DE95.1 to the amount first asked for, rounded half up. `None` where nothing
+/// is left.
 fn remaining(original: &Transaction, reversal: &Reversal) -> Option<Amount> {
     let new_total = reversal.new_total.filter(|total| total.is_positive())?;
-    let base = reversal.transaction.filter(|base| base.is_positive())?;
+    let base = Some(i128::from(original.requested.0)).filter(|base| *base > 0)?;
     let authorised = i128::from(original.authorised.0);
-    let scaled = (authorised * i128::from(new_total.0) * 2 + i128::from(base.0))
-        .div_euclid(i128::from(base.0) * 2);
+    let scaled = (authorised * i128::from(new_total.0) * 2 + base).div_euclid(base * 2);
     i64::try_from(scaled.min(authorised)).ok().map(Amount).filter(|left| left.is_positive())
 }
 
@@ -113,6 +113,7 @@ fn entry(reversal: &Reversal, content: u64, decision: Decision, stamp: Stamp) ->
         card: None,
         balance: None,
         deposit: None,
+        requested: Amount::ZERO,
         authorised: Amount::ZERO,
         released: Amount::ZERO,
     }

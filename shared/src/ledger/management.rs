@@ -32,29 +32,31 @@ pub(super) fn decide(
     if let Some(first) = ledger.outcome_of(id) {
         return first;
     }
+    let outcome = |result| Outcome { sequence: stamp.sequence, at: stamp.at, result };
+    let due = forgotten(ledger, stamp.at).count();
+    if ledger.commands_in_order.len() >= ledger.limits.commands_max + due {
+        // Not remembered, so that the same id may be sent again; an id that must still be known
+        // is never given up for a new one.
+        return outcome(Err(Refusal::TableFull));
+    }
     let result = decide_change(ledger, change, stamp.at, effects);
     if result.is_err() {
         effects.clear();
     }
-    let outcome = Outcome { sequence: stamp.sequence, at: stamp.at, result };
-    effects.extend(forgotten(ledger, stamp.at).map(|_| Effect::CommandForgotten));
+    let outcome = outcome(result);
+    effects.extend(core::iter::repeat_n(Effect::CommandForgotten, due));
     effects.push(Effect::CommandRemembered(id, outcome));
     outcome
 }
 
+/// The oldest command ids, where their retention is over.
 fn forgotten(ledger: &Ledger, now: Timestamp) -> impl Iterator<Item = &CommandId> {
-    let limits = &ledger.limits;
-    let excess = (ledger.commands_in_order.len() + 1).saturating_sub(limits.commands_max);
-    ledger
-        .commands_in_order
-        .iter()
-        .enumerate()
-        .take(FORGOTTEN_A_COMMAND_MAX)
-        .take_while(move |(place, id)| {
-            let since = ledger.commands.get(*id).map_or(0, |outcome| outcome.at.0);
-            *place < excess || since.saturating_add(limits.command_retention_ms) <= now.0
-        })
-        .map(|(_, id)| id)
+    let retention = ledger.limits.command_retention_ms;
+    let ids = ledger.commands_in_order.iter().take(FORGOTTEN_A_COMMAND_MAX);
+    ids.take_while(move |id| {
+        let since = ledger.commands.get(*id).map_or(0, |outcome| outcome.at.0);
+        since.saturating_add(retention) <= now.0
+    })
 }
 
 fn decide_change(

@@ -295,9 +295,13 @@ fn authorization(line: &Line) -> Authorization {
 fn reversal(line: &Line) -> Reversal {
     let class = MessageClass::Reversal;
     let own = MessageKey { class, ..authorization_key(line, "stan", "link") };
-    let original = match line.text("ofclass", "authorization") {
-        "reversal" => MessageKey { class, ..authorization_key(line, "of", "oflink") },
-        _ => authorization_key(line, "of", "oflink"),
+    let original = MessageKey {
+        class: match line.text("ofclass", "authorization") {
+            "reversal" => MessageClass::Reversal,
+            "financial" => MessageClass::Financial,
+            _ => MessageClass::Authorization,
+        },
+        ..authorization_key(line, "of", "oflink")
     };
     Reversal {
         key: own,

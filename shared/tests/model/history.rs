@@ -44,6 +44,9 @@ impl Random {
     }
 }
 
+/// Commands that a history may come back to.
+const REMEMBERED: u64 = 60;
+
 const EUR: Currency = Currency(978);
 const PLN: Currency = Currency(985);
 
@@ -55,6 +58,8 @@ pub(crate) struct History {
     stans: u32,
     /// What was sent, with the sequence that it got.
     sent: Vec<(Command, Sequence)>,
+    /// Requests that were approved.
+    approved: Vec<(MessageKey, Sequence)>,
     next_id: u128,
     opening: Vec<Change>,
 }
@@ -67,6 +72,7 @@ impl History {
             now: 1_797_292_800_000, // the middle of December 2026
             stans,
             sent: Vec::new(),
+            approved: Vec::new(),
             next_id: 0,
             opening: Vec::new(),
         };
@@ -91,12 +97,12 @@ impl History {
     }
 
     /// Notes what became of the last command.
-    pub(crate) fn sent(&mut self, command: Command, at: Sequence) {
-        if self.sent.len() >= 60 {
-            let place = usize::try_from(self.random.below(60)).unwrap();
-            self.sent.swap_remove(place);
+    pub(crate) fn sent(&mut self, command: Command, at: Sequence, approved: bool) {
+        let place = usize::try_from(self.random.below(REMEMBERED)).unwrap();
+        if let (Command::Authorize(request), true) = (&command, approved) {
+            replace(&mut self.approved, place, (request.key, at));
         }
-        self.sent.push((command, at));
+        replace(&mut self.sent, place, (command, at));
     }
 
     fn command(&mut self) -> Command {
@@ -165,6 +171,10 @@ impl History {
 
     /// The key of a request that was sent, or of one that may still come.
     fn earlier_request(&mut self) -> (MessageKey, Sequence) {
+        if self.random.percent(60) && !self.approved.is_empty() {
+            let place = usize::try_from(self.random.next()).unwrap() % self.approved.len();
+            return self.approved[place];
+        }
         for _ in 0..8 {
             if let (Command::Authorize(request), at) = self.earlier() {
                 return (request.key, at);
@@ -199,7 +209,8 @@ impl History {
     fn reversal(&mut self) -> Reversal {
         let original = match self.random.below(40) {
             0 => self.key(MessageClass::Reversal),
-            1..6 => self.key(MessageClass::Authorization),
+            1 => self.key(MessageClass::Financial),
+            2..6 => self.key(MessageClass::Authorization),
             _ => self.earlier_request().0,
         };
         let mut key = self.key(MessageClass::Reversal);
@@ -228,7 +239,8 @@ impl History {
 
     /// A token that is on a card more often than not.
     fn token(&mut self) -> PanToken {
-        PanToken([self.random.small(self.cards()); 16])
+        let unknown = self.random.percent(8);
+        PanToken([self.random.small(if unknown { self.cards() } else { self.cards() - 5 }); 16])
     }
 
     fn cards(&self) -> u8 {
@@ -329,17 +341,18 @@ impl History {
         PartnerBalanceId(u128::from(self.random.below(bound)))
     }
 
-    /// A working issuer to start from: one program without collateral, two with a deposit (one of
-    /// them without any in its currency) and one with credit.
+    /// A working issuer to start from: one program without collateral, two with a deposit and two
+    /// with credit, one of each without a partner balance.
     fn opening_changes(&mut self) -> Vec<Change> {
         let mut changes = vec![Change::PutPartner(PartnerId(0)), Change::PutPartner(PartnerId(1))];
-        for (id, currency, collateral) in [
-            (0, EUR, Collateral::None),
-            (1, EUR, Collateral::Deposit),
-            (2, EUR, Collateral::Credit),
-            (3, PLN, Collateral::Deposit),
+        for (id, partner, currency, collateral) in [
+            (0, 0, EUR, Collateral::None),
+            (1, 0, EUR, Collateral::Deposit),
+            (2, 0, EUR, Collateral::Credit),
+            (3, 0, PLN, Collateral::Deposit),
+            (4, 1, EUR, Collateral::Credit),
         ] {
-            let (id, partner) = (ConfigId(id), PartnerId(0));
+            let (id, partner) = (ConfigId(id), PartnerId(partner));
             changes.push(Change::PutProgram(Program { id, partner, currency, collateral }));
         }
         for (id, kind) in [(0, PartnerBalanceKind::Deposit), (1, PartnerBalanceKind::Credit)] {
@@ -347,7 +360,7 @@ impl History {
             changes.push(Change::OpenPartnerBalance { id, partner, kind, currency });
             changes.push(Change::Reload { balance: id, money: Money::new(3_000, EUR) });
         }
-        for id in 0..4 {
+        for id in 0..5 {
             let (verified, aml_locked) = (true, false);
             changes.push(Change::PutCustomer { id: CustomerId(id), verified, aml_locked });
             let currency = if id == 3 { PLN } else { EUR };
@@ -367,5 +380,14 @@ impl History {
             changes.push(Change::TopUp { balance, money: Money::new(1_500, currency) });
         }
         changes
+    }
+}
+
+/// Puts `new` behind the others, or in the place of one of them where there are enough.
+fn replace<T>(all: &mut Vec<T>, place: usize, new: T) {
+    if all.len() < usize::try_from(REMEMBERED).unwrap() {
+        all.push(new);
+    } else {
+        all[place] = new;
     }
 }

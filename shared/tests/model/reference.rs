@@ -39,6 +39,7 @@ enum Fate {
 struct Hold {
     balance: BalanceId,
     deposit: Option<PartnerBalanceId>,
+    requested: i64,
     authorised: i64,
     left: i64,
 }
@@ -193,7 +194,7 @@ impl Reference {
         let decision = match verdict {
             Ok(_) => Decision {
                 reason: Reason::Approved,
-                approval: u32::try_from(self.sequence % 1_000_000).ok().map(ApprovalCode),
+                approval: u32::try_from((self.sequence - 1) % 999_999 + 1).ok().map(ApprovalCode),
             },
             Err(reason) => declined(reason),
         };
@@ -222,11 +223,12 @@ impl Reference {
         let today = YearMonth::of(Timestamp(self.now));
         let locked = card.and_then(|card| card.lock).map(|lock| Reason::of_lock(lock.code));
         let short_of = |booked: i64, held: i64| amount > 0 && booked - held < amount;
-        let verification = request.verification && amount == 0;
+        let requested = request.transaction.amount.0;
+        let verification = request.verification && amount == 0 && requested == 0;
         let kind = request.processing_code / 10_000;
         let rows = [
             (![0, 1, 9, 17].contains(&kind), Reason::UnknownTransactionType),
-            (amount <= 0 && !verification, Reason::InvalidAmount),
+            ((amount <= 0 || requested <= 0) && !verification, Reason::InvalidAmount),
             (state.is_none_or(|state| state == CardState::Removed), Reason::CardNotFound),
             (
                 state == Some(CardState::Ordered) || state == Some(CardState::Linked),
@@ -260,6 +262,7 @@ impl Reference {
             None => Ok(Hold {
                 balance: card.unwrap().issued.balance,
                 deposit: deposit.map(|(id, _)| *id),
+                requested,
                 authorised: amount,
                 left: amount,
             }),
@@ -277,7 +280,7 @@ impl Reference {
         if let Some(decision) = self.answer_again(reversal.key, content) {
             return decision;
         }
-        let reversible = original.class == MessageClass::Authorization;
+        let reversible = original.class != MessageClass::Reversal;
         let known = self.messages.iter().find(|found| reversible && found.key == original);
         // A tombstone is content of a reversal under the key of a request.
         let matched = known.is_some_and(|m| matches!(m.content, Content::Authorization(..)));
@@ -293,9 +296,8 @@ impl Reference {
             Some(at) if reversible => {
                 let hold =
                     self.messages[at].hold.filter(|_| self.messages[at].fate == Fate::Stands);
-                let authorised = hold.map_or(0, |hold| hold.authorised);
-                let remaining = match (base, total) {
-                    (Some(base), Some(total)) if base > 0 && total > 0 => {
+                let remaining = match (hold, total) {
+                    (Some(Hold { requested: base @ 1.., authorised, .. }), Some(total @ 1..)) => {
                         half_up(authorised, total, base).min(authorised)
                     }
                     _ => 0,
@@ -368,14 +370,17 @@ impl Reference {
         if let Some((_, first)) = self.commands.iter().find(|(known, _)| *known == id) {
             return *first;
         }
-        let result = self.change(change);
+        let (sequence, at) = (Sequence(self.sequence), Timestamp(self.now));
+        let retention = self.limits.command_retention_ms;
         for _ in 0..forgotten.commands {
             let (_, oldest) = self.commands.remove(0);
-            let old = oldest.at.0 + self.limits.command_retention_ms <= self.now;
-            let full = self.commands.len() + 2 > self.limits.commands_max;
-            assert!(old || full, "nothing called for forgetting a command id");
+            let old = oldest.at.0 + retention <= self.now;
+            assert!(old, "nothing called for forgetting a command id");
         }
-        let (sequence, at) = (Sequence(self.sequence), Timestamp(self.now));
+        if self.commands.len() >= self.limits.commands_max {
+            return Outcome { sequence, at, result: Err(Refusal::TableFull) };
+        }
+        let result = self.change(change);
         let outcome = Outcome { sequence, at, result };
         self.commands.push((id, outcome));
         outcome
