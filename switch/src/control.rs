@@ -73,10 +73,12 @@ pub async fn serve(
             continue;
         }
         let lane = Lane::new(Rc::clone(&shard), journal.clone(), stream);
+        let cut = shard.cut.clone();
         sessions.spawn_local(async move {
-            match lane.run().await {
-                Ok(()) => info!("control connection closed"),
-                Err(error) => warn!(%error, "control connection ended"),
+            match cut.run_until_cancelled_owned(lane.run()).await {
+                Some(Ok(())) => info!("control connection closed"),
+                Some(Err(error)) => warn!(%error, "control connection ended"),
+                None => warn!("control connection cut off by the stop"),
             }
             drop(permit);
         });
@@ -109,7 +111,9 @@ impl Lane {
     async fn run(mut self) -> anyhow::Result<()> {
         let mut progress = self.shard.watch();
         loop {
-            self.send_open(*progress.borrow_and_update()).await?;
+            if !self.waiting.is_empty() {
+                self.send_open(*progress.borrow_and_update()).await?;
+            }
             let draining = self.shard.draining.is_cancelled();
             if draining && self.waiting.is_empty() {
                 return Ok(());
@@ -128,7 +132,11 @@ impl Lane {
                     None => return Ok(()),
                 },
                 event = events => match event {
-                    Some(event) => self.framed.send(encode(&event)?).await?,
+                    // A peer that takes no events must not hold up the stop.
+                    Some(event) => tokio::select! {
+                        sent = self.framed.send(encode(&event)?) => sent?,
+                        () = self.shard.draining.cancelled(), if !draining => {}
+                    },
                     None => anyhow::bail!("the event stream cannot go on"),
                 },
                 () = self.shard.draining.cancelled(), if !draining => {}

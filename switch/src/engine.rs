@@ -2,7 +2,9 @@
 //!
 //! Invariant: a command is applied and appended in one step, in one order; nothing here waits.
 
-use shared::command::{Change, Command};
+use std::collections::VecDeque;
+
+use shared::command::{Change, Command, MessageKey};
 use shared::control::{Outcome, Query, View};
 use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence};
@@ -18,6 +20,9 @@ use crate::journal::{Appender, Progress};
 const WAITING_BYTES_MAX: usize = 8 << 20;
 /// Records that may be applied and not durable before no more messages are read.
 const UNSYNCED_RECORDS_MAX: u64 = 1 << 18;
+/// Approvals told again, of which it is remembered that they may not be voided: more than can be
+/// on their way within a link's deadlines.
+const TOLD_AGAIN_MAX: usize = 1 << 16;
 
 /// The state and the journal's end of one shard.
 pub struct Engine {
@@ -26,6 +31,8 @@ pub struct Engine {
     mode: Mode,
     effects: Vec<Effect>,
     hashed: (Sequence, u128),
+    /// Approvals that were told again, oldest first.
+    told_again: VecDeque<MessageKey>,
 }
 
 /// What an answer waits for.
@@ -64,13 +71,20 @@ impl Engine {
     #[must_use]
     pub fn new(ledger: Ledger, appender: Appender, mode: Mode) -> Self {
         let hashed = (ledger.last().sequence, ledger.state_hash());
-        Self { ledger, appender, mode, effects: Vec::with_capacity(16), hashed }
+        let (effects, told_again) = (Vec::with_capacity(16), VecDeque::new());
+        Self { ledger, appender, mode, effects, hashed, told_again }
     }
 
     /// Decides a message.
     pub fn decide(&mut self, command: &Command) -> Option<Decided> {
         let (sequence, answer) = self.apply(command);
         let Answer::Decision(decision) = answer else { return None };
+        if let Command::Authorize(request) = command
+            && decision.reason.is_approval()
+            && self.effects.is_empty()
+        {
+            self.tell_again(request.key);
+        }
         let gate = match (self.mode, command) {
             (Mode::WriteBehind, Command::Authorize(request)) => {
                 if decision.reason.is_approval() {
@@ -97,9 +111,14 @@ impl Engine {
         }
     }
 
-    /// Notes that the approval of a message never left.
-    pub fn void(&mut self, command: &Command) {
-        self.apply(command);
+    /// Takes an approval back whose answer never left; false where the same approval was told to
+    /// a repeat, and that answer may have left: then the hold stays for the network's messages.
+    pub fn void(&mut self, command: &Command) -> bool {
+        let told = matches!(command, Command::Void(key, _) if self.told_again.contains(key));
+        if !told {
+            self.apply(command);
+        }
+        !told
     }
 
     /// Hands what was appended to the journal thread.
@@ -162,6 +181,13 @@ impl Engine {
             answer,
         });
         (stamp.sequence, answer)
+    }
+
+    fn tell_again(&mut self, key: MessageKey) {
+        if self.told_again.len() >= TOLD_AGAIN_MAX {
+            self.told_again.pop_front();
+        }
+        self.told_again.push_back(key);
     }
 
     fn now_gate(&self) -> Gate {

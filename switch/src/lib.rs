@@ -32,12 +32,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit};
 use shared::ids::LinkId;
 use shared::iso8583::Framing;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use config::Config;
 use engine::Engine;
@@ -45,8 +46,10 @@ use metrics::Metrics;
 use session::LinkRules;
 use shard::Shard;
 
-/// After a stop is asked for, connections have this long to take their answers.
+/// After a stop is asked for, connections have this long to take their answers; then they end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Files that are open besides connections: the journal's, the listeners, the metrics' own.
+const FILES_RESERVED: usize = 32;
 
 /// Recovers, serves until SIGTERM or SIGINT, drains, closes the journal. An error is a start that
 /// was refused, or a journal that failed: then no further answer has left.
@@ -80,13 +83,14 @@ pub fn log_to_stderr() {
 
 async fn run(config: &Config) -> anyhow::Result<()> {
     let (engine, lock) = start_engine(config)?;
+    let stop_asked = stop_asked()?;
     let shard = Shard::new(engine, Metrics::default(), CancellationToken::new());
     let sessions = TaskTracker::new();
     let servers = TaskTracker::new();
     start_servers(config, &shard, &sessions, &servers).await?;
     info!("ready");
     tokio::select! {
-        asked = stop_asked() => asked?,
+        () = stop_asked => {}
         _ended = shard.follow_journal() => {
             // Connections close with the process: nothing that is not durable leaves.
             error!("the journal failed: stopping at once");
@@ -101,9 +105,15 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         servers.wait().await;
         sessions.wait().await;
     };
+    let cut = async {
+        tokio::time::sleep(DRAIN).await;
+        warn!("connections did not drain in time: they end as they are");
+        shard.cut.cancel();
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = drained => {}
-        () = tokio::time::sleep(DRAIN) => anyhow::bail!("connections did not drain in time"),
+        () = cut => {}
         _ended = shard.follow_journal() => anyhow::bail!("the journal failed"),
     }
     let last = close(shard).await?;
@@ -112,15 +122,16 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Until SIGTERM or SIGINT.
-async fn stop_asked() -> anyhow::Result<()> {
+/// Until SIGTERM or SIGINT. From this call on they do not end the process by themselves.
+fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 async fn close(shard: Rc<Shard>) -> anyhow::Result<shared::ids::Sequence> {
@@ -157,6 +168,7 @@ async fn start_servers(
     servers: &TaskTracker,
 ) -> anyhow::Result<()> {
     let token_key = config.token_key()?;
+    let share = connections_share(config)?;
     for link in &config.links {
         let listener = tokio::net::TcpListener::bind(link.address)
             .await
@@ -179,7 +191,7 @@ async fn start_servers(
             listener,
             Rc::new(rules),
             Rc::clone(shard),
-            link.connections_max,
+            link.connections_max.min(share),
             sessions.clone(),
         );
         servers.spawn_local(server);
@@ -197,6 +209,29 @@ async fn start_servers(
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("metrics: {address}"))?;
-    servers.spawn_local(metrics::serve(listener, Rc::clone(shard)));
+    info!(address = %listener.local_addr()?, "metrics");
+    let (shard, cut) = (Rc::clone(shard), shard.cut.clone());
+    servers.spawn_local(cut.run_until_cancelled_owned(metrics::serve(listener, shard)));
     Ok(())
+}
+
+/// How many connections a link may have at most, so that the journal never runs out of files:
+/// raises the process's own bound as far as it is let, and divides what is still too little.
+fn connections_share(config: &Config) -> anyhow::Result<usize> {
+    let reserved = FILES_RESERVED + config.control.connections_max;
+    let links: usize = config.links.iter().map(|link| link.connections_max).sum();
+    let bound = rustix::process::getrlimit(Resource::Nofile);
+    let as_asked = u64::try_from(reserved + links)?;
+    let allowed = bound.maximum.map_or(as_asked, |hard| hard.min(as_asked));
+    if bound.current.is_some_and(|soft| soft < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: bound.maximum };
+        rustix::process::setrlimit(Resource::Nofile, raised).context("the bound on open files")?;
+    }
+    if allowed >= as_asked {
+        return Ok(usize::MAX);
+    }
+    let share = usize::try_from(allowed)?.saturating_sub(reserved) / config.links.len().max(1);
+    anyhow::ensure!(share > 0, "the process may open {allowed} files: too few to serve");
+    warn!(share, files = allowed, "fewer connections than configured: too few files may be open");
+    Ok(share)
 }

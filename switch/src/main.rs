@@ -56,7 +56,10 @@ fn main() -> ExitCode {
     let (outcome, failure) = match Arguments::parse().command {
         Command::Serve { config } => {
             switch::log_to_stderr();
-            (Config::load(&config).and_then(|config| switch::serve(&config)), 3)
+            match Config::load(&config).and_then(|config| config.token_key().map(|_key| config)) {
+                Ok(config) => (switch::serve(&config), 3),
+                Err(error) => (Err(error), 2),
+            }
         }
         Command::Verify { journal, json } => (verify(&journal, json), 1),
         Command::Config(ConfigCommand::Check { config }) => {

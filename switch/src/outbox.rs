@@ -63,6 +63,7 @@ impl Outbox {
     /// Lets go of every answer whose gate is open; the late ones' approvals go to `void` and
     /// their bytes nowhere.
     pub fn release(&mut self, progress: Progress, now: Instant, void: &mut Vec<Command>) {
+        self.drop_written();
         while let Some(front) = self.waiting.front()
             && front.gate.is_open(progress)
         {
@@ -85,6 +86,18 @@ impl Outbox {
         } else if self.passed > self.bytes.len() / 2 {
             self.bytes.drain(..self.passed);
             self.passed = 0;
+        }
+    }
+
+    /// Gives back what the socket took of `ready`, where that is most of it: a peer that never
+    /// quite catches up must not make it grow.
+    fn drop_written(&mut self) {
+        if self.written > self.ready.len() / 2 {
+            self.ready.drain(..self.written);
+            for (start, _) in &mut self.leaving {
+                *start -= self.written;
+            }
+            self.written = 0;
         }
     }
 
@@ -190,6 +203,21 @@ mod tests {
         assert_eq!(outbox.ready(), b"bbbbcccc");
         outbox.took(8);
         assert!(outbox.is_empty() && void.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_took_is_given_back_though_the_peer_never_catches_up() {
+        let later = Instant::now() + Duration::from_secs(9);
+        let mut outbox = Outbox::default();
+        push(&mut outbox, Gate::Durable(Sequence(1)), later, 1);
+        for id in 2..=1_000 {
+            push(&mut outbox, Gate::Durable(Sequence(id)), later, id % 20);
+            outbox.release(at(id, id), Instant::now(), &mut Vec::new());
+            outbox.took(4);
+        }
+        assert_eq!(outbox.ready().len(), 4);
+        assert!(outbox.ready.capacity() < 100, "{}", outbox.ready.capacity());
+        assert_eq!(voided(outbox.abandon()), [1_000 % 20]);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use shared::ids::LinkId;
 use shared::iso8583::mti::{Class, Function};
 use shared::iso8583::{self, Dialect, FormatError, Framing, FramingError, Layout, Message};
 use shared::pan::TokenKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
@@ -30,6 +31,9 @@ const READ_BYTES: usize = 64 * 1024;
 const WAITING_ANSWERS_MAX: usize = 16 * 1024;
 /// Bytes of answers that one connection may have outstanding.
 const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// After its last answer, a peer has this long to close.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A link's settings, compiled.
 pub struct LinkRules {
@@ -69,6 +73,9 @@ pub enum Ended {
     /// A frame was begun and not finished in time.
     #[error("a frame was not finished in time")]
     HalfFrame,
+    /// We are stopping, and the peer did not take its answers while we waited.
+    #[error("cut off by the stop")]
+    Cut,
     /// Answers were not taken in time.
     #[error("answers were not taken in time")]
     NotReading,
@@ -130,13 +137,31 @@ impl Session {
             }
         };
         debug!(link = self.link.name, reason = %ended, "connection ended");
+        if matches!(ended, Ended::Drained) {
+            self.linger().await;
+        }
         let mut engine = self.shard.engine();
         for command in self.outbox.abandon() {
-            engine.void(&command);
-            self.shard.metrics.voided();
+            if engine.void(&command) {
+                self.shard.metrics.voided();
+            }
         }
         engine.submit();
         ended
+    }
+
+    /// Says that nothing more comes, and passes over what is still under way: a socket that is
+    /// closed with unread input is reset, and its last answers are lost with it.
+    async fn linger(&mut self) {
+        let passed_over = async {
+            self.stream.shutdown().await?;
+            while self.stream.read_buf(&mut self.input).await? > 0 {
+                self.input.clear();
+            }
+            io::Result::Ok(())
+        };
+        // A peer that neither closes nor stops sending has had its time.
+        tokio::time::timeout(LINGER, passed_over).await.ok();
     }
 
     /// Writes what may leave, then waits for the next thing to do and does it.
@@ -151,7 +176,7 @@ impl Session {
         if !may_read || self.outbox.waiting() > 0 {
             self.shard.wait(&self.waiter);
         }
-        let deadline = self.deadline();
+        let deadline = self.deadline(may_read);
         tokio::select! {
             biased;
             () = self.waiter.woken() => Ok(()),
@@ -161,8 +186,9 @@ impl Session {
                 self.read()
             }
             () = self.shard.draining.cancelled(), if !draining => Ok(()),
+            () = self.shard.cut.cancelled() => Err(Ended::Cut),
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)),
-                if deadline.is_some() => self.overdue(),
+                if deadline.is_some() => self.overdue(may_read),
         }
     }
 
@@ -172,17 +198,21 @@ impl Session {
             && self.shard.engine().has_room(self.shard.progress())
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let frame = self.begun.map(|since| since + self.link.frame_deadline);
+    /// A peer is not late with a frame while we do not read.
+    fn deadline(&self, may_read: bool) -> Option<Instant> {
+        let begun = self.begun.filter(|_| may_read);
+        let frame = begun.map(|since| since + self.link.frame_deadline);
         let write = self.stuck.map(|since| since + self.link.write_deadline);
         frame.into_iter().chain(write).min()
     }
 
-    fn overdue(&self) -> Result<(), Ended> {
+    fn overdue(&self, may_read: bool) -> Result<(), Ended> {
         let now = Instant::now();
         if self.stuck.is_some_and(|since| now >= since + self.link.write_deadline) {
             Err(Ended::NotReading)
-        } else if self.begun.is_some_and(|since| now >= since + self.link.frame_deadline) {
+        } else if may_read
+            && self.begun.is_some_and(|since| now >= since + self.link.frame_deadline)
+        {
             Err(Ended::HalfFrame)
         } else {
             Ok(())
@@ -197,8 +227,9 @@ impl Session {
         if !self.void.is_empty() {
             let mut engine = self.shard.engine();
             for command in self.void.drain(..) {
-                engine.void(&command);
-                self.shard.metrics.voided();
+                if engine.void(&command) {
+                    self.shard.metrics.voided();
+                }
             }
             engine.submit();
         }

@@ -22,6 +22,8 @@ pub struct Shard {
     pub metrics: Metrics,
     /// Cancelled when nothing new is taken any more.
     pub draining: CancellationToken,
+    /// Cancelled when the drain has lasted long enough: connections end as they are.
+    pub cut: CancellationToken,
 }
 
 /// One task's place in the queue for progress.
@@ -44,7 +46,8 @@ impl Shard {
     pub fn new(engine: Engine, metrics: Metrics, draining: CancellationToken) -> Rc<Self> {
         let progress = engine.progress();
         let waiting = RefCell::new(Vec::new());
-        Rc::new(Self { engine: RefCell::new(engine), progress, waiting, metrics, draining })
+        let (engine, cut) = (RefCell::new(engine), CancellationToken::new());
+        Rc::new(Self { engine, progress, waiting, metrics, draining, cut })
     }
 
     /// The engine, for the length of one synchronous step.

@@ -18,6 +18,9 @@ const FOOTER_MAGIC: [u8; 8] = *b"PMFOOT01";
 pub const HEADER_BYTES: usize = 80;
 /// Bytes at the end of a closed segment.
 pub const FOOTER_BYTES: usize = 88;
+/// A segment that is closed early ends at a multiple of this, so that its footer lies in one
+/// sector.
+const BLOCK_BYTES: usize = 512;
 /// The smallest segment that holds one record of any size.
 pub const BYTES_MIN: u64 = 4096;
 
@@ -145,6 +148,9 @@ pub fn footer_at(length: u64) -> u64 {
 
 /// Closes a segment whose frames end at `used` before its full length: cuts the file to what is
 /// used and writes the footer. `hasher` has been fed everything up to `used`.
+///
+/// Wherever this is cut short, the file still ends in zeros or in the footer: what was torn is
+/// overwritten, and that synced, before the end of the file moves there.
 pub fn close_short(
     file: &File,
     header: &Header,
@@ -152,8 +158,11 @@ pub fn close_short(
     used: u64,
     hasher: blake3::Hasher,
 ) -> io::Result<()> {
-    let length = (used + FOOTER_BYTES as u64).next_multiple_of(512);
-    file.set_len(used)?;
+    let length = (used + FOOTER_BYTES as u64).next_multiple_of(BLOCK_BYTES as u64);
+    let zeros = [0; FOOTER_BYTES + BLOCK_BYTES];
+    let rest = usize::try_from(length - used).unwrap_or(zeros.len());
+    file.write_all_at(zeros.get(..rest).unwrap_or(&zeros), used)?;
+    file.sync_data()?;
     file.set_len(length)?;
     close(file, header, (last, used, length), hasher)
 }

@@ -1,0 +1,102 @@
+//! `sandbox.json`: where everything of a running sandbox is. Source: surface 1.
+//!
+//! Invariant: written to a temporary name and renamed, so that whoever sees the file sees all of it;
+//! paths in it are relative to its folder.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// The file's name.
+pub const FILE: &str = "sandbox.json";
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// Where processors connect.
+    pub iso8583: Vec<Link>,
+    /// /secure and /lifecycle, with client certificates.
+    pub secure: String,
+    /// /admin and what needs no identity.
+    pub public: String,
+    /// The switch's metrics.
+    pub metrics: String,
+    /// The authority's certificate.
+    pub ca: PathBuf,
+    /// The newcomer's certificate.
+    pub client_cert: PathBuf,
+    /// Its key.
+    pub client_key: PathBuf,
+    /// The certificate that the sandbox itself and the load generator use.
+    pub demo_cert: PathBuf,
+    /// Its key.
+    pub demo_key: PathBuf,
+    /// The RSA key that answers to it are encrypted to.
+    pub demo_response_key: PathBuf,
+    /// Header `Issuer-Code`.
+    pub issuer_code: String,
+    /// Header `Application-Id`.
+    pub application_id: String,
+    /// For /admin.
+    pub admin_token: String,
+    /// `durable` or `write-behind`.
+    pub mode: String,
+    /// Process of the switch.
+    pub switch_pid: u32,
+    /// Process of the management API.
+    pub mgmt_pid: u32,
+    /// Configuration of the switch.
+    pub switch_config: PathBuf,
+    /// Configuration of the management API.
+    pub mgmt_config: PathBuf,
+    /// The journal's folder.
+    pub journal: PathBuf,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its name.
+    pub link: String,
+    /// Where the switch listens.
+    pub address: SocketAddr,
+    /// What is spoken.
+    pub dialect: String,
+}
+
+impl Description {
+    /// Reads it from the sandbox's folder.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(FILE);
+        let text = std::fs::read(&path)
+            .with_context(|| format!("{}: is the sandbox running?", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))
+    }
+
+    /// Puts it into the sandbox's folder.
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let temporary = folder.join(format!("{FILE}.new"));
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, folder.join(FILE))?;
+        Ok(())
+    }
+
+    /// Takes it away; nothing there is no error.
+    pub fn remove(folder: &Path) -> anyhow::Result<()> {
+        match std::fs::remove_file(folder.join(FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The first link.
+    pub fn link(&self) -> anyhow::Result<&Link> {
+        self.iso8583.first().context("sandbox.json names no link")
+    }
+}

@@ -1,0 +1,161 @@
+//! The `loadtest` command: arguments, run, report, exit code.
+//!
+//! Exit codes: 0 everything agrees; 1 something does not, or the run failed; 2 wrong arguments.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use loadtest::drive::Pace;
+use loadtest::fixtures::volume;
+use loadtest::run::{self, Options, PROGRAM, check_journal};
+
+/// Loads a switch with ISO 8583 messages and checks every answer against the core.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Issues cards in a running sandbox, sends purchases, checks every reply, then decides the
+    /// whole journal again and compares answers and balances.
+    Run(Run),
+    /// Writes messages to a file: mostly approvals, some declines, repeats and reversals.
+    Fixtures {
+        /// The same seed gives the same messages.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many messages.
+        #[arg(long, default_value_t = 10_000)]
+        count: usize,
+        /// Where to.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Decides a journal again and holds it against the answers that a run received.
+    Check {
+        /// The journal's folder; a copy, or one that is not written at the moment.
+        #[arg(long)]
+        journal: PathBuf,
+        /// What `run --answers` wrote; without it the journal alone is checked.
+        #[arg(long)]
+        answers: Option<PathBuf>,
+        /// Prints one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// The folder of a running sandbox.
+    #[arg(long, default_value = "sandbox-data")]
+    sandbox: PathBuf,
+    /// Open: so many messages a second, whatever comes back; latency counts from when a message was
+    /// due. Closed: so many outstanding a connection.
+    #[arg(long, value_enum, default_value_t = Mode::Closed)]
+    mode: Mode,
+    /// Open: messages a second, all connections together.
+    #[arg(long, default_value_t = 10_000)]
+    rate: u32,
+    /// Connections to the switch.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+    /// Closed: messages outstanding a connection.
+    #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    window: u32,
+    /// Seconds of sending.
+    #[arg(long, default_value_t = 10)]
+    duration: u64,
+    /// Decides cards, amounts and arrival times.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Cards to issue, each with a balance of its own.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    cards: u32,
+    /// Their configId; by default the one with a single hot partner deposit.
+    #[arg(long, default_value = PROGRAM)]
+    program: String,
+    /// Opens lost connections again; what was outstanding on them counts as unknown.
+    #[arg(long)]
+    reconnect: bool,
+    /// Writes every received answer here, for `check`.
+    #[arg(long)]
+    answers: Option<PathBuf>,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Open,
+    Closed,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run(arguments),
+        Command::Fixtures { seed, count, out } => volume::write(seed, count, &out).map(|()| true),
+        Command::Check { journal, answers, json } => check(&journal, answers.as_deref(), json),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to tell it to if this fails.
+            writeln!(std::io::stderr(), "loadtest: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything agreed.
+fn run(arguments: Run) -> anyhow::Result<bool> {
+    let pace = match arguments.mode {
+        Mode::Open => Pace::Open { rate: arguments.rate, seed: arguments.seed },
+        Mode::Closed => Pace::Closed { window: usize::try_from(arguments.window)? },
+    };
+    let json = arguments.json;
+    let options = Options {
+        sandbox: arguments.sandbox,
+        pace,
+        connections: usize::from(arguments.connections),
+        duration: Duration::from_secs(arguments.duration),
+        seed: arguments.seed,
+        cards: usize::try_from(arguments.cards)?,
+        program: arguments.program,
+        reconnect: arguments.reconnect,
+        answers: arguments.answers,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let prepared = runtime.block_on(run::prepare(options))?;
+    let sent = prepared.send()?;
+    let report = runtime.block_on(prepared.check(sent))?;
+    say(&if json { serde_json::to_string(&report)? } else { report.text() })?;
+    Ok(report.mismatches == 0)
+}
+
+fn check(journal: &Path, answers: Option<&Path>, json: bool) -> anyhow::Result<bool> {
+    let report = check_journal(journal, answers)?;
+    if json {
+        say(&serde_json::to_string(&report)?)?;
+    } else {
+        let (records, mismatches) = (report.records, report.mismatches);
+        say(&format!(
+            "{records} records decided again, {} answers, {mismatches} mismatches\nstate hash {}",
+            report.answers, report.state_hash
+        ))?;
+        report.details.iter().try_for_each(|detail| say(detail))?;
+    }
+    Ok(report.mismatches == 0)
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}

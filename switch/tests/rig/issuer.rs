@@ -1,0 +1,78 @@
+//! An issuer with a few cards, made over the control link.
+
+use shared::card::{CardState, YearMonth};
+use shared::command::{Change, Collateral, NewCard, PartnerBalanceKind, Program};
+use shared::ids::{BalanceId, CardId, ConfigId, CustomerId, PartnerBalanceId, PartnerId};
+use shared::money::{Currency, Money};
+use shared::pan::{Pan, TokenKey, check_digit};
+
+use super::Control;
+
+const EUR: Currency = Currency(978);
+/// The key that the switch's key file holds.
+pub(crate) const PAN_TOKEN: [u8; 32] = [7; 32];
+
+/// Partner 1 with one program without collateral and one with a deposit; customer 1.
+pub(crate) struct Issuer;
+
+/// The number of card `card`.
+pub(crate) fn pan(card: u64) -> String {
+    let payload = format!("999999{card:09}");
+    format!("{payload}{}", char::from(check_digit(payload.as_bytes())))
+}
+
+/// The balance of card `card`: a card each, whatever its program.
+pub(crate) fn balance_id(card: u64) -> BalanceId {
+    BalanceId(u128::from(card))
+}
+
+impl Issuer {
+    pub(crate) const NO_COLLATERAL: ConfigId = ConfigId(19_167_984);
+    pub(crate) const DEPOSIT: ConfigId = ConfigId(19_167_985);
+
+    /// Sets all up but the cards.
+    pub(crate) fn found(control: &mut Control) -> Self {
+        let program = |id, collateral| {
+            Change::PutProgram(Program { id, partner: PartnerId(1), currency: EUR, collateral })
+        };
+        let deposit = PartnerBalanceId(1);
+        let changes = [
+            Change::PutPartner(PartnerId(1)),
+            program(Self::NO_COLLATERAL, Collateral::None),
+            program(Self::DEPOSIT, Collateral::Deposit),
+            Change::OpenPartnerBalance {
+                id: deposit,
+                partner: PartnerId(1),
+                kind: PartnerBalanceKind::Deposit,
+                currency: EUR,
+            },
+            Change::Reload { balance: deposit, money: Money::new(1_000_000_000_000, EUR) },
+            Change::PutCustomer { id: CustomerId(1), verified: true, aml_locked: false },
+        ];
+        for (id, change) in (1_u128..).zip(changes) {
+            assert_eq!(control.change(id, change).result, Ok(()));
+        }
+        Self
+    }
+
+    /// Card `card` of `program` on a balance of its own with `money` on it.
+    pub(crate) fn issue(&self, control: &mut Control, program: ConfigId, card: u64, money: i64) {
+        let number = pan(card);
+        let new = NewCard {
+            id: CardId(card),
+            token: TokenKey::new(&PAN_TOKEN).token(&Pan::parse(number.as_bytes()).unwrap()),
+            program,
+            balance: balance_id(card),
+            expiry: YearMonth { year: 2099, month: 12 },
+            state: CardState::Active,
+        };
+        let (id, customer) = (balance_id(card), CustomerId(1));
+        let top_up = Change::TopUp { balance: id, money: Money::new(money, EUR) };
+        let changes =
+            [Change::OpenBalance { id, customer, currency: EUR }, top_up, Change::IssueCard(new)];
+        for (step, change) in (0_u128..).zip(changes) {
+            let outcome = control.change(u128::from(card) * 10 + 1_000 + step, change);
+            assert_eq!(outcome.result, Ok(()));
+        }
+    }
+}
