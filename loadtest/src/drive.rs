@@ -80,6 +80,8 @@ struct Drive {
     /// Which wait for their socket to take more.
     blocked: Vec<bool>,
     lost: Vec<usize>,
+    /// Whether a message is due that its connection has no room for.
+    stalled: bool,
     shared: Shared,
     arrivals: Option<(std::iter::Peekable<Arrivals>, usize)>,
 }
@@ -107,6 +109,7 @@ pub fn drive(plan: Plan, shared: Shared) -> io::Result<Driven> {
         blocked: vec![false; connections.len()],
         connections,
         lost: Vec::new(),
+        stalled: false,
         shared,
         arrivals,
     };
@@ -140,16 +143,14 @@ impl Drive {
         }
         loop {
             let now = self.started.elapsed();
-            let sending = now < self.plan.duration;
-            let outstanding = self.connections.iter().any(|one| one.outstanding() > 0);
-            let over = !sending && (!outstanding || now > self.plan.duration + DRAIN);
-            if over {
+            let waiting =
+                self.is_sending(now) || self.connections.iter().any(|one| one.outstanding() > 0);
+            if !waiting || now > self.plan.duration + DRAIN {
+                self.abandon_lost();
                 return Ok(last_reply);
             }
-            if sending {
-                self.send_due(now)?;
-                self.reconnect_lost()?;
-            }
+            self.send_due(now)?;
+            self.reconnect_lost()?;
             self.wait(&mut events)?;
             for event in &events {
                 last_reply = self.started.elapsed();
@@ -158,6 +159,18 @@ impl Drive {
                 self.serve(index, flags)?;
             }
         }
+    }
+
+    /// Whether there is more to send: in an open loop all that was due in time, however late.
+    fn is_sending(&mut self, now: Duration) -> bool {
+        match self.next_due() {
+            Some(due) => due < self.plan.duration,
+            None => now < self.plan.duration,
+        }
+    }
+
+    fn next_due(&mut self) -> Option<Duration> {
+        self.arrivals.as_mut().and_then(|(arrivals, _)| arrivals.peek().copied())
     }
 
     /// Appends and writes everything that an open loop has due.
@@ -172,7 +185,8 @@ impl Drive {
             && touched < count * BATCH
         {
             let Some(connection) = self.connections.get_mut(*turn) else { break };
-            if !connection.has_room() {
+            self.stalled = !connection.has_room();
+            if self.stalled {
                 break;
             }
             connection.enqueue(&mut self.shared, due);
@@ -245,6 +259,15 @@ impl Drive {
         Ok(())
     }
 
+    /// What is outstanding on connections that did not come back is unknown.
+    fn abandon_lost(&mut self) {
+        for index in &self.lost {
+            if let Some(connection) = self.connections.get_mut(*index) {
+                connection.abandon(&mut self.shared);
+            }
+        }
+    }
+
     fn reconnect_lost(&mut self) -> io::Result<()> {
         for index in std::mem::take(&mut self.lost) {
             let Some(connection) = self.connections.get_mut(index) else { continue };
@@ -257,8 +280,11 @@ impl Drive {
             if let Some(blocked) = self.blocked.get_mut(index) {
                 *blocked = false;
             }
-            if let Pace::Closed { window } = self.plan.pace {
-                self.fill(index, window)?;
+            match self.plan.pace {
+                Pace::Closed { window } if self.started.elapsed() < self.plan.duration => {
+                    self.fill(index, window)?;
+                }
+                Pace::Closed { .. } | Pace::Open { .. } => self.flush(index)?,
             }
         }
         Ok(())
@@ -271,10 +297,8 @@ impl Drive {
             return Ok(());
         }
         let now = self.started.elapsed();
-        let due = match &mut self.arrivals {
-            Some((arrivals, _)) if now < self.plan.duration => arrivals.peek().copied(),
-            Some(_) | None => None,
-        };
+        let sending = !self.stalled;
+        let due = self.next_due().filter(|due| sending && *due < self.plan.duration);
         let wait = due.map_or(WAIT_MAX, |due| due.saturating_sub(now).min(WAIT_MAX));
         if wait.is_zero() {
             return Ok(());

@@ -199,3 +199,82 @@ impl Received for Nothing {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Keys, Packed};
+    use shared::action_code::Reason;
+    use shared::command::{Acceptance, Authorization, MessageClass};
+    use shared::effect::ApprovalCode;
+    use shared::ids::{LinkId, Sequence, Timestamp};
+    use shared::money::{Currency, Money};
+    use shared::pan::PanToken;
+
+    const KEYS: Keys = Keys { link: LinkId(1), run: 5, began: 1_767_225_600 };
+
+    fn key(stan: u32) -> MessageKey {
+        MessageKey {
+            link: LinkId(1),
+            class: MessageClass::Authorization,
+            stan,
+            sent_at: crate::digits::number(&KEYS.sent_at(0)).unwrap(),
+            acquirer: KEYS.acquirer(0),
+            forwarder: 0,
+        }
+    }
+
+    fn record(stan: u32, reason: Reason, approval: Option<ApprovalCode>) -> Record {
+        let command = Command::Authorize(Authorization {
+            key: key(stan),
+            token: PanToken([0; 16]),
+            processing_code: 0,
+            transaction: Money::new(1, Currency(978)),
+            billing: None,
+            expiry: None,
+            verification: false,
+            acceptance: Acceptance::default(),
+        });
+        let answer = journal_record::Answer::Decision(Decision { reason, approval });
+        Record { sequence: Sequence(1), at: Timestamp(0), command, effects: Vec::new(), answer }
+    }
+
+    /// Mismatches of these records where message 0 was received approved with code 7.
+    fn mismatches(records: &[Record]) -> u64 {
+        let answer = Answer { code: *b"00", approval: Some(ApprovalCode(7)) };
+        let packed = Packed::pack(answer).unwrap();
+        let answers = Answers { keys: KEYS, connections: vec![vec![packed, Packed::default()]] };
+        let codes = ResponseCodes::default();
+        let check = |received: &mut dyn Received| {
+            let mut found = Mismatches::default();
+            for record in records {
+                compare(record, &codes, received, &mut found);
+            }
+            found.count + received.missing()
+        };
+        let of_run = check(&mut OfRun::new(&answers));
+        assert_eq!(of_run, check(&mut OfFile::new(vec![(key(0), answer)])));
+        of_run
+    }
+
+    #[test]
+    fn an_answer_must_stand_in_the_journal_once_and_equal() {
+        let approved = |stan, code| record(stan, Reason::Approved, Some(ApprovalCode(code)));
+        let voided = Record {
+            command: Command::Void(key(0), Sequence(1)),
+            answer: journal_record::Answer::Noted,
+            ..approved(0, 7)
+        };
+        assert_eq!(mismatches(&[approved(0, 7)]), 0);
+        assert_eq!(
+            mismatches(&[approved(0, 7), approved(1, 8)]),
+            0,
+            "unanswered ones may be there"
+        );
+        assert_eq!(mismatches(&[]), 1, "it is missing");
+        assert_eq!(mismatches(&[approved(0, 8)]), 1, "another code");
+        assert_eq!(mismatches(&[record(0, Reason::InsufficientFunds, None)]), 1, "declined");
+        assert_eq!(mismatches(&[approved(0, 7), approved(0, 7)]), 1, "twice");
+        assert_eq!(mismatches(&[approved(0, 7), voided]), 1, "voided");
+    }
+}

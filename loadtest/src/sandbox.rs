@@ -49,6 +49,8 @@ pub struct Options {
     pub demo: bool,
     /// The summary as JSON, and nothing else on standard output.
     pub json: bool,
+    /// [`child::CANARY`] in place of every CVC2.
+    pub canary: bool,
     /// This program, which the servers are started with.
     pub program: PathBuf,
 }
@@ -92,7 +94,7 @@ async fn start(path: &Path, options: &Options) -> anyhow::Result<(Folder, Server
     let mut attempts = if options.ephemeral { START_ATTEMPTS } else { 1 };
     loop {
         let folder = Folder::make(path, options.ephemeral, options.mode)?;
-        let mut servers = Servers::start(&folder, &options.program)?;
+        let mut servers = Servers::start(&folder, options)?;
         match servers.ready(&folder).await {
             Ok(description) => return Ok((folder, servers, description)),
             Err(error) => {

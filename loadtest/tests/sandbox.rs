@@ -36,7 +36,12 @@ struct Running {
 
 impl Running {
     async fn start(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(folder, &[]).await
+    }
+
+    async fn start_with(folder: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let mut child = Command::new(SANDBOX)
+            .args(more)
             .args(["--ephemeral", "--no-demo", "--json", "--data"])
             .arg(folder)
             .stdout(Stdio::null())

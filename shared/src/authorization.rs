@@ -82,7 +82,8 @@ fn check(
     let billed = request.billed();
     let (asked, zero) = (request.transaction.amount, Amount::ZERO);
     let positive = asked.is_positive() && billed.amount.is_positive();
-    if !positive && !(request.verification && (asked, billed.amount) == (zero, zero)) {
+    let verifying = request.verification && (asked, billed.amount) == (zero, zero);
+    if !(positive || verifying) {
         return Err(Reason::InvalidAmount); // 5
     }
     let card = card.filter(|card| card.state != CardState::Removed);

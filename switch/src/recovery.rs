@@ -14,8 +14,8 @@ use shared::ledger::Ledger;
 use shared::limits;
 use thiserror::Error;
 
-use crate::journal::mark::MarkFile;
-use crate::journal::scan::{OpenSegment, Scan, ScanError, scan};
+use crate::journal::mark::{Mark, MarkFile};
+use crate::journal::scan::{Corruption, OpenSegment, Scan, ScanError, scan};
 use crate::journal::{Tail, segment};
 
 /// Why a journal cannot be served from.
@@ -69,9 +69,10 @@ pub fn recover(directory: &Path) -> Result<Recovered, RecoveryError> {
         let path = path.to_owned();
         move |source| RecoveryError::Io { path, source }
     };
-    std::fs::create_dir_all(directory).map_err(at(directory))?;
+    make_folder(directory).map_err(at(directory))?;
     let lock = lock(directory)?;
     let mark = MarkFile::open(directory).map_err(at(directory))?.last();
+    check_marked(directory, mark)?;
     let mut ledger = Ledger::new(limits::PRODUCTION);
     let found = scan(directory, mark, &mut |frame| {
         let record = Record::decode(frame.payload).map_err(|error| error.to_string())?;
@@ -95,6 +96,7 @@ pub fn recover(directory: &Path) -> Result<Recovered, RecoveryError> {
 pub fn verify(directory: &Path) -> Result<Verified, RecoveryError> {
     let mark = MarkFile::read(directory)
         .map_err(|source| RecoveryError::Io { path: directory.to_owned(), source })?;
+    check_marked(directory, mark)?;
     let mut ledger = Ledger::new(limits::PRODUCTION);
     let found = scan(directory, mark, &mut |frame| {
         let record = Record::decode(frame.payload).map_err(|error| error.to_string())?;
@@ -103,6 +105,33 @@ pub fn verify(directory: &Path) -> Result<Verified, RecoveryError> {
     ledger.audit()?;
     let torn = found.open.map_or(0, |open| open.torn);
     Ok(Verified { last: found.last, state_hash: ledger.state_hash(), torn })
+}
+
+/// Makes the folder, and its name durable: what is synced in it must be found again.
+fn make_folder(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory)?;
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// The first mark is synced before the first segment is there: without one, nobody could tell what
+/// had been acknowledged.
+fn check_marked(directory: &Path, mark: Mark) -> Result<(), RecoveryError> {
+    let listed = segment::list(directory);
+    let segments =
+        listed.map_err(|source| RecoveryError::Io { path: directory.to_owned(), source })?;
+    if mark.generation > 0 || segments.is_empty() {
+        return Ok(());
+    }
+    Err(RecoveryError::Scan(ScanError::Corrupt(Corruption {
+        file: directory.join("mark"),
+        offset: 0,
+        sequence: Sequence(0),
+        what: "there are segments, and no intact mark".to_owned(),
+    })))
 }
 
 fn lock(directory: &Path) -> Result<File, RecoveryError> {

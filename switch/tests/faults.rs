@@ -164,7 +164,7 @@ fn a_failed_sync_or_write_ends_the_process_and_sends_no_answer_of_its_group() {
     }
 }
 
-/// Every sync takes this long.
+/// Every sync takes this long, in microseconds.
 fn slow_disk(home: &Home, micros: u64) -> Running {
     home.start_by(with_fault(home, "fdatasync", &format!("delay_enter={micros}")))
 }
@@ -215,4 +215,23 @@ fn an_answer_that_reached_nobody_holds_nothing() {
     }
     assert_eq!(running.control().balance(balance_id(1)).held.0, before);
     assert_eq!(running.connect().ask(&purchase(&pan(1), 50, 100)).text(39), "05");
+}
+
+#[test]
+fn a_stalled_disk_makes_peers_wait_and_none_is_blamed_for_it() {
+    if !can_trace() {
+        return;
+    }
+    let (home, _) = left_behind(Left::Closed);
+    home.configure("segment_bytes = 16777216", "frame_deadline_ms = 100");
+    let running = slow_disk(&home, 700_000);
+    let mut client = running.connect();
+    // More than one connection may have waiting, so that reading stops within a frame.
+    let count = 20_000;
+    let load = purchase(&pan(1), 60, 1).frame().repeat(count);
+    assert!(client.send(&load), "it was closed for a frame that nobody read");
+    for place in 0..count {
+        let answer = client.receive().unwrap_or_else(|| panic!("closed after {place} answers"));
+        assert_eq!(answer.text(39), "00");
+    }
 }

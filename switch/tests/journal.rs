@@ -35,10 +35,9 @@ fn frames(file: &Path) -> Vec<(usize, usize, Sequence)> {
 }
 
 fn corruption(directory: &Path) -> Corruption {
-    match refusal(directory) {
-        RecoveryError::Scan(ScanError::Corrupt(corruption)) => corruption,
-        other => panic!("{other}"),
-    }
+    let refusal = refusal(directory);
+    let RecoveryError::Scan(ScanError::Corrupt(corruption)) = refusal else { panic!("{refusal}") };
+    corruption
 }
 
 /// What stands in the journal, record by record.
@@ -260,6 +259,8 @@ fn a_missing_swapped_or_foreign_segment_is_refused() {
         let missing = format!("segment {index} is missing");
         check(&|home| fs::remove_file(segment::path(home, index)).unwrap(), &missing);
     }
+    check(&|home| fs::remove_file(home.join("mark")).unwrap(), "no intact mark");
+    check(&|home| fs::write(home.join("mark"), [7; 8192]).unwrap(), "no intact mark");
     // Only the mark knows of the last one.
     check(&|home| fs::remove_file(segment::path(home, 4)).unwrap(), "durable and are gone");
     check(

@@ -117,6 +117,12 @@ fn a_reversal_takes_back_once_whatever_its_type_and_order() {
         client.ask(&reversal(request, next(), &partial));
         assert_eq!(funds(&mut control, 1).1, 0);
 
+        // Without a word on the original, the reversal's own STAN and time are the original's.
+        let same = purchase(&pan(1), next(), 1_000);
+        client.ask(&same);
+        assert_eq!(client.ask(&same.clone().typed(request)).text(39), "00");
+        assert_eq!((outcome(&mut client, &same), funds(&mut control, 1).1), ("05".to_owned(), 0));
+
         let late = purchase(&pan(1), next(), 1_000);
         assert_eq!(client.ask(&reversal(request, next(), &late)).text(39), unknown);
         assert_eq!(outcome(&mut client, &late), "05", "reversed before it came");

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Serves the switch until SIGTERM.
 pub fn serve_switch(config: &Path, parent: u32) -> anyhow::Result<()> {
@@ -17,10 +18,17 @@ pub fn serve_switch(config: &Path, parent: u32) -> anyhow::Result<()> {
     switch::serve(&switch::config::Config::load(config)?)
 }
 
-/// Serves the management API until SIGTERM.
-pub fn serve_mgmt(config: &Path, parent: u32) -> anyhow::Result<()> {
+/// What a card has in place of its CVC2 where leaks are searched for: three digits are everywhere.
+pub const CANARY: &str = "CVC2-canary-7XQZ";
+
+/// Serves the management API until SIGTERM; with [`CANARY`] in place of every CVC2 where asked.
+pub fn serve_mgmt(config: &Path, parent: u32, canary: bool) -> anyhow::Result<()> {
     end_with(parent)?;
     let config = mgmt_api::Config::load(config)?;
+    let mut vault = mgmt_api::vault::Vault::open(&config.keys)?;
+    if canary {
+        vault = vault.printing(|_key, _pan, _expiry| Zeroizing::new(CANARY.to_owned()));
+    }
     mgmt_api::install_logs(&config.log, true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -35,7 +43,8 @@ pub fn serve_mgmt(config: &Path, parent: u32) -> anyhow::Result<()> {
             }
             asked.cancel();
         });
-        mgmt_api::serve(config, shutdown).await
+        mgmt_api::Server::bind_with(config, vault).await?.run(shutdown).await;
+        Ok(())
     })
 }
 

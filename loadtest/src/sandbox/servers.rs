@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Options;
 use super::folder::{Folder, MGMT_CONFIG, SWITCH_CONFIG};
 use crate::description::Description;
 
@@ -118,11 +119,12 @@ impl Server {
 
 impl Servers {
     /// Starts both; they find each other in any order.
-    pub(super) fn start(folder: &Folder, program: &Path) -> anyhow::Result<Self> {
-        let path = folder.path();
+    pub(super) fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
+        let (path, program) = (folder.path(), &options.program);
+        let mgmt = if options.canary { "serve-mgmt-canary" } else { "serve-mgmt" };
         Ok(Self {
             switch: Server::start("switch", ("serve-switch", SWITCH_CONFIG), path, program)?,
-            mgmt: Server::start("mgmt-api", ("serve-mgmt", MGMT_CONFIG), path, program)?,
+            mgmt: Server::start("mgmt-api", (mgmt, MGMT_CONFIG), path, program)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Nothing at rest tells a card number: after a thousand cards and their traffic, every file, log
-//! and metric is searched for every number in every form it could have.
+//! and metric is searched for every number in every form it could have, and for what the cards have
+//! in place of a CVC2.
 
 #![expect(clippy::indexing_slicing, reason = "bytes are searched place by place, within bounds")]
 
@@ -12,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use loadtest::drive::Pace;
 use loadtest::run::{Options, PROGRAM, prepare};
+use loadtest::sandbox::child::CANARY;
 
 use super::{Running, play};
 
@@ -104,9 +106,9 @@ fn the_search_finds_a_number_in_every_form() {
 }
 
 #[tokio::test]
-async fn no_card_number_is_in_any_file_log_or_metric() -> anyhow::Result<()> {
+async fn no_card_number_and_no_cvc2_is_in_any_file_log_or_metric() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let running = Running::start(folder.path()).await?;
+    let running = Running::start_with(folder.path(), &["--canary"]).await?;
     let prepared = prepare(Options {
         sandbox: folder.path().to_owned(),
         pace: Pace::Closed { window: 16 },
@@ -133,14 +135,15 @@ async fn no_card_number_is_in_any_file_log_or_metric() -> anyhow::Result<()> {
     assert!(played[0].agrees(), "{played:?}");
 
     let numbers = prepared.wallets().iter().map(|wallet| wallet.card.pan.expose());
-    let needles = Needles::of(numbers);
+    assert!(prepared.wallets().iter().all(|wallet| *wallet.card.cvc2 == CANARY));
+    let needles = Needles::of(numbers.chain([CANARY.as_bytes()]));
     let mut searched = 0;
     for path in files(folder.path())? {
         let mut bytes = std::fs::read(&path)?;
         // Segments are made of zeros in advance.
         bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
         searched += bytes.len();
-        ensure!(needles.find(&bytes).is_none(), "{} has a card number", path.display());
+        ensure!(needles.find(&bytes).is_none(), "{} has a card number or a CVC2", path.display());
         let names_keys = path.ends_with("keys.toml");
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         let cvc2 = text.contains("cvc2");

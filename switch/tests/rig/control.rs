@@ -60,10 +60,10 @@ impl Control {
     pub(crate) fn try_change(&mut self, id: u128, change: Change) -> Option<Outcome> {
         self.requests += 1;
         self.send(&Request::Change { request: self.requests, id: CommandId(id), change });
-        match self.receive()? {
-            Reply::Outcome { request, outcome } if request == self.requests => Some(outcome),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.receive()?;
+        let Reply::Outcome { request, outcome } = reply else { panic!("{reply:?}") };
+        assert_eq!(request, self.requests);
+        Some(outcome)
     }
 
     pub(crate) fn query(&mut self, query: Query) -> Option<View> {
@@ -96,9 +96,8 @@ impl Control {
 
     /// The next event; `None` where the switch has closed.
     pub(crate) fn event(&mut self) -> Option<Record> {
-        match self.receive()? {
-            Reply::Event(record) => Some(*record),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.receive()?;
+        let Reply::Event(record) = reply else { panic!("{reply:?}") };
+        Some(*record)
     }
 }

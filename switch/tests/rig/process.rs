@@ -244,12 +244,8 @@ impl Log {
     }
 }
 
-/// A field of a log line.
+/// A field of a log line that is a text.
 fn field_of(line: &str, name: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    match &line["fields"][name] {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Null => None,
-        other => Some(other.to_string()),
-    }
+    line["fields"][name].as_str().map(str::to_owned)
 }

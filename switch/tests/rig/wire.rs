@@ -160,11 +160,6 @@ impl Client {
         self.receive().expect("an answer comes")
     }
 
-    /// Whether the peer closes without another message.
-    pub(crate) fn is_closed(mut self) -> bool {
-        self.receive_body().is_none()
-    }
-
     pub(crate) fn hang_up(self) {
         // The peer may have gone already.
         self.stream.shutdown(Shutdown::Both).ok();

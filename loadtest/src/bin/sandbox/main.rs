@@ -35,14 +35,19 @@ struct Arguments {
     /// Print one JSON object: ok, decisions, latencyUs.
     #[arg(long)]
     json: bool,
+    /// Give every card the same recognizable value in place of its CVC2, to search for.
+    #[arg(long, hide = true)]
+    canary: bool,
 }
 
 #[derive(Subcommand)]
 enum Server {
-    #[command(hide = true)]
-    ServeSwitch(ServerArguments),
-    #[command(hide = true)]
-    ServeMgmt(ServerArguments),
+    #[command(name = "serve-switch", hide = true)]
+    Switch(ServerArguments),
+    #[command(name = "serve-mgmt", hide = true)]
+    Mgmt(ServerArguments),
+    #[command(name = "serve-mgmt-canary", hide = true)]
+    MgmtCanary(ServerArguments),
 }
 
 #[derive(clap::Args)]
@@ -62,11 +67,14 @@ enum Mode {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.server {
-        Some(Server::ServeSwitch(ServerArguments { config, parent })) => {
+        Some(Server::Switch(ServerArguments { config, parent })) => {
             child::serve_switch(&config, parent).map(|()| true)
         }
-        Some(Server::ServeMgmt(ServerArguments { config, parent })) => {
-            child::serve_mgmt(&config, parent).map(|()| true)
+        Some(Server::Mgmt(ServerArguments { config, parent })) => {
+            child::serve_mgmt(&config, parent, false).map(|()| true)
+        }
+        Some(Server::MgmtCanary(ServerArguments { config, parent })) => {
+            child::serve_mgmt(&config, parent, true).map(|()| true)
         }
         None => run(arguments),
     };
@@ -97,6 +105,7 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         once: arguments.once,
         demo: !arguments.no_demo,
         json: arguments.json,
+        canary: arguments.canary,
         program: std::env::current_exe()?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
