@@ -229,8 +229,11 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.links.is_empty(), "links: there is none");
         anyhow::ensure!(
-            self.journal.segment_bytes >= segment::BYTES_MIN.max(256 * 1024),
-            "journal.segment_bytes: at least 262144"
+            self.journal.segment_bytes >= segment::BYTES_MIN
+                && self.journal.segment_bytes.is_multiple_of(segment::BLOCK_BYTES as u64),
+            "journal.segment_bytes: at least {}, and a multiple of {}",
+            segment::BYTES_MIN,
+            segment::BLOCK_BYTES
         );
         for (place, link) in self.links.iter().enumerate() {
             link.codes()?;

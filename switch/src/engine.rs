@@ -2,7 +2,7 @@
 //!
 //! Invariant: a command is applied and appended in one step, in one order; nothing here waits.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use shared::command::{Change, Command, MessageKey};
 use shared::control::{Outcome, Query, View};
@@ -31,8 +31,10 @@ pub struct Engine {
     mode: Mode,
     effects: Vec<Effect>,
     hashed: (Sequence, u128),
-    /// Approvals that were told again, oldest first.
-    told_again: VecDeque<MessageKey>,
+    /// Approvals that were told again.
+    told_again: HashSet<MessageKey>,
+    /// The same, oldest first.
+    told_in_order: VecDeque<MessageKey>,
 }
 
 /// What an answer waits for.
@@ -71,8 +73,15 @@ impl Engine {
     #[must_use]
     pub fn new(ledger: Ledger, appender: Appender, mode: Mode) -> Self {
         let hashed = (ledger.last().sequence, ledger.state_hash());
-        let (effects, told_again) = (Vec::with_capacity(16), VecDeque::new());
-        Self { ledger, appender, mode, effects, hashed, told_again }
+        Self {
+            ledger,
+            appender,
+            mode,
+            effects: Vec::with_capacity(16),
+            hashed,
+            told_again: HashSet::new(),
+            told_in_order: VecDeque::new(),
+        }
     }
 
     /// Decides a message.
@@ -184,10 +193,15 @@ impl Engine {
     }
 
     fn tell_again(&mut self, key: MessageKey) {
-        if self.told_again.len() >= TOLD_AGAIN_MAX {
-            self.told_again.pop_front();
+        if !self.told_again.insert(key) {
+            return;
         }
-        self.told_again.push_back(key);
+        self.told_in_order.push_back(key);
+        if self.told_in_order.len() > TOLD_AGAIN_MAX
+            && let Some(oldest) = self.told_in_order.pop_front()
+        {
+            self.told_again.remove(&oldest);
+        }
     }
 
     fn now_gate(&self) -> Gate {

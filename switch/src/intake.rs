@@ -85,8 +85,11 @@ fn original(message: &Message<'_>, own: MessageKey) -> Result<MessageKey, Format
     }
     let [kind, stan, sent_at, acquirer, forwarder] = parts;
     let or = |part: u64, own: u64| if part == 0 { own } else { part };
-    let class =
-        if kind / 100 % 10 == 2 { MessageClass::Financial } else { MessageClass::Authorization };
+    let class = match kind / 100 % 10 {
+        2 => MessageClass::Financial,
+        4 => MessageClass::Reversal,
+        _ => MessageClass::Authorization,
+    };
     Ok(MessageKey {
         link: own.link,
         class,

@@ -20,9 +20,9 @@ pub const HEADER_BYTES: usize = 80;
 pub const FOOTER_BYTES: usize = 88;
 /// A segment that is closed early ends at a multiple of this, so that its footer lies in one
 /// sector.
-const BLOCK_BYTES: usize = 512;
-/// The smallest segment that holds one record of any size.
-pub const BYTES_MIN: u64 = 4096;
+pub const BLOCK_BYTES: usize = 512;
+/// The smallest segment: room for several records of any size.
+pub const BYTES_MIN: u64 = 256 * 1024;
 
 /// What a segment says of itself at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
