@@ -5,7 +5,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use shared::effect::Effect;
 use shared::ids::Sequence;
 use shared::pan::TokenKey;
 use switch::journal::Appender;
@@ -48,7 +47,7 @@ fn journal(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for token in tokens.iter().cycle().take(records) {
                     let command = benches::authorization(number, *token);
-                    append(&mut ledger, &mut appender, &command, &mut effects);
+                    benches::append(&mut ledger, &mut appender, &command, &mut effects);
                     number += 1;
                 }
                 appender.submit();
@@ -59,22 +58,6 @@ fn journal(criterion: &mut Criterion) {
     group.finish();
     let last = appender.close().expect("a clean close").sequence;
     assert_eq!(last, ledger.last().sequence);
-}
-
-fn append(
-    ledger: &mut shared::ledger::Ledger,
-    appender: &mut Appender,
-    command: &shared::command::Command,
-    effects: &mut Vec<Effect>,
-) {
-    let (stamp, answer) = ledger.apply(command, benches::NOW, effects);
-    appender.append(&shared::journal_record::RecordRef {
-        sequence: stamp.sequence,
-        at: stamp.at,
-        command,
-        effects,
-        answer,
-    });
 }
 
 fn wait(appender: &Appender, sequence: Sequence) {

@@ -100,12 +100,13 @@ pub fn journal(directory: &Path, cards: u64) -> anyhow::Result<()> {
     for (id, change) in (1..).zip(setup(cards)) {
         let command = Command::Manage(CommandId(id), change);
         append(&mut ledger, &mut appender, &command, &mut effects);
+        appender.submit();
     }
     appender.close()?;
     Ok(())
 }
 
-/// Applies a command and hands its record to the journal.
+/// Applies a command and appends its record.
 pub fn append(
     ledger: &mut Ledger,
     appender: &mut Appender,
@@ -121,7 +122,6 @@ pub fn append(
         effects,
         answer,
     });
-    appender.submit();
 }
 
 /// A journal in `directory` with segments as in production.

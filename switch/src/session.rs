@@ -29,8 +29,9 @@ use crate::shard::{Shard, Waiter};
 const READ_BYTES: usize = 64 * 1024;
 /// Answers of one connection that may wait for the journal.
 const WAITING_ANSWERS_MAX: usize = 16 * 1024;
-/// Bytes of answers that one connection may have outstanding.
-const HELD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of answers that one connection may have outstanding: some thousand answers, and not so much
+/// that a link full of peers that never read would take the machine's memory.
+const HELD_BYTES_MAX: usize = 512 << 10;
 
 /// After its last answer, a peer has this long to close.
 const LINGER: Duration = Duration::from_secs(1);
