@@ -25,7 +25,7 @@ const BANS: &[Row] = &[
     ("shared/src", "tokio", &[], "the core never waits"),
     ("shared/src", "async fn", &[], "the core never waits"),
     ("switch/src", "sqlx", &[], "nothing on the path asks a database"),
-    ("switch/src", "axum", &["metrics"], "the switch shows its metrics and serves no other HTTP"),
+    ("switch/src", "axum", &["metrics", "listener"], "the switch shows its metrics and serves no other HTTP"),
     ("switch/src", "mgmt_api", &[], "the two servers meet on the control link"),
     ("mgmt-api/src", "switch::", &[], "the two servers meet on the control link"),
     ("mgmt-api/src/routes", "sqlx::", &[], "SQL lives in the store"),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: counting on the path is one atomic addition; names and handles are made once, here.
 
+mod listener;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use shared::action_code::Reason;
 use tokio::sync::{mpsc, oneshot};
 
+use self::listener::Bounded;
 use crate::journal::Progress;
 use crate::shard::Shard;
 
@@ -166,7 +169,8 @@ pub async fn serve(listener: tokio::net::TcpListener, shard: Rc<Shard>) {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready));
     let stop = shard.draining.clone();
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    let served =
+        axum::serve(Bounded::new(listener), app).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
         ended = served.into_future() => {
             if let Err(error) = ended {

@@ -272,3 +272,20 @@ fn a_flood_of_connections_leaves_the_journal_its_files() {
     drop(flood);
     running.stop();
 }
+
+#[test]
+fn idle_peers_of_the_metrics_take_no_more_files_than_their_bound() {
+    let (_home, running) = served(LIMITS);
+    let mut idle: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(running.metrics).unwrap()).collect();
+    for peer in &mut idle {
+        peer.write_all(b"GET /metrics").unwrap();
+    }
+    // The honest client's round trips give the listener time to take whatever it would.
+    let mut honest = running.connect();
+    for stan in 1..200 {
+        assert_eq!(honest.ask(&purchase(&pan(1), stan, 1)).text(39), "00");
+    }
+    let open = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().count();
+    assert!(open < 80, "{open} files are open");
+}
