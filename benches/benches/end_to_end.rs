@@ -93,6 +93,8 @@ fn config(folder: &Path) -> Config {
         ("cvk", 16, 2),
         ("cvk_cvc2", 16, 3),
         ("pvk", 16, 4),
+        ("zone_pin", 16, 5),
+        ("zone_pin_aes", 16, 6),
     ];
     let text: String = keys
         .iter()

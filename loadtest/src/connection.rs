@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::answers::{Keys, Packed, STANS};
+use crate::answers::{Code, Keys, Packed, STANS};
+use crate::moment::Moment;
 use crate::template::{Templates, Unexpected, Variables};
 use crate::traffic::{Purchase, Traffic};
 
@@ -25,8 +26,10 @@ pub struct Shared {
     pub traffic: Traffic,
     /// Their keys.
     pub keys: Keys,
+    /// DE39 of an approval.
+    pub approved: Code,
     /// Codes that an ordinary purchase may get.
-    pub plausible: Vec<[u8; 2]>,
+    pub plausible: Vec<Code>,
     /// What came of them.
     pub tally: Tally,
 }
@@ -91,8 +94,8 @@ pub struct Connection {
     oldest: u64,
     next: u64,
     outstanding: usize,
-    /// Second of DE7 and its text.
-    sent_at: (u64, [u8; 10]),
+    /// Which second of the run it is, and what messages say of it.
+    sent_at: (u64, Moment),
     answers: Vec<Packed>,
 }
 
@@ -244,7 +247,7 @@ impl Connection {
         match self.matched(shared, reply, now) {
             Ok((purchase, number, packed)) => {
                 let Some(answer) = packed.unpack() else { return };
-                let approved = answer.code == *b"00";
+                let approved = answer.code == shared.approved;
                 let plausible = if purchase.excessive {
                     !approved
                 } else {

@@ -95,8 +95,29 @@ impl Description {
         }
     }
 
-    /// The first link.
-    pub fn link(&self) -> anyhow::Result<&Link> {
-        self.iso8583.first().context("sandbox.json names no link")
+    /// A link by name; the first one where none is given.
+    pub fn link(&self, name: Option<&str>) -> anyhow::Result<&Link> {
+        let wanted = |link: &&Link| name.is_none_or(|name| link.link == name);
+        self.iso8583.iter().find(wanted).with_context(|| match name {
+            Some(name) => format!("sandbox.json names no link {name}"),
+            None => "sandbox.json names no link".to_owned(),
+        })
+    }
+
+    /// The switch's configuration.
+    pub fn switch_config(&self, folder: &Path) -> anyhow::Result<switch::config::Config> {
+        switch::config::Config::load(&folder.join(&self.switch_config))
+    }
+
+    /// A link as the switch's configuration has it; the first one where none is named.
+    pub fn configured_link(
+        &self,
+        folder: &Path,
+        name: Option<&str>,
+    ) -> anyhow::Result<switch::config::Link> {
+        let name = &self.link(name)?.link;
+        let links = self.switch_config(folder)?.links;
+        let found = links.into_iter().find(|link| link.name == *name);
+        found.with_context(|| format!("the switch's configuration has no link {name}"))
     }
 }

@@ -9,16 +9,19 @@
 //! | how load is generated | [`drive`], [`connection`], [`template`], [`schedule`], [`traffic`] |
 //! | how answers are checked | [`template`], [`oracle`], [`answers`] |
 //! | what is reported | [`report`], [`cpu`] |
-//! | how cards are made | [`rest`], [`wallets`] |
+//! | how cards are made and what they put into messages | [`rest`], [`wallets`], [`card_side`] |
 //! | where a sandbox is | [`description`] |
 
 pub mod answers;
+pub mod card_side;
 pub mod connection;
+pub mod control;
 pub mod cpu;
 pub mod description;
 pub mod digits;
 pub mod drive;
 pub mod fixtures;
+pub mod moment;
 pub mod oracle;
 pub mod report;
 pub mod rest;

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use loadtest::drive::Pace;
 use loadtest::fixtures::volume;
 use loadtest::run::{self, Options, PROGRAM, check_journal};
+use shared::iso8583::mti::Version;
 
 /// Loads a switch with ISO 8583 messages and checks every answer against the core.
 #[derive(Parser)]
@@ -45,6 +46,9 @@ enum Command {
         /// What `run --answers` wrote; without it the journal alone is checked.
         #[arg(long)]
         answers: Option<PathBuf>,
+        /// The edition whose codes the answers came in.
+        #[arg(long, value_enum, default_value_t = Edition::Iso1987)]
+        edition: Edition,
         /// Prints one JSON object.
         #[arg(long)]
         json: bool,
@@ -81,6 +85,13 @@ struct Run {
     /// Their configId; by default the one with a single hot partner deposit.
     #[arg(long, default_value = PROGRAM)]
     program: String,
+    /// The link to send on, by its name in sandbox.json; the first one if absent.
+    #[arg(long)]
+    link: Option<String>,
+    /// Chip payments with track 2, whose verification value the switch verifies, in place of
+    /// remote commerce without track data.
+    #[arg(long)]
+    track: bool,
     /// Opens lost connections again; what was outstanding on them counts as unknown.
     #[arg(long)]
     reconnect: bool,
@@ -98,11 +109,33 @@ enum Mode {
     Closed,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Edition {
+    #[value(name = "1987")]
+    Iso1987,
+    #[value(name = "1993")]
+    Iso1993,
+    #[value(name = "2003")]
+    Iso2003,
+}
+
+impl From<Edition> for Version {
+    fn from(edition: Edition) -> Self {
+        match edition {
+            Edition::Iso1987 => Self::V1987,
+            Edition::Iso1993 => Self::V1993,
+            Edition::Iso2003 => Self::V2003,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments),
         Command::Fixtures { seed, count, out } => volume::write(seed, count, &out).map(|()| true),
-        Command::Check { journal, answers, json } => check(&journal, answers.as_deref(), json),
+        Command::Check { journal, answers, edition, json } => {
+            check(&journal, answers.as_deref(), edition.into(), json)
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -130,6 +163,8 @@ fn run(arguments: Run) -> anyhow::Result<bool> {
         seed: arguments.seed,
         cards: usize::try_from(arguments.cards)?,
         program: arguments.program,
+        link: arguments.link,
+        track: arguments.track,
         reconnect: arguments.reconnect,
         answers: arguments.answers,
     };
@@ -141,8 +176,13 @@ fn run(arguments: Run) -> anyhow::Result<bool> {
     Ok(report.mismatches == 0)
 }
 
-fn check(journal: &Path, answers: Option<&Path>, json: bool) -> anyhow::Result<bool> {
-    let report = check_journal(journal, answers)?;
+fn check(
+    journal: &Path,
+    answers: Option<&Path>,
+    edition: Version,
+    json: bool,
+) -> anyhow::Result<bool> {
+    let report = check_journal(journal, answers, edition)?;
     if json {
         say(&serde_json::to_string(&report)?)?;
     } else {

@@ -17,7 +17,7 @@ use shared::limits;
 use switch::journal::mark::MarkFile;
 use switch::journal::scan::scan;
 
-use crate::answers::{Answer, Answers};
+use crate::answers::{Answer, Answers, Code};
 use crate::connection::Mismatches;
 
 /// Where received answers are found by key.
@@ -76,7 +76,7 @@ fn compare(
         (Command::Authorize(request), journal_record::Answer::Decision(decision)) => {
             let Some((answer, first)) = received.recorded(&request.key) else { return };
             let expected = answer_of(decision, codes);
-            if !first || answer != expected {
+            if !first || Some(answer) != expected {
                 mismatches.add(|| {
                     let what = if first { "differs" } else { "stands there again" };
                     format!("record {}: {expected:?} {what}, received {answer:?}", record.sequence)
@@ -90,14 +90,23 @@ fn compare(
                 });
             }
         }
-        (Command::Authorize(_) | Command::Reverse(_) | Command::Manage(_, _), _) => {}
+        (
+            Command::Authorize(_)
+            | Command::Advise(_)
+            | Command::Reverse(_)
+            | Command::LockOutside(_)
+            | Command::Expire
+            | Command::Manage(_, _),
+            _,
+        ) => {}
     }
 }
 
-/// What a decision looks like on the wire.
+/// What a decision looks like on the wire; `None` where the table has no code for it.
 #[must_use]
-pub fn answer_of(decision: Decision, codes: &ResponseCodes) -> Answer {
-    Answer { code: codes.code(decision.reason), approval: decision.approval }
+pub fn answer_of(decision: Decision, codes: &ResponseCodes) -> Option<Answer> {
+    let code = Code::of(codes.code(decision.reason).as_bytes())?;
+    Some(Answer { code, approval: decision.approval })
 }
 
 /// The answers of a run, and which of them the journal has.
@@ -205,46 +214,56 @@ mod tests {
     use super::*;
     use crate::answers::{Keys, Packed};
     use shared::action_code::Reason;
-    use shared::command::{Acceptance, Authorization, MessageClass};
-    use shared::effect::ApprovalCode;
+    use shared::command::{Acceptance, Authorization, Credentials, MessageClass, References};
+    use shared::effect::{ApprovalCode, Detail};
     use shared::ids::{LinkId, Sequence, Timestamp};
-    use shared::money::{Currency, Money};
+    use shared::iso8583::mti::Version;
+    use shared::money::{Amount, Currency, Money};
     use shared::pan::PanToken;
 
-    const KEYS: Keys = Keys { link: LinkId(1), run: 5, began: 1_767_225_600 };
+    const KEYS: Keys =
+        Keys { link: LinkId(1), edition: Version::V1987, run: 5, began: 1_767_225_600 };
 
-    fn key(stan: u32) -> MessageKey {
+    fn key(stan: u64) -> MessageKey {
         MessageKey {
             link: LinkId(1),
             class: MessageClass::Authorization,
             stan,
-            sent_at: crate::digits::number(&KEYS.sent_at(0)).unwrap(),
+            sent_at: KEYS.sent_at(0).of_key(Version::V1987),
             acquirer: KEYS.acquirer(0),
             forwarder: 0,
         }
     }
 
-    fn record(stan: u32, reason: Reason, approval: Option<ApprovalCode>) -> Record {
+    fn record(stan: u64, reason: Reason, approval: Option<ApprovalCode>) -> Record {
         let command = Command::Authorize(Authorization {
             key: key(stan),
+            repeat: false,
             token: PanToken([0; 16]),
             processing_code: 0,
             transaction: Money::new(1, Currency(978)),
             billing: None,
+            cash_back: Amount::ZERO,
             expiry: None,
             verification: false,
+            incremental: false,
+            partial_allowed: false,
+            credentials: Credentials::default(),
+            original: None,
+            references: References::default(),
             acceptance: Acceptance::default(),
         });
-        let answer = journal_record::Answer::Decision(Decision { reason, approval });
+        let answer =
+            journal_record::Answer::Decision(Decision { reason, approval, detail: Detail::None });
         Record { sequence: Sequence(1), at: Timestamp(0), command, effects: Vec::new(), answer }
     }
 
     /// Mismatches of these records where message 0 was received approved with code 7.
     fn mismatches(records: &[Record]) -> u64 {
-        let answer = Answer { code: *b"00", approval: Some(ApprovalCode(7)) };
+        let answer = Answer { code: Code::of(b"00").unwrap(), approval: Some(ApprovalCode(7)) };
         let packed = Packed::pack(answer).unwrap();
         let answers = Answers { keys: KEYS, connections: vec![vec![packed, Packed::default()]] };
-        let codes = ResponseCodes::default();
+        let codes = ResponseCodes::of(Version::V1987);
         let check = |received: &mut dyn Received| {
             let mut found = Mismatches::default();
             for record in records {

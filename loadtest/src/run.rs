@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hdrhistogram::Histogram;
-use shared::action_code::ResponseCodes;
+use shared::action_code::{Reason, ResponseCodes};
 use shared::control::{Query, View};
 use shared::ids::LinkId;
+use shared::iso8583::Dialect;
+use shared::iso8583::mti::Version;
 use shared::ledger::Ledger;
 use tokio::task::JoinSet;
 
-use crate::answers::Keys;
+use crate::answers::{Code, Keys};
+use crate::card_side::{CardSide, Medium};
 use crate::connection::{Mismatches, Shared, Tally};
 use crate::cpu;
 use crate::description::Description;
@@ -25,7 +28,7 @@ use crate::drive::{Driven, Pace, Plan, drive};
 use crate::oracle::{self, OfRun};
 use crate::report::{CpuSeconds, Latency, Report, rate};
 use crate::rest::Rest;
-use crate::template::Templates;
+use crate::template::{Payer, Templates};
 use crate::traffic::Traffic;
 use crate::wallets::{self, Wallet};
 
@@ -55,6 +58,10 @@ pub struct Options {
     pub cards: usize,
     /// The cards' program.
     pub program: String,
+    /// The link; the first one where none is named.
+    pub link: Option<String>,
+    /// Whether messages carry track 2, whose verification value the switch then verifies.
+    pub track: bool,
     /// Whether lost connections are opened again.
     pub reconnect: bool,
     /// Where received answers are written.
@@ -65,6 +72,9 @@ pub struct Options {
 pub struct Prepared {
     options: Options,
     description: Description,
+    link: switch::config::Link,
+    dialect: &'static Dialect,
+    codes: ResponseCodes,
     rest: Arc<Rest>,
     wallets: Vec<Wallet>,
 }
@@ -78,9 +88,12 @@ pub struct Sent {
 /// Issues the cards.
 pub async fn prepare(options: Options) -> anyhow::Result<Prepared> {
     let description = Description::read(&options.sandbox)?;
+    let link = description.configured_link(&options.sandbox, options.link.as_deref())?;
+    let dialect = link.dialect()?;
+    let codes = link.codes(dialect.version())?;
     let rest = Arc::new(Rest::demo(&options.sandbox, &description)?);
     let wallets = wallets::make(&rest, &options.program, options.cards, TOP_UP).await?;
-    Ok(Prepared { options, description, rest, wallets })
+    Ok(Prepared { options, description, link, dialect, codes, rest, wallets })
 }
 
 impl Prepared {
@@ -93,15 +106,16 @@ impl Prepared {
     /// Sends. Blocks its thread for the whole run.
     pub fn send(&self) -> anyhow::Result<Sent> {
         let Options { pace, connections, duration, reconnect, .. } = self.options;
-        let link = self.description.link()?;
-        let plan = Plan { address: link.address, connections, pace, duration, reconnect };
-        let (_, currency) = wallets::currency_of(&self.options.program);
-        let cards = self.wallets.iter().map(|wallet| (&wallet.card.pan, wallet.card.expiry));
+        let address = self.link.address;
+        let plan = Plan { address, connections, pace, duration, reconnect };
+        let code = |reason| Code::of(self.codes.code(reason).as_bytes()).context("a code");
+        let plausible = plausible(&self.options.program).into_iter().map(code);
         let shared = Shared {
-            templates: Templates::new(cards, currency)?,
+            templates: self.templates()?,
             traffic: Traffic { seed: self.options.seed, cards: self.wallets.len() },
-            keys: Keys::now(self.link_id()?),
-            plausible: plausible(&self.options.program),
+            keys: Keys::now(LinkId(self.link.id), self.dialect.version()),
+            approved: code(Reason::Approved)?,
+            plausible: plausible.collect::<anyhow::Result<_>>()?,
             tally: Tally {
                 latency: Histogram::new_with_bounds(1, LATENCY_MAX, 3)?,
                 approved: 0,
@@ -123,6 +137,19 @@ impl Prepared {
         Ok(Sent { driven, cpu })
     }
 
+    fn templates(&self) -> anyhow::Result<Templates> {
+        let config = self.description.switch_config(&self.options.sandbox)?;
+        let keys = self.options.track.then(|| CardSide::open(&config.keys.file)).transpose()?;
+        let mut payers = Vec::with_capacity(self.wallets.len());
+        for Wallet { card, .. } in &self.wallets {
+            let (pan, expiry) = (&card.pan, card.expiry);
+            let track = |keys: &CardSide| keys.track_2(Medium::Chip, pan, expiry);
+            payers.push(Payer { pan, expiry, track: keys.as_ref().map(track).transpose()? });
+        }
+        let (_, currency) = wallets::currency_of(&self.options.program);
+        Templates::new(self.dialect, payers.into_iter(), currency)
+    }
+
     /// Checks journal and balances, and reports.
     pub async fn check(&self, sent: Sent) -> anyhow::Result<Report> {
         let Sent { driven, cpu } = sent;
@@ -132,9 +159,8 @@ impl Prepared {
             driven.answers.write(&mut io::BufWriter::new(file))?;
         }
         let journal = self.options.sandbox.join(&self.description.journal);
-        let codes = self.codes()?;
         let mut received = OfRun::new(&driven.answers);
-        let checked = oracle::check(&journal, &codes, &mut received)?;
+        let checked = oracle::check(&journal, &self.codes, &mut received)?;
         let mut mismatches = driven.tally.mismatches;
         mismatches.join(checked.mismatches);
         mismatches.join(self.compare_balances(&checked.ledger).await?);
@@ -177,7 +203,14 @@ impl Prepared {
                 let (customer, balance) = (wallet.customer.clone(), wallet.balance.clone());
                 let expected = match ledger.view(Query::Balance(wallet.balance_id()?)) {
                     Some(View::Balance(view)) => Some((view.ledger.0, view.held.0)),
-                    Some(View::Card(_) | View::PartnerBalance(_) | View::Status(_)) | None => None,
+                    Some(
+                        View::Card(_)
+                        | View::PartnerBalance(_)
+                        | View::Rules(_)
+                        | View::Exceptions(_)
+                        | View::Status(_),
+                    )
+                    | None => None,
                 };
                 tasks.spawn(async move {
                     let found = rest.funds(&customer, &balance).await?;
@@ -191,31 +224,15 @@ impl Prepared {
             }
         }
     }
-
-    fn switch_link(&self) -> anyhow::Result<switch::config::Link> {
-        let path = self.options.sandbox.join(&self.description.switch_config);
-        let name = &self.description.link()?.link;
-        let config = switch::config::Config::load(&path)?;
-        let link = config.links.into_iter().find(|link| link.name == *name);
-        link.with_context(|| format!("{} has no link {name}", path.display()))
-    }
-
-    fn link_id(&self) -> anyhow::Result<LinkId> {
-        Ok(LinkId(self.switch_link()?.id))
-    }
-
-    fn codes(&self) -> anyhow::Result<ResponseCodes> {
-        self.switch_link()?.codes()
-    }
 }
 
 /// What an ordinary purchase on a card of this sandbox program may get. Source: surface 2 and 4.
-fn plausible(program: &str) -> Vec<[u8; 2]> {
+fn plausible(program: &str) -> Vec<Reason> {
     match program {
-        "0019167991" => vec![*b"78"],
-        "0019167992" => vec![*b"54"],
-        "0019167993" => vec![*b"57"],
-        _ => vec![*b"00", *b"51"],
+        "0019167991" => vec![Reason::CardInactive],
+        "0019167992" => vec![Reason::CardExpired],
+        "0019167993" => vec![Reason::DepositBalanceNotFound],
+        _ => vec![Reason::Approved, Reason::InsufficientFunds],
     }
 }
 
@@ -236,9 +253,13 @@ pub struct JournalReport {
     pub state_hash: String,
 }
 
-/// Holds a journal against itself and a file of answers.
-pub fn check_journal(journal: &Path, answers: Option<&Path>) -> anyhow::Result<JournalReport> {
-    let codes = ResponseCodes::default();
+/// Holds a journal against itself and a file of answers, which came in this edition's codes.
+pub fn check_journal(
+    journal: &Path,
+    answers: Option<&Path>,
+    edition: Version,
+) -> anyhow::Result<JournalReport> {
+    let codes = ResponseCodes::of(edition);
     let (count, checked) = match answers {
         Some(path) => {
             let file = std::fs::File::open(path).with_context(|| format!("{}", path.display()))?;

@@ -6,14 +6,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::Context;
-use loadtest::answers::Keys;
+use loadtest::answers::{Code, Keys};
 use loadtest::connection::{Mismatches, Shared, Tally};
 use loadtest::drive::{Driven, Pace, Plan, drive};
-use loadtest::template::Templates;
+use loadtest::template::{Payer, Templates};
 use loadtest::traffic::{AMOUNT_MAX, Traffic};
 use shared::card::YearMonth;
 use shared::ids::LinkId;
-use shared::iso8583::{Dialect, Layout, echo_of, parse, reply};
+use shared::iso8583::mti::Version;
+use shared::iso8583::{Dialect, Layout, parse, reply};
 use shared::pan::Pan;
 
 /// What a peer does wrong with each tenth message.
@@ -76,18 +77,21 @@ fn answer(frame: &[u8], fault: Fault) -> anyhow::Result<Vec<u8>> {
     }
     set.push((39, if approved { b"00" } else { b"51" }));
     let mut out = Vec::new();
-    reply(dialect, request.received().only(echo_of(request.mti())), mti, &set, &mut out)?;
+    reply(dialect, request.received().only(dialect.echo_of(request.mti())), mti, &set, &mut out)?;
     Ok(out)
 }
 
 fn driven(fault: Fault, pace: Pace) -> anyhow::Result<Driven> {
     let pan = Pan::parse(b"9999992748610013").context("a number")?;
-    let month = YearMonth::from_yymm(2912).context("a month")?;
+    let expiry = YearMonth::from_yymm(2912).context("a month")?;
+    let payer = Payer { pan: &pan, expiry, track: None };
+    let approved = Code::of(b"00").context("a code")?;
     let shared = Shared {
-        templates: Templates::new([(&pan, month)].into_iter(), 978)?,
+        templates: Templates::new(Dialect::iso87_ascii(), [payer].into_iter(), 978)?,
         traffic: Traffic { seed: 1, cards: 1 },
-        keys: Keys::now(LinkId(1)),
-        plausible: vec![*b"00"],
+        keys: Keys::now(LinkId(1), Version::V1987),
+        approved,
+        plausible: vec![approved],
         tally: Tally {
             latency: hdrhistogram::Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
             approved: 0,

@@ -258,7 +258,12 @@ impl From<LinkError> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
-            Refusal::IdTaken | Refusal::TokenTaken => {
+            // Asked for by nothing that this API sends.
+            Refusal::IdTaken
+            | Refusal::TokenTaken
+            | Refusal::Unsound
+            | Refusal::SubjectNotFound
+            | Refusal::NotLater => {
                 return Self::internal("switch", &refusal);
             }
             Refusal::PartnerNotFound => Code::PartnerNotFound,

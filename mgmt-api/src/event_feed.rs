@@ -135,7 +135,15 @@ impl Feed<'_> {
         let command = Uuid::from_u128(id.0);
         let at_ms = i64::try_from(outcome.at.0).unwrap_or(i64::MAX);
         match change {
-            Change::PutPartner(_) | Change::PutProgram(_) | Change::SetCardState { .. } => Ok(()),
+            Change::PutPartner(_)
+            | Change::PutProgram(_)
+            | Change::SetCardState { .. }
+            | Change::SetPin { .. }
+            | Change::ResetCvv2 { .. }
+            | Change::RenewCard { .. }
+            | Change::PutRule(_)
+            | Change::RemoveRule(_)
+            | Change::ResolveException(_) => Ok(()),
             Change::PutCustomer { id, .. } => {
                 store.settle_customer(i64::try_from(id.0).unwrap_or_default(), state).await
             }
@@ -184,8 +192,11 @@ pub fn state_after(outcome: &Outcome) -> RowState {
 fn kind(command: &Command) -> &'static str {
     match command {
         Command::Authorize(_) => "authorize",
+        Command::Advise(_) => "advise",
         Command::Reverse(_) => "reverse",
+        Command::LockOutside(_) => "lock-outside",
         Command::Void(..) => "void",
+        Command::Expire => "expire",
         Command::Manage(..) => "manage",
     }
 }

@@ -20,7 +20,6 @@ pub mod auth;
 pub mod call;
 pub mod clock;
 pub mod config;
-pub mod cvc2;
 pub mod error;
 pub mod event_feed;
 pub mod idempotency;

@@ -7,9 +7,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use shared::card::CardState;
-use shared::command::{Change, Collateral, Program};
+use shared::command::{Change, Collateral, Policy, Program};
 use shared::ids::{CommandId, ConfigId, PartnerId};
-use shared::money::Currency;
+use shared::money::{Amount, Currency};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,16 @@ struct Row {
     first_state: CardState,
     months_valid: i64,
 }
+
+/// Every rule of a program shows in the sandbox.
+const POLICY: Policy = Policy {
+    purchase_hold_hours: 7 * 24,
+    cash_hold_hours: 3 * 24,
+    credit_hold_hours: 30 * 24,
+    partial_approval: true,
+    instant_credit_max: Amount(100_000),
+    pin_tries_max: 3,
+};
 
 const PROGRAMS: [Row; 8] = [
     row(19_167_984, "99999984", EUR, Collateral::None),
@@ -120,6 +130,7 @@ async fn tell_all(app: &App) -> Result<(), Error> {
             partner: PartnerId(app.config.issuer_partner),
             currency: row.currency,
             collateral: row.collateral,
+            policy: POLICY,
         };
         tell(app, Change::PutProgram(program)).await?;
     }

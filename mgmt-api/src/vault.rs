@@ -9,12 +9,14 @@ use anyhow::Context;
 use aws_lc_rs::aead::{self, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
 use shared::card::YearMonth;
+use shared::credential::software::SoftwareKeys;
+use shared::credential::{KeyProvider, Unavailable};
 use shared::key_file::KeyFile;
 use shared::pan::{Pan, PanToken, TokenKey, check_digit};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{cvc2, secret_file};
+use crate::secret_file;
 
 /// Layout of sealed bytes: version, nonce, ciphertext, tag.
 const VERSION: u8 = 1;
@@ -55,10 +57,14 @@ pub enum VaultError {
     /// The program's BIN leaves no room for a number.
     #[error("the BIN is not one of 6 to 12 digits")]
     Bin,
+    /// The credential keys could not be asked.
+    #[error(transparent)]
+    Keys(#[from] Unavailable),
 }
 
-/// Makes the value that is printed on a card from key, number and expiry.
-pub type PrintedValue = fn(&[u8; 16], &Pan, YearMonth) -> Zeroizing<String>;
+/// Makes the value that is printed on a card from number, expiry and generation.
+pub type PrintedValue =
+    fn(&dyn KeyProvider, &Pan, YearMonth, u16) -> Result<Zeroizing<String>, Unavailable>;
 
 /// The keys, ready for use.
 pub struct Vault {
@@ -67,7 +73,7 @@ pub struct Vault {
     personal_data: LessSafeKey,
     idempotency: LessSafeKey,
     fingerprint: hmac::Key,
-    cvk_cvc2: Zeroizing<[u8; 16]>,
+    credential_keys: Box<dyn KeyProvider>,
     printed: PrintedValue,
 }
 
@@ -105,6 +111,16 @@ pub fn draw_pan(bin: &str) -> Result<Pan, VaultError> {
     Pan::parse(&digits).ok_or(VaultError::Bin)
 }
 
+fn printed_value(
+    keys: &dyn KeyProvider,
+    pan: &Pan,
+    expiry: YearMonth,
+    generation: u16,
+) -> Result<Zeroizing<String>, Unavailable> {
+    let value = keys.cvv2(pan, expiry, generation)?;
+    Ok(Zeroizing::new(String::from_utf8_lossy(value.expose()).into_owned()))
+}
+
 fn draw_keys() -> anyhow::Result<KeyFile> {
     let mut bytes = Zeroizing::new([0_u8; KeyFile::BYTES]);
     draw(&mut *bytes)?;
@@ -136,8 +152,8 @@ impl Vault {
             personal_data: cipher(Purpose::PersonalData),
             idempotency: cipher(Purpose::Idempotency),
             fingerprint: hmac::Key::new(hmac::HMAC_SHA256, fingerprint.as_ref()),
-            cvk_cvc2: Zeroizing::new(keys.cvk_cvc2),
-            printed: cvc2::cvc2,
+            credential_keys: Box::new(SoftwareKeys::new(keys)),
+            printed: printed_value,
         }
     }
 
@@ -154,10 +170,14 @@ impl Vault {
         self.token_key.token(pan)
     }
 
-    /// The three digits printed on a card.
-    #[must_use]
-    pub fn cvc2(&self, pan: &Pan, expiry: YearMonth) -> Zeroizing<String> {
-        (self.printed)(&self.cvk_cvc2, pan, expiry)
+    /// The three digits printed on a card of this credential generation.
+    pub fn cvc2(
+        &self,
+        pan: &Pan,
+        expiry: YearMonth,
+        generation: u16,
+    ) -> Result<Zeroizing<String>, VaultError> {
+        Ok((self.printed)(&*self.credential_keys, pan, expiry, generation)?)
     }
 
     /// Seals `plain` for the row named by `row`.
@@ -267,6 +287,16 @@ mod tests {
         let vault = vault();
         assert_eq!(vault.fingerprint(&[b"ab", b"c"]), vault.fingerprint(&[b"ab", b"c"]));
         assert_ne!(vault.fingerprint(&[b"ab", b"c"]), vault.fingerprint(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn the_printed_value_is_the_published_one() {
+        // Source: security 4.3.
+        let mut keys = KeyFile::from_bytes(&[7; KeyFile::BYTES]);
+        keys.cvk_cvc2 = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128.to_be_bytes();
+        let pan = Pan::parse(b"4123456789012345").unwrap();
+        let expiry = YearMonth { year: 2028, month: 12 };
+        assert_eq!(*Vault::new(&keys).cvc2(&pan, expiry, 0).unwrap(), "431");
     }
 
     #[test]

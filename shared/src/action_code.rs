@@ -8,6 +8,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::iso8583::mti::Version;
 use crate::lock_code::LockCode;
 
 /// An internal action code: four digits of ISO 8583:2003.
@@ -21,7 +22,7 @@ impl fmt::Display for ActionCode {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $number:literal $name:ident $description:literal $code:literal $wire87:literal)*) => {
+    ($($(#[$doc:meta])* $number:literal $name:ident $description:literal $code:literal $wire87:literal $wire93:literal)*) => {
         /// Why a message was answered as it was.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[repr(u8)]
@@ -48,71 +49,117 @@ macro_rules! reasons {
             pub const fn wire87(self) -> [u8; 2] {
                 match self { $(Self::$name => *$wire87),* }
             }
+
+            /// The same in ISO 8583:1993.
+            #[must_use]
+            pub const fn wire93(self) -> [u8; 3] {
+                match self { $(Self::$name => *$wire93),* }
+            }
         }
     };
 }
 
 reasons! {
     /// All checks passed.
-    0 Approved "APPROVED" 0 b"00"
+    0 Approved "APPROVED" 0 b"00" b"000"
     /// The message is malformed for its dialect and type.
-    1 FormatError "FORMAT_ERROR" 9100 b"30"
+    1 FormatError "FORMAT_ERROR" 9100 b"30" b"904"
     /// Its key was reversed, voided or tombstoned before.
-    2 ReversedBeforeRequest "REVERSED_BEFORE_REQUEST" 1000 b"05"
+    2 ReversedBeforeRequest "REVERSED_BEFORE_REQUEST" 1000 b"05" b"100"
     /// Its key was used before with other content.
-    3 Duplicate "DUPLICATE" 9113 b"94"
+    3 Duplicate "DUPLICATE" 9113 b"94" b"913"
     /// The processing code is not one that this issuer serves.
-    4 UnknownTransactionType "UNKNOWN_TRANSACTION_TYPE" 1015 b"12"
+    4 UnknownTransactionType "UNKNOWN_TRANSACTION_TYPE" 1015 b"12" b"115"
     /// The amount is zero where it may not be, or too large to hold.
-    5 InvalidAmount "INVALID_AMOUNT" 1010 b"13"
+    5 InvalidAmount "INVALID_AMOUNT" 1010 b"13" b"110"
     /// No such card, or removed.
-    6 CardNotFound "CARD_NOT_FOUND" 1011 b"14"
+    6 CardNotFound "CARD_NOT_FOUND" 1011 b"14" b"111"
     /// The card is not activated yet.
-    7 CardInactive "CARD_INACTIVE" 1025 b"78"
+    7 CardInactive "CARD_INACTIVE" 1025 b"78" b"125"
     /// The card is past its month, or the message states another one.
-    8 CardExpired "CARD_EXPIRED" 1001 b"54"
+    8 CardExpired "CARD_EXPIRED" 1001 b"54" b"101"
     /// Lock 1.
-    9 CardLost "CARD_LOCKED" 2008 b"41"
+    9 CardLost "CARD_LOCKED" 2008 b"41" b"208"
     /// Lock 2.
-    10 CardStolen "CARD_LOCKED" 2009 b"43"
+    10 CardStolen "CARD_LOCKED" 2009 b"43" b"209"
     /// Lock 3.
-    11 CardPendingQuery "CARD_LOCKED" 1000 b"05"
+    11 CardPendingQuery "CARD_LOCKED" 1000 b"05" b"100"
     /// Lock 4.
-    12 CardConsolidation "CARD_LOCKED" 1016 b"51"
+    12 CardConsolidation "CARD_LOCKED" 1016 b"51" b"116"
     /// Lock 5.
-    13 CardDeactivated "CARD_LOCKED" 1018 b"56"
+    13 CardDeactivated "CARD_LOCKED" 1018 b"56" b"118"
     /// Lock 6.
-    14 CardPinTriesExceeded "CARD_LOCKED" 1006 b"75"
+    14 CardPinTriesExceeded "CARD_LOCKED" 1006 b"75" b"106"
     /// Lock 7.
-    15 CardSuspectedFraud "CARD_LOCKED" 1002 b"59"
+    15 CardSuspectedFraud "CARD_LOCKED" 1002 b"59" b"102"
     /// Lock 8.
-    16 CardReplaced "CARD_LOCKED" 1011 b"14"
+    16 CardReplaced "CARD_LOCKED" 1011 b"14" b"111"
     /// The card's holder is unknown or not verified.
-    17 CustomerNotFound "CUSTOMER_NOT_FOUND" 1014 b"42"
+    17 CustomerNotFound "CUSTOMER_NOT_FOUND" 1014 b"42" b"114"
     /// The holder is under an anti-money-laundering lock.
-    18 AmlException "AML_EXCEPTION" 1078 b"05"
+    18 AmlException "AML_EXCEPTION" 1078 b"05" b"100"
     /// The card's balance is unknown or not open.
-    19 BalanceNotFound "BALANCE_NOT_FOUND" 1014 b"42"
+    19 BalanceNotFound "BALANCE_NOT_FOUND" 1014 b"42" b"114"
     /// The billing currency is not the balance's.
-    20 CurrencyMismatch "CURRENCY_MISMATCH" 1030 b"57"
+    20 CurrencyMismatch "CURRENCY_MISMATCH" 1030 b"57" b"115"
     /// Deposit mode without a deposit in the currency.
-    21 DepositBalanceNotFound "DEPOSIT_BALANCE_NOT_FOUND" 1015 b"57"
+    21 DepositBalanceNotFound "DEPOSIT_BALANCE_NOT_FOUND" 1015 b"57" b"115"
     /// The partner's deposit does not cover the amount.
-    22 InsufficientFundsOnDeposit "INSUFFICIENT_FUNDS_ON_DEPOSIT_BALANCE" 1016 b"51"
+    22 InsufficientFundsOnDeposit "INSUFFICIENT_FUNDS_ON_DEPOSIT_BALANCE" 1016 b"51" b"116"
     /// The user's balance does not cover the amount.
-    23 InsufficientFunds "INSUFFICIENT_FUNDS" 1016 b"51"
+    23 InsufficientFunds "INSUFFICIENT_FUNDS" 1016 b"51" b"116"
     /// A reversal was carried out, or had nothing left to do.
-    24 ReversalAccepted "REVERSAL_ACCEPTED" 4000 b"00"
+    24 ReversalAccepted "REVERSAL_ACCEPTED" 4000 b"00" b"400"
     /// A reversal advice without its original: acknowledged, a tombstone is kept.
-    25 ReversalAcknowledged "REFERENCED_TRANSACTION_NOT_FOUND" 4000 b"00"
+    25 ReversalAcknowledged "REFERENCED_TRANSACTION_NOT_FOUND" 4000 b"00" b"400"
     /// A reversal request without its original: a tombstone is kept.
-    26 ReversalUnmatched "REFERENCED_TRANSACTION_NOT_FOUND" 9114 b"25"
+    26 ReversalUnmatched "REFERENCED_TRANSACTION_NOT_FOUND" 9114 b"25" b"914"
     /// Network management done.
-    27 NetworkManagementDone "NETWORK_MANAGEMENT_DONE" 8000 b"00"
+    27 NetworkManagementDone "NETWORK_MANAGEMENT_DONE" 8000 b"00" b"800"
     /// The link is not signed on, or the switch cannot take the message now.
-    28 Unavailable "UNAVAILABLE" 9107 b"91"
+    28 Unavailable "UNAVAILABLE" 9107 b"91" b"907"
     /// Anything else: counted, logged, alarmed.
-    29 UnknownError "UNKNOWN_ERROR" 9109 b"96"
+    29 UnknownError "UNKNOWN_ERROR" 9109 b"96" b"909"
+    /// All checks passed, but the money covers a part only.
+    30 ApprovedPartially "APPROVED" 2 b"10" b"002"
+    /// A card verification value is wrong.
+    31 InvalidCvv "INVALID_CVV" 1045 b"82" b"100"
+    /// The PIN is wrong.
+    32 InvalidPin "INVALID_PIN" 1017 b"55" b"117"
+    /// The PIN is wrong once too often: lock 6 is set with this answer.
+    33 PinTriesExceeded "PIN_TRIES_EXCEEDED" 1006 b"75" b"106"
+    /// A permission forbids the channel, merchant category, country or merchant.
+    34 NotPermitted "NOT_PERMITTED" 1019 b"57" b"119"
+    /// An amount limit of the card or its holder.
+    35 ExceedsAmountLimit "EXCEEDS_AMOUNT_LIMIT" 1021 b"61" b"121"
+    /// A budget of the card or its holder.
+    36 BudgetExceeded "BUDGET_EXCEEDED" 1021 b"61" b"121"
+    /// A limit of the program or the partner, or one of counts.
+    37 LimitExceeded "LIMIT_EXCEED" 1023 b"65" b"123"
+    /// Technical collateral without such a balance in the currency.
+    38 CollateralBalanceNotFound "COLLATERAL_BALANCE_NOT_FOUND" 1015 b"57" b"115"
+    /// The partner's technical balance does not cover the amount.
+    39 InsufficientCollateral "INSUFFICIENT_FUNDS_ON_COLLATERAL_BALANCE" 1016 b"51" b"116"
+    /// An advice or a clearing is recorded.
+    40 AdviceRecorded "ADVICE_RECORDED" 0 b"00" b"000"
+    /// A clearing or an advice fits several transactions: recorded, none of them touched.
+    41 AdviceAmbiguous "AMBIGUOUS_REFERENCED_TRANSACTION" 0 b"00" b"000"
+    /// A clearing without its original: posted by force.
+    42 AdviceUnmatched "REFERENCED_TRANSACTION_NOT_FOUND" 0 b"00" b"000"
+    /// A reversal fits several transactions: acknowledged, nothing moved.
+    43 ReversalAmbiguous "AMBIGUOUS_REFERENCED_TRANSACTION" 4000 b"00" b"400"
+    /// An incremental authorization without the one that it adds to.
+    44 OriginalNotFound "REFERENCED_TRANSACTION_NOT_FOUND" 9114 b"25" b"914"
+    /// An incremental authorization that several others fit.
+    45 OriginalAmbiguous "AMBIGUOUS_REFERENCED_TRANSACTION" 9114 b"25" b"914"
+    /// A lock outside was set or lifted.
+    46 LockChanged "LOCK_CHANGED" 3000 b"00" b"300"
+    /// A lock outside for a card that is not known.
+    47 LockCardNotFound "CARD_NOT_FOUND" 3002 b"25" b"302"
+    /// A lock outside on a card that is locked irreversibly.
+    48 LockRefused "LOCK_IRREVERSIBLE" 3006 b"29" b"306"
+    /// An administrative message was taken.
+    49 AdministrativeTaken "ADMINISTRATIVE_TAKEN" 6000 b"00" b"600"
 }
 
 impl Reason {
@@ -122,10 +169,10 @@ impl Reason {
         self as u8
     }
 
-    /// Whether money was held or an acknowledgement given.
+    /// Whether a request was approved, in whole or in part.
     #[must_use]
     pub const fn is_approval(self) -> bool {
-        matches!(self, Self::Approved)
+        matches!(self, Self::Approved | Self::ApprovedPartially)
     }
 
     /// The decline of a card under `lock`.
@@ -143,48 +190,94 @@ impl Reason {
         }
     }
 
-    /// The name that a link's table overrides it by: the description, with the lock's number
-    /// behind it where eight reasons share one (`CARD_LOCKED_7`).
+    /// The name that a link's table overrides it by: the description, and what tells it from the
+    /// others of the same description (`CARD_LOCKED_7`, `APPROVED_0002`).
     #[must_use]
     pub fn table_key(self) -> String {
         let lock = crate::lock_code::TABLE.iter().find(|row| Self::of_lock(row.code) == self);
-        match lock {
-            Some(row) => format!("{}_{}", self.description(), row.code.number()),
-            None => self.description().to_owned(),
+        if let Some(row) = lock {
+            return format!("{}_{}", self.description(), row.code.number());
         }
+        let description = self.description();
+        let first = Self::ALL.iter().find(|reason| reason.description() == description);
+        if first == Some(&self) {
+            description.to_owned()
+        } else {
+            let place = Self::ALL.iter().filter(|r| r.number() < self.number());
+            let same_code = place
+                .filter(|r| r.description() == description && r.action_code() == self.action_code())
+                .count();
+            match same_code {
+                0 => format!("{description}_{}", self.action_code()),
+                _ => format!("{description}_{}_{}", self.action_code(), self.number()),
+            }
+        }
+    }
+
+    /// The reason of an internal code on a link, as its own edition of the standard writes it.
+    fn wire(self, edition: Version) -> WireCode {
+        match edition {
+            Version::V1987 => WireCode::of(&self.wire87()),
+            Version::V1993 => WireCode::of(&self.wire93()),
+            Version::V2003 => WireCode::of(self.action_code().to_string().as_bytes()),
+        }
+    }
+}
+
+/// DE39 on the wire: two, three or four letters or digits by edition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireCode {
+    characters: [u8; 4],
+    length: u8,
+}
+
+impl WireCode {
+    fn of(text: &[u8]) -> Self {
+        let mut code = Self::default();
+        for (to, from) in code.characters.iter_mut().zip(text) {
+            *to = *from;
+            code.length += 1;
+        }
+        code
+    }
+
+    /// Its characters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.characters.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
 /// A link's wire codes: DE39 by reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseCodes {
-    codes: Vec<[u8; 2]>,
-}
-
-impl Default for ResponseCodes {
-    fn default() -> Self {
-        Self { codes: Reason::ALL.iter().map(|reason| reason.wire87()).collect() }
-    }
+    codes: Vec<WireCode>,
 }
 
 impl ResponseCodes {
+    /// The table of the sandbox links in an edition of the standard. Source: surface 4.
+    #[must_use]
+    pub fn of(edition: Version) -> Self {
+        Self { codes: Reason::ALL.iter().map(|reason| reason.wire(edition)).collect() }
+    }
+
     /// DE39 for `reason`.
     #[must_use]
-    pub fn code(&self, reason: Reason) -> [u8; 2] {
-        self.codes.get(usize::from(reason.number())).copied().unwrap_or(*b"96")
+    pub fn code(&self, reason: Reason) -> WireCode {
+        self.codes.get(usize::from(reason.number())).copied().unwrap_or_default()
     }
 
     /// Replaces the code of every reason whose [`Reason::table_key`] is `key`; false where there
-    /// is none or the code is not two letters or digits.
+    /// is none, or the code is not letters and digits, as many as the edition has.
     #[must_use]
     pub fn replace(&mut self, key: &str, code: &str) -> bool {
-        let Ok(wire) = <[u8; 2]>::try_from(code.as_bytes()) else { return false };
-        if !wire.iter().all(u8::is_ascii_alphanumeric) {
+        let wire = WireCode::of(code.as_bytes());
+        if !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return false;
         }
         let mut found = false;
         for (reason, slot) in Reason::ALL.iter().zip(&mut self.codes) {
-            if reason.table_key() == key {
+            if reason.table_key() == key && slot.length == wire.length && code.len() <= 4 {
                 *slot = wire;
                 found = true;
             }
@@ -239,17 +332,29 @@ mod tests {
             (Reason::UnknownError, b"96"),
             (Reason::ReversalUnmatched, b"25"),
         ] {
-            assert_eq!(ResponseCodes::default().code(reason), *code, "{reason:?}");
+            let codes = ResponseCodes::of(Version::V1987);
+            assert_eq!(codes.code(reason).as_bytes(), code, "{reason:?}");
         }
     }
 
     #[test]
     fn a_link_replaces_the_code_of_one_lock() {
-        let mut codes = ResponseCodes::default();
+        let mut codes = ResponseCodes::of(Version::V1987);
         assert!(codes.replace("CARD_LOCKED_5", "14"));
-        assert_eq!(codes.code(Reason::CardDeactivated), *b"14");
-        assert_eq!(codes.code(Reason::CardLost), *b"41");
+        assert_eq!(codes.code(Reason::CardDeactivated).as_bytes(), b"14");
+        assert_eq!(codes.code(Reason::CardLost).as_bytes(), b"41");
         assert!(!codes.replace("CARD_LOCKED", "14"));
         assert!(!codes.replace("APPROVED", "000"));
+        let mut codes = ResponseCodes::of(Version::V2003);
+        assert!(codes.replace("APPROVED", "0008") && !codes.replace("APPROVED", "00008"));
+        assert_eq!(codes.code(Reason::Approved).as_bytes(), b"0008");
+    }
+
+    #[test]
+    fn every_reason_has_a_key_of_its_own() {
+        let mut keys: Vec<String> = Reason::ALL.iter().map(|reason| reason.table_key()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), Reason::ALL.len());
     }
 }

@@ -1,187 +1,207 @@
-//! `decide`: one straight column of checks in the documented order; the first that fails is the
-//! answer. Source: authorization 2. The numbers in the comments are the rows of its table.
+//! What is answered to every message, and what it does. Source: authorization 2 to 4.
 //!
 //! Invariant: nothing changes here. What is decided leaves as effects, both holds or neither.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `column` | the order of checks, row by row: why a request was declined |
+//! | `request` | authorization and financial requests |
+//! | `advice`, `clearing` | what was decided elsewhere; what clears a hold |
+//! | `reversal` | what takes back |
+//! | `lapse` | approvals whose answer never left, holds past their lifetime |
+//! | `lock_outside` | locks that a network or an acquirer sets |
+//! | `matching` | which transaction a message means |
+//! | `charging` | the counters of limits |
+//! | `fingerprint` | what makes a repeat of a message |
 
+mod advice;
+mod charging;
+mod clearing;
+mod column;
 mod fingerprint;
+mod lapse;
+mod lock_outside;
+mod matching;
+mod request;
 mod reversal;
 
+pub(crate) use advice::advise;
+pub use column::{Witness, row_name};
 pub use fingerprint::{of_authorization, of_reversal};
-pub(crate) use reversal::decide as decide_reversal;
+pub(crate) use lapse::{expire, void};
+pub(crate) use lock_outside::lock_outside;
+pub(crate) use request::decide;
+pub(crate) use reversal::reverse;
 
 use crate::action_code::Reason;
-use crate::card::{CardState, YearMonth};
-use crate::command::{Authorization, Collateral, PartnerBalanceKind};
+use crate::command::{Authorization, MessageClass, MessageKey, Policy};
 use crate::effect::{
-    ApprovalCode, BalanceSlot, CardSlot, Decision, Effect, PartnerBalanceSlot, Transaction,
+    Decision, Direction, Effect, Exception, ExceptionKind, Transaction, TransactionSlot,
     TransactionState,
 };
 use crate::ids::Timestamp;
-use crate::ledger::{Card, Ledger, Stamp};
+use crate::ledger::{Ledger, Stamp};
 use crate::money::Amount;
 
-/// Transaction types that this issuer holds money for: DE3's first two digits. 00 purchase,
-/// 01 cash withdrawal, 09 purchase with cash-back, 17 cash disbursement. Source: iso8583 4.5.
-const HOLD_TYPES: [u32; 4] = [0, 1, 9, 17];
+/// Milliseconds of an hour.
+const HOUR_MS: u64 = 3_600_000;
 
-/// What an approval will hold.
-struct Hold {
-    balance: BalanceSlot,
-    deposit: Option<PartnerBalanceSlot>,
-    amount: Amount,
+/// One command while it is decided.
+pub(crate) struct Case<'a, W> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) stamp: Stamp,
+    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) witness: &'a mut W,
 }
 
-/// Decides an authorization request.
-pub(crate) fn decide(
-    ledger: &Ledger,
-    request: &Authorization,
-    stamp: Stamp,
-    effects: &mut Vec<Effect>,
-) -> Decision {
-    let content = of_authorization(request);
-    if let Some((_, earlier)) = ledger.transactions.find(&request.key) {
-        return answer_again(earlier, content); // 2, 3
-    }
-    let Some(slot) = plan_slot(ledger, stamp, effects) else {
-        return declined(Reason::UnknownError);
-    };
-    let card = ledger.card_of(request.token);
-    let outcome = check(ledger, request, card.map(|(_, card)| card), stamp.at);
-    let entry = match outcome {
-        Ok(hold) => {
-            let decision = Decision {
-                reason: Reason::Approved,
-                approval: Some(ApprovalCode::of(stamp.sequence)),
-            };
-            Transaction {
-                balance: Some(hold.balance),
-                deposit: hold.deposit,
-                authorised: hold.amount,
-                state: TransactionState::Authorized,
-                ..answered(request, content, card.map(|(slot, _)| slot), decision, stamp)
-            }
-        }
-        Err(reason) => {
-            answered(request, content, card.map(|(slot, _)| slot), declined(reason), stamp)
-        }
-    };
-    effects.push(Effect::Remembered(slot, entry));
-    entry.decision
+/// What a transaction type does with money: DE3's first two digits. Source: iso8583 4.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 00 purchase, 02 debit adjustment, 09 purchase with cash-back, 11 quasi-cash.
+    Purchase,
+    /// 01 cash withdrawal, 17 cash disbursement, 10 account funding: never in part.
+    Cash,
+    /// 20 refund, 21 deposit, 22 and 23 credit adjustment.
+    Credit,
+    /// 26 and 28 payment credit, which a program may make available at once.
+    PaymentCredit,
+    /// 30 available funds, 31 balance.
+    Inquiry,
 }
 
-/// Rows 4 to 20 in order.
-fn check(
-    ledger: &Ledger,
-    request: &Authorization,
-    card: Option<&Card>,
-    now: Timestamp,
-) -> Result<Hold, Reason> {
-    if !HOLD_TYPES.contains(&(request.processing_code / 10_000)) {
-        return Err(Reason::UnknownTransactionType); // 4
-    }
-    let billed = request.billed();
-    let (asked, zero) = (request.transaction.amount, Amount::ZERO);
-    let positive = asked.is_positive() && billed.amount.is_positive();
-    let verifying = request.verification && (asked, billed.amount) == (zero, zero);
-    if !(positive || verifying) {
-        return Err(Reason::InvalidAmount); // 5
-    }
-    let card = card.filter(|card| card.state != CardState::Removed);
-    let card = card.ok_or(Reason::CardNotFound)?; // 6
-    if matches!(card.state, CardState::Ordered | CardState::Linked) {
-        return Err(Reason::CardInactive); // 7
-    }
-    let stated_otherwise = request.expiry.is_some_and(|stated| stated != card.expiry);
-    let past = YearMonth::of(now) > card.expiry;
-    if card.state == CardState::Expired || past || stated_otherwise {
-        return Err(Reason::CardExpired); // 8
-    }
-    if let Some(lock) = card.lock {
-        return Err(Reason::of_lock(lock.code)); // 9
-    }
-    let balance = ledger.balance(card.balance).ok_or(Reason::UnknownError)?;
-    let customer = ledger.customer(balance.customer).filter(|customer| customer.verified);
-    if customer.ok_or(Reason::CustomerNotFound)?.aml_locked {
-        return Err(Reason::AmlException); // 10
-    }
-    if balance.closed {
-        return Err(Reason::BalanceNotFound); // 12
-    }
-    if billed.currency != balance.currency {
-        return Err(Reason::CurrencyMismatch); // 13
-    }
-    let program = ledger.program_at(card.program).ok_or(Reason::UnknownError)?;
-    let mut deposit = None;
-    if program.collateral == Collateral::Deposit {
-        let key = (program.partner, PartnerBalanceKind::Deposit, balance.currency);
-        let slot = ledger.partner_balance_of(key).ok_or(Reason::DepositBalanceNotFound)?; // 18
-        let found = ledger.partner_balance(slot).ok_or(Reason::UnknownError)?;
-        if !found.funds.covers(billed.amount) {
-            return Err(Reason::InsufficientFundsOnDeposit); // 19
+impl Kind {
+    pub(crate) const fn of(processing_code: u32) -> Option<Self> {
+        match processing_code / 10_000 {
+            0 | 2 | 9 | 11 => Some(Self::Purchase),
+            1 | 10 | 17 => Some(Self::Cash),
+            20..=23 => Some(Self::Credit),
+            26 | 28 => Some(Self::PaymentCredit),
+            30 | 31 => Some(Self::Inquiry),
+            _ => None,
         }
-        deposit = Some(slot);
     }
-    if !balance.funds.covers(billed.amount) {
-        return Err(Reason::InsufficientFunds); // 20
-    }
-    Ok(Hold { balance: card.balance, deposit, amount: billed.amount })
-}
 
-/// Rows 2 and 3: what a key that is known already gets.
-fn answer_again(earlier: &Transaction, content: u64) -> Decision {
-    match earlier.state {
-        TransactionState::Reversed | TransactionState::Voided | TransactionState::Tombstone => {
-            declined(Reason::ReversedBeforeRequest)
+    pub(crate) const fn is_debit(self) -> bool {
+        match self {
+            Self::Purchase | Self::Cash => true,
+            Self::Credit | Self::PaymentCredit | Self::Inquiry => false,
         }
-        TransactionState::Authorized | TransactionState::Answered => {
-            if earlier.content == content {
-                earlier.decision
-            } else {
-                declined(Reason::Duplicate)
-            }
+    }
+
+    const fn direction(self) -> Direction {
+        match self {
+            Self::Purchase | Self::Cash | Self::Inquiry => Direction::Debit,
+            Self::Credit | Self::PaymentCredit => Direction::Credit,
         }
+    }
+
+    /// How long what is approved now stays open.
+    fn hold_until(self, policy: &Policy, now: Timestamp) -> Timestamp {
+        let hours = match self {
+            Self::Purchase | Self::Inquiry => policy.purchase_hold_hours,
+            Self::Cash => policy.cash_hold_hours,
+            Self::Credit | Self::PaymentCredit => policy.credit_hold_hours,
+        };
+        Timestamp(now.0.saturating_add(u64::from(hours.max(1)) * HOUR_MS))
     }
 }
 
-/// Plans the slot of one answer, and the forgetting that makes room for it; `None` where the
-/// table is full of open holds, but for the two slots that a reversal may need.
-fn plan_slot(
-    ledger: &Ledger,
-    stamp: Stamp,
-    effects: &mut Vec<Effect>,
-) -> Option<crate::effect::TransactionSlot> {
-    if ledger.transactions.holds() + 2 >= ledger.limits.transactions_max {
-        return None;
-    }
-    let mut vacancies = ledger.transactions.vacancies(stamp.at, &ledger.limits);
-    let slot = vacancies.take()?;
-    effects.extend(vacancies.forgotten().map(Effect::Forgotten));
-    Some(slot)
+/// Slots for what a message will leave behind, and what is forgotten to make room for it.
+struct Room {
+    own: TransactionSlot,
+    tombstone: Option<TransactionSlot>,
+    forgotten: [Option<TransactionSlot>; 3],
 }
 
-fn answered(
-    request: &Authorization,
-    content: u64,
-    card: Option<CardSlot>,
-    decision: Decision,
-    stamp: Stamp,
-) -> Transaction {
+impl Room {
+    /// Whether a transaction found before is still there.
+    fn keeps(&self, slot: TransactionSlot) -> bool {
+        !self.forgotten.contains(&Some(slot))
+    }
+}
+
+impl<'a, W: Witness> Case<'a, W> {
+    /// Plans the slots of one message; `None` where the table is full of open holds.
+    fn room(&mut self) -> Option<Room> {
+        let mut vacancies = self.ledger.transactions.vacancies(self.stamp.at, &self.ledger.limits);
+        let own = vacancies.take()?;
+        let tombstone = vacancies.take();
+        let mut forgotten = [None; 3];
+        for (place, slot) in forgotten.iter_mut().zip(vacancies.forgotten()) {
+            *place = Some(slot);
+            self.effects.push(Effect::Forgotten(slot));
+        }
+        Some(Room { own, tombstone, forgotten })
+    }
+
+    fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn raise_exception(&mut self, kind: ExceptionKind, amount: Amount) {
+        let Stamp { sequence, at } = self.stamp;
+        self.push(Effect::ExceptionRaised(Exception { sequence, at, kind, amount }));
+    }
+
+    /// Rows 2 and 3 for a message whose key is known already.
+    fn answer_again(&mut self, earlier: &Transaction, content: u64) -> Decision {
+        let taken_back = earlier.state.is_taken_back();
+        let same = earlier.content == content;
+        let id = earlier.id;
+        self.witness.saw(2, !taken_back, Reason::ReversedBeforeRequest, || {
+            format!("the key is that of transaction {id}, {:?}", earlier.state)
+        });
+        if taken_back {
+            return Decision::bare(Reason::ReversedBeforeRequest);
+        }
+        self.witness.saw(3, same, Reason::Duplicate, || {
+            format!("a repeat of transaction {id}: its decision again")
+        });
+        if same { earlier.decision } else { Decision::bare(Reason::Duplicate) }
+    }
+}
+
+/// Whether a request raises the hold of another one.
+fn adds_to_another(request: &Authorization, kind: Option<Kind>) -> bool {
+    request.incremental
+        && request.key.class == MessageClass::Authorization
+        && kind.is_some_and(Kind::is_debit)
+}
+
+/// The entry of a message that moved nothing yet.
+fn entry(request: &Authorization, content: u64, decision: Decision, stamp: Stamp) -> Transaction {
+    let (life_cycle, retrieval) = request.references.fingerprints();
     Transaction {
-        key: request.key,
+        life_cycle,
+        retrieval,
+        requested: request.transaction.amount,
+        currency: request.billed().currency,
+        ..bare_entry(request.key, content, decision, stamp)
+    }
+}
+
+fn bare_entry(key: MessageKey, content: u64, decision: Decision, stamp: Stamp) -> Transaction {
+    Transaction {
+        key,
         content,
+        life_cycle: 0,
+        retrieval: 0,
         id: stamp.sequence,
         at: stamp.at,
         state: TransactionState::Answered,
+        direction: Direction::Debit,
         decision,
-        card,
+        flagged: None,
+        card: None,
         balance: None,
         deposit: None,
-        requested: request.transaction.amount,
+        currency: crate::money::Currency(0),
+        base: None,
+        requested: Amount::ZERO,
         authorised: Amount::ZERO,
+        captured: Amount::ZERO,
         released: Amount::ZERO,
+        returned: Amount::ZERO,
+        expires_at: Timestamp(0),
     }
-}
-
-fn declined(reason: Reason) -> Decision {
-    Decision { reason, approval: None }
 }

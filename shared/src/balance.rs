@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::PartnerBalanceKind;
-use crate::effect::CardSlot;
-use crate::ids::{BalanceId, CustomerId, PartnerBalanceId, PartnerId};
+use crate::effect::{CardSlot, CustomerSlot};
+use crate::ids::{BalanceId, PartnerBalanceId, PartnerId};
 use crate::money::{Amount, Currency};
 
 /// What is booked, and what open holds reserve of it.
@@ -59,7 +59,7 @@ pub struct Balance {
     /// Its id.
     pub id: BalanceId,
     /// Its holder.
-    pub customer: CustomerId,
+    pub customer: CustomerSlot,
     /// Its currency, for ever.
     pub currency: Currency,
     /// Its money.

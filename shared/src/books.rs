@@ -17,10 +17,16 @@ pub struct Book {
     pub users: i128,
     /// User book: where top-ups come from.
     pub funding: i128,
+    /// User book: what is owed to the networks.
+    pub settlement: i128,
+    /// User book: what was settled and could be charged to nobody.
+    pub receivable: i128,
     /// Collateral book: all deposit and credit balances.
     pub partners: i128,
     /// Collateral book: what stands behind the users' money.
     pub users_cover: i128,
+    /// Collateral book: what was paid to the networks out of partner money.
+    pub partner_settlement: i128,
     /// Collateral book: where partner money comes from.
     pub bank: i128,
     /// Held on user balances.
@@ -55,8 +61,8 @@ pub enum Imbalance {
 
 impl Book {
     fn check(&self, currency: Currency) -> Result<(), Imbalance> {
-        let users = self.users + self.funding;
-        let collateral = self.partners + self.users_cover + self.bank;
+        let users = self.users + self.funding + self.settlement + self.receivable;
+        let collateral = self.partners + self.users_cover + self.partner_settlement + self.bank;
         if users != 0 {
             Err(Imbalance::UserBook(currency, users))
         } else if collateral != 0 {

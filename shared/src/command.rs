@@ -4,43 +4,91 @@
 //! nothing secret: it goes into the journal as it is.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::card::{CardState, YearMonth};
+use crate::credential::{CredentialResult, Pvv};
 use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId,
-    Sequence,
+    RuleId, Sequence,
 };
 use crate::lock_code::{LockCode, LockSource};
 use crate::money::{Amount, Currency, Money};
 use crate::pan::PanToken;
+use crate::rule::Rule;
 
 /// What the shell asks of the core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// 0100, 0101.
+    /// 0100, 0101, 0200, 0201: a request for a decision.
     Authorize(Authorization),
-    /// 0400, 0401, 0420, 0421.
+    /// 0120, 0121, 0220, 0221: what was decided elsewhere.
+    Advise(Advice),
+    /// 0400, 0401, 0420, 0421, 0190, 0290.
     Reverse(Reversal),
+    /// 0300, 0302, 0304: a network or an acquirer locks or unlocks a card.
+    LockOutside(LockOutside),
     /// The answer to the request under this key, decided at this sequence, never left: no byte of
     /// it reached a socket.
     Void(MessageKey, Sequence),
+    /// Time has passed: releases what is open on holds past their lifetime, and forgets answers
+    /// past their retention; as many as one command may.
+    Expire,
     /// A change from the control link; the id makes it apply once.
     Manage(CommandId, Change),
 }
 
-/// Class of a message, the second digit of its type.
+/// Class of a message, the second digit of its type; requests and advices apart, since an advice
+/// is no repeat of the request that it follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MessageClass {
-    /// x1xx.
+    /// x10x.
     Authorization,
-    /// x2xx; so far only named by the reversals of such messages.
+    /// x20x.
     Financial,
-    /// x4xx.
+    /// x40x, x42x.
     Reversal,
+    /// x12x.
+    AuthorizationAdvice,
+    /// x22x.
+    FinancialAdvice,
+    /// x30x.
+    FileAction,
+    /// x19x, x29x.
+    NegativeAcknowledgement,
 }
 
-/// The key that makes two messages the same transaction (repeat index 1). DE7, DE32 and DE33 are
-/// held as numbers, so that zero-filled and absent are one. Source: authorization 4.
+impl MessageClass {
+    /// The class of the requests that an advice of this one follows.
+    #[must_use]
+    pub const fn of_request(self) -> Self {
+        match self {
+            Self::AuthorizationAdvice => Self::Authorization,
+            Self::FinancialAdvice => Self::Financial,
+            Self::Authorization
+            | Self::Financial
+            | Self::Reversal
+            | Self::FileAction
+            | Self::NegativeAcknowledgement => self,
+        }
+    }
+
+    /// Whether messages of this class hold or move money by themselves, so that they can be taken
+    /// back.
+    #[must_use]
+    pub const fn is_reversible(self) -> bool {
+        match self {
+            Self::Authorization
+            | Self::Financial
+            | Self::AuthorizationAdvice
+            | Self::FinancialAdvice => true,
+            Self::Reversal | Self::FileAction | Self::NegativeAcknowledgement => false,
+        }
+    }
+}
+
+/// The key that makes two messages the same one (repeat index 1). Numbers, so that zero-filled and
+/// absent are one. Source: authorization 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MessageKey {
     /// The link it came on.
@@ -48,8 +96,9 @@ pub struct MessageKey {
     /// Its class.
     pub class: MessageClass,
     /// DE11.
-    pub stan: u32,
-    /// DE7, `MMDDhhmmss`.
+    pub stan: u64,
+    /// When its sender made it, as digits: DE7 (`MMDDhhmmss`) in the 1987 edition, DE12
+    /// (`YYMMDDhhmmss`, `CCYYMMDDhhmmss`) in later ones; 0 where the link marks it as volatile.
     pub sent_at: u64,
     /// DE32.
     pub acquirer: u64,
@@ -57,27 +106,112 @@ pub struct MessageKey {
     pub forwarder: u64,
 }
 
-/// What the message says of the place where it was made; for explanations and notifications,
-/// never decided on here.
+/// How a payment was made. Source: requirements 130.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Channel {
+    /// Not told.
+    #[default]
+    Unknown,
+    /// At a terminal of a merchant.
+    Pos,
+    /// At a cash machine.
+    Atm,
+    /// Remotely.
+    Ecommerce,
+}
+
+/// How the card number came into the message. Source: iso8583 4.7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntryMode {
+    /// Not told.
+    #[default]
+    Unknown,
+    /// Keyed in.
+    Manual,
+    /// Magnetic stripe.
+    Stripe,
+    /// Contact chip.
+    Chip,
+    /// Contactless.
+    Contactless,
+    /// Remote commerce.
+    Ecommerce,
+    /// Credentials that the merchant keeps.
+    StoredCredential,
+}
+
+/// What the message says of the place where it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
-    /// DE18, merchant category; 0 where absent.
+    /// How it was made.
+    pub channel: Channel,
+    /// How the card number came.
+    pub entry: EntryMode,
+    /// Merchant category; 0 where absent.
     pub mcc: u16,
-    /// DE22, entry mode; 0 where absent.
-    pub entry_mode: u16,
-    /// DE37 as received; spaces where absent.
-    pub rrn: [u8; 12],
-    /// DE41 as received; spaces where absent.
-    pub terminal: [u8; 8],
+    /// Country of the acquirer, ISO 3166 numeric; 0 where absent.
+    pub country: u16,
     /// DE42 as received; spaces where absent.
     pub merchant: [u8; 15],
 }
 
-/// An authorization request.
+/// What ties messages of one transaction together besides their key (indexes 2 and 3). Source:
+/// authorization 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct References {
+    /// The network's life-cycle id, as far as it fits; spaces where absent.
+    pub life_cycle: [u8; 16],
+    /// DE37 as received; spaces where absent.
+    pub rrn: [u8; 12],
+    /// DE41 as received; spaces where absent.
+    pub terminal: [u8; 8],
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { life_cycle: [b' '; 16], rrn: [b' '; 12], terminal: [b' '; 8] }
+    }
+}
+
+impl References {
+    /// What transactions of one card are compared by: hashes of the life-cycle id and of DE37 with
+    /// DE41; 0 where absent.
+    #[must_use]
+    pub fn fingerprints(&self) -> (u64, u64) {
+        let life_cycle = match self.life_cycle == [b' '; 16] {
+            true => 0,
+            false => xxh3_64(&self.life_cycle).max(1),
+        };
+        let retrieval = match self.rrn.iter().all(|byte| matches!(byte, b' ' | b'0')) {
+            true => 0,
+            false => {
+                let mut both = [0; 20];
+                let (rrn, terminal) = both.split_at_mut(self.rrn.len());
+                rrn.copy_from_slice(&self.rrn);
+                terminal.copy_from_slice(&self.terminal);
+                xxh3_64(&both).max(1)
+            }
+        };
+        (life_cycle, retrieval)
+    }
+}
+
+/// What the shell found of a message's credentials; the values themselves never come here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The card verification values that came, the worst of them.
+    pub verification_value: CredentialResult,
+    /// The PIN.
+    pub pin: CredentialResult,
+}
+
+/// An authorization or financial request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorization {
-    /// Its key.
+    /// Its key; class [`MessageClass::Authorization`] or [`MessageClass::Financial`].
     pub key: MessageKey,
+    /// Marked by its sender as sent before: then the references are tried as well.
+    pub repeat: bool,
     /// The card, by token.
     pub token: PanToken,
     /// DE3, six digits.
@@ -86,10 +220,22 @@ pub struct Authorization {
     pub transaction: Money,
     /// DE6 and DE51: what the holder is billed; the transaction amount where absent.
     pub billing: Option<Money>,
+    /// The cash part of a purchase with cash-back, in the transaction's currency.
+    pub cash_back: Amount,
     /// DE14 as stated.
     pub expiry: Option<YearMonth>,
-    /// Marked as account verification (DE25 = 51), for which amount 0 is allowed.
+    /// Marked as account verification, for which amount 0 is allowed.
     pub verification: bool,
+    /// Adds to an authorization that it refers to.
+    pub incremental: bool,
+    /// The acquirer takes an approval of a part.
+    pub partial_allowed: bool,
+    /// What the shell found of its credentials.
+    pub credentials: Credentials,
+    /// The message that it names as its original (DE90, DE56).
+    pub original: Option<MessageKey>,
+    /// What else ties it to other messages.
+    pub references: References,
     /// Where it was made.
     pub acceptance: Acceptance,
 }
@@ -102,19 +248,72 @@ impl Authorization {
     }
 }
 
-/// A reversal, request or advice.
+/// What an advice says was told to the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Advised {
+    /// Approved.
+    Approved,
+    /// Declined.
+    Declined,
+    /// A value that the link's table does not have: counts as approved, flagged.
+    Unknown,
+}
+
+/// An advice: 0120 of an authorization, 0220 of a financial transaction or the clearing of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// The message; class [`MessageClass::AuthorizationAdvice`] or
+    /// [`MessageClass::FinancialAdvice`].
+    pub message: Authorization,
+    /// What was decided elsewhere.
+    pub advised: Advised,
+    /// A clearing that others of the same hold will follow; otherwise it is the final one.
+    pub more_to_come: bool,
+}
+
+/// What kind of message takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReversalKind {
+    /// 0400, 0401.
+    Request,
+    /// 0420, 0421: acknowledged whatever is known of the original.
+    Advice,
+    /// 0190, 0290: our answer was late or unusable; takes no answer.
+    NegativeAcknowledgement,
+}
+
+/// A reversal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reversal {
     /// Its own key.
     pub key: MessageKey,
-    /// The key of the message that it takes back (DE90).
+    /// Marked by its sender as sent before.
+    pub repeat: bool,
+    /// The key of the message that it takes back (DE90, DE56, or its own trace).
     pub original: MessageKey,
-    /// 0420, 0421: acknowledged whatever is known of the original.
-    pub advice: bool,
-    /// DE4, the original transaction amount; the base of a partial reversal.
+    /// What kind of message it is.
+    pub kind: ReversalKind,
+    /// The card, where the message says.
+    pub token: Option<PanToken>,
+    /// What else ties it to its original.
+    pub references: References,
+    /// DE4, the original transaction amount; a tie-breaker between several originals.
     pub transaction: Option<Amount>,
     /// DE95.1 where it is not zero: the new total in the transaction currency.
     pub new_total: Option<Amount>,
+    /// The new total in the billing currency, where the link carries it.
+    pub new_billing: Option<Amount>,
+}
+
+/// A network or an acquirer locks or unlocks a card. Source: requirements #102.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockOutside {
+    /// Its key; class [`MessageClass::FileAction`].
+    pub key: MessageKey,
+    /// The card, by token.
+    pub token: PanToken,
+    /// The lock to set; `None` lifts the one there is.
+    pub lock: Option<LockCode>,
 }
 
 /// How a card program treats money and cards.
@@ -128,6 +327,41 @@ pub struct Program {
     pub currency: Currency,
     /// What the partner puts up.
     pub collateral: Collateral,
+    /// What may change while the program lives.
+    pub policy: Policy,
+}
+
+/// The rules of a program that may change; open holds keep the lifetime they were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Hours that a hold of a purchase lives, 1 to [`HOLD_HOURS_MAX`].
+    pub purchase_hold_hours: u16,
+    /// Hours that a hold of a cash withdrawal or an account funding lives, in the same range.
+    pub cash_hold_hours: u16,
+    /// Hours that a pending credit lives, in the same range.
+    pub credit_hold_hours: u16,
+    /// Whether a part may be approved where the money does not cover the whole.
+    pub partial_approval: bool,
+    /// Payment credits (DE3 26, 28) up to this are available at once; others when they clear.
+    pub instant_credit_max: Amount,
+    /// Wrong PINs in a row after which lock 6 is set, at least 1.
+    pub pin_tries_max: u8,
+}
+
+/// Hours that a hold may live at most: 400 days.
+pub const HOLD_HOURS_MAX: u16 = 400 * 24;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            purchase_hold_hours: 7 * 24,
+            cash_hold_hours: 3 * 24,
+            credit_hold_hours: 30 * 24,
+            partial_approval: false,
+            instant_credit_max: Amount::ZERO,
+            pin_tries_max: 3,
+        }
+    }
 }
 
 /// What stands behind a program's authorizations and top-ups. Source: requirements #84, #85.
@@ -139,6 +373,20 @@ pub enum Collateral {
     Deposit,
     /// The partner credit balance is charged at each top-up.
     Credit,
+    /// The partner technical balance is held at each authorization, like a deposit.
+    Technical,
+}
+
+impl Collateral {
+    /// The kind of partner balance that is held at each authorization.
+    #[must_use]
+    pub const fn held_kind(self) -> Option<PartnerBalanceKind> {
+        match self {
+            Self::Deposit => Some(PartnerBalanceKind::Deposit),
+            Self::Technical => Some(PartnerBalanceKind::Technical),
+            Self::None | Self::Credit => None,
+        }
+    }
 }
 
 /// Kind of a partner balance.
@@ -148,6 +396,8 @@ pub enum PartnerBalanceKind {
     Deposit,
     /// Charged at each top-up.
     Credit,
+    /// Held at each authorization of a program with technical collateral.
+    Technical,
 }
 
 /// A new card. Its number never comes along: the token is all that the switch knows of it.
@@ -224,8 +474,36 @@ pub enum Change {
         /// By whom.
         source: LockSource,
     },
-    /// Lifts a reversible lock; nothing locked is no change.
+    /// Lifts a reversible lock; nothing locked is no change. Lifting lock 6 starts the PIN tries
+    /// anew.
     UnlockCard(CardId),
+    /// Sets what a card's PIN is verified against; the tries start anew.
+    SetPin {
+        /// Which.
+        card: CardId,
+        /// The verification value.
+        pvv: Pvv,
+    },
+    /// Makes another CVC2 valid for the card; only upwards. Source: security 4.2.
+    ResetCvv2 {
+        /// Which.
+        card: CardId,
+        /// The generation that is valid from now on.
+        generation: u16,
+    },
+    /// Gives a card another last month; stored credentials may go on to state the one before.
+    RenewCard {
+        /// Which.
+        card: CardId,
+        /// Its last month from now on, later than before.
+        expiry: YearMonth,
+    },
+    /// Makes or replaces a rule; the counter of a replaced one starts anew.
+    PutRule(Rule),
+    /// Removes a rule; none is no change.
+    RemoveRule(RuleId),
+    /// Takes every entry of a message off the exception queue; none is no change.
+    ResolveException(Sequence),
     /// Credits a user balance; where a card of a credit program draws on it, the partner's credit
     /// balance is charged with it, both or neither. Source: requirements #84.
     TopUp {

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::card::{CardState, YearMonth};
 use crate::command::{Change, PartnerBalanceKind};
+use crate::effect::Exception;
 use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Sequence,
     Timestamp,
@@ -17,11 +18,15 @@ use crate::ids::{
 use crate::journal_record::Record;
 use crate::lock_code::Lock;
 use crate::money::{Amount, Currency};
+use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
 pub const VERSION: u16 = 1;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Entries of the exception queue in one answer at most.
+pub const EXCEPTIONS_A_VIEW_MAX: usize = 100;
 
 /// What the management API sends. The first frame on a connection is a hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +69,13 @@ pub enum Query {
     Card(CardId),
     /// A partner balance.
     PartnerBalance(PartnerBalanceId),
+    /// Limits and permissions of a subject, with their counters.
+    Rules(Subject),
+    /// The oldest entries of the exception queue behind a sequence.
+    Exceptions {
+        /// Where to go on.
+        after: Sequence,
+    },
     /// The switch itself.
     Status,
 }
@@ -180,6 +192,15 @@ pub enum Refusal {
     /// The partner's credit balance does not cover the top-up.
     #[error("the partner's credit balance does not cover the amount")]
     InsufficientCollateral,
+    /// A rule or a program's policy that cannot be evaluated.
+    #[error("a rule or policy is not sound")]
+    Unsound,
+    /// The one that a rule binds is not known.
+    #[error("whom the rule binds is not known")]
+    SubjectNotFound,
+    /// A month or a generation that is not later than the one there is.
+    #[error("not later than what there is")]
+    NotLater,
     /// A bound of the system is reached.
     #[error("a table of the switch is full")]
     TableFull,
@@ -194,8 +215,23 @@ pub enum View {
     Card(CardView),
     /// A partner balance.
     PartnerBalance(PartnerBalanceView),
+    /// Rules, in the order in which they were made.
+    Rules(Vec<RuleView>),
+    /// Entries of the exception queue, at most [`EXCEPTIONS_A_VIEW_MAX`].
+    Exceptions(Vec<Exception>),
     /// The switch.
     Status(StatusView),
+}
+
+/// A rule and its counter at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    /// The rule.
+    pub rule: Rule,
+    /// What was spent in the running period.
+    pub spent: Amount,
+    /// How many payments there were in it.
+    pub count: u32,
 }
 
 /// A user balance and its cards.
@@ -230,6 +266,12 @@ pub struct CardView {
     pub lock: Option<Lock>,
     /// Its last month.
     pub expiry: YearMonth,
+    /// The CVC2 that is valid.
+    pub cvv2_generation: u16,
+    /// Wrong PINs in a row.
+    pub pin_tries: u8,
+    /// Whether a PIN was set.
+    pub has_pin: bool,
 }
 
 /// A partner balance.

@@ -7,14 +7,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action_code::Reason;
-use crate::card::CardState;
+use crate::card::{CardState, YearMonth};
 use crate::command::{MessageKey, NewCard, PartnerBalanceKind, Program};
 use crate::control::Outcome;
+use crate::credential::Pvv;
 use crate::ids::{
     BalanceId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Sequence, Timestamp,
 };
 use crate::lock_code::Lock;
 use crate::money::{Amount, Currency};
+use crate::rule::{Rule, Window};
 
 macro_rules! slot {
     ($(#[$doc:meta])* $name:ident) => {
@@ -48,14 +50,55 @@ slot! {
     /// Place of a transaction: a key and what was answered to it.
     TransactionSlot
 }
+slot! {
+    /// Place of a cardholder.
+    CustomerSlot
+}
+slot! {
+    /// Place of a rule.
+    RuleSlot
+}
 
-/// The answer to a message.
+/// The answer to a message, as it is stored and told again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Why.
     pub reason: Reason,
     /// DE38, six digits; `None` unless approved.
     pub approval: Option<ApprovalCode>,
+    /// What the answer carries besides.
+    pub detail: Detail,
+}
+
+impl Decision {
+    /// An answer that carries its reason alone.
+    #[must_use]
+    pub const fn bare(reason: Reason) -> Self {
+        Self { reason, approval: None, detail: Detail::None }
+    }
+}
+
+/// What an answer carries besides its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Detail {
+    /// Nothing.
+    None,
+    /// The part that was approved (DE4, DE6).
+    Partial {
+        /// In the transaction's currency.
+        transaction: Amount,
+        /// In the currency that the holder is billed in.
+        billed: Amount,
+    },
+    /// The holder's money (DE54), in the balance's currency.
+    Balances {
+        /// Booked.
+        ledger: Amount,
+        /// What can be spent.
+        available: Amount,
+        /// Of the balance.
+        currency: Currency,
+    },
 }
 
 /// DE38: six digits, never all zeros, which networks read as none.
@@ -85,11 +128,17 @@ impl ApprovalCode {
 /// Where a transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TransactionState {
-    /// Approved; its hold is open.
+    /// Approved; its hold, or its pending credit, is open.
     Authorized,
-    /// Declined, or a reversal that was answered: kept for repeats only.
+    /// Booked: a financial message, or a clearing.
+    Posted,
+    /// Answered and without money of its own: declines, inquiries, reversals, what adds to another.
     Answered,
-    /// Approved once, taken back since.
+    /// A hold whose final clearing came.
+    Cleared,
+    /// A hold past its lifetime.
+    Expired,
+    /// Taken back by its sender.
     Reversed,
     /// Approved once, its answer never left.
     Voided,
@@ -97,47 +146,181 @@ pub enum TransactionState {
     Tombstone,
 }
 
-/// A key, what was answered to it, and the hold it made.
+impl TransactionState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Authorized,
+        Self::Posted,
+        Self::Answered,
+        Self::Cleared,
+        Self::Expired,
+        Self::Reversed,
+        Self::Voided,
+        Self::Tombstone,
+    ];
+
+    /// The life of a transaction: whether one that stands here may come to stand at `next`.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Authorized, Self::Cleared | Self::Expired)
+                | (Self::Authorized | Self::Posted, Self::Voided)
+                | (
+                    Self::Authorized
+                        | Self::Posted
+                        | Self::Answered
+                        | Self::Cleared
+                        | Self::Expired
+                        | Self::Voided
+                        | Self::Reversed,
+                    Self::Reversed
+                )
+                | (Self::Answered, Self::Voided)
+        )
+    }
+
+    /// Whether a message under this key was taken back, so that it is declined when it comes again.
+    #[must_use]
+    pub const fn is_taken_back(self) -> bool {
+        match self {
+            Self::Reversed | Self::Voided | Self::Tombstone => true,
+            Self::Authorized | Self::Posted | Self::Answered | Self::Cleared | Self::Expired => {
+                false
+            }
+        }
+    }
+}
+
+/// Which way a transaction's money goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// From the holder.
+    Debit,
+    /// To the holder.
+    Credit,
+}
+
+/// A key, what was answered to it, and the money that it holds or moved. Amounts are in the
+/// balance's currency, none is negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     /// The message's key.
     pub key: MessageKey,
     /// Fingerprint of its content, to tell a repeat from a collision.
     pub content: u64,
+    /// Fingerprint of the network's life-cycle id; 0 for none.
+    pub life_cycle: u64,
+    /// Fingerprint of DE37 and DE41; 0 for none.
+    pub retrieval: u64,
     /// The command that created it.
     pub id: Sequence,
     /// When.
     pub at: Timestamp,
     /// Where it stands.
     pub state: TransactionState,
+    /// Which way its money goes.
+    pub direction: Direction,
     /// What was answered.
     pub decision: Decision,
+    /// The check that an advice did not pass: it counts all the same.
+    pub flagged: Option<Reason>,
     /// The card, where one was found.
     pub card: Option<CardSlot>,
-    /// The user balance that is held on.
+    /// The user balance that is held or posted on.
     pub balance: Option<BalanceSlot>,
-    /// The partner deposit that is held on.
+    /// The partner balance that goes along with it.
     pub deposit: Option<PartnerBalanceSlot>,
+    /// The currency of its amounts: the balance's, or the billed one where there is no balance.
+    pub currency: Currency,
+    /// The transaction that it adds to, clears or adjusts.
+    pub base: Option<TransactionSlot>,
     /// What was asked for, in the transaction's own currency: the base of a partial reversal.
     pub requested: Amount,
-    /// What was approved, in the balance's currency.
+    /// What was approved.
     pub authorised: Amount,
-    /// What of it was released.
+    /// What was posted.
+    pub captured: Amount,
+    /// What of the hold was given back.
     pub released: Amount,
+    /// What of the posting was taken back.
+    pub returned: Amount,
+    /// When an open hold ends by itself.
+    pub expires_at: Timestamp,
 }
 
 impl Transaction {
-    /// What is still held.
+    /// What is still held, or still pending.
     #[must_use]
     pub fn open(&self) -> Amount {
         match self.state {
-            TransactionState::Authorized => Amount(self.authorised.0 - self.released.0),
-            TransactionState::Answered
+            TransactionState::Authorized => {
+                Amount(self.authorised.0 - self.captured.0 - self.released.0)
+            }
+            TransactionState::Posted
+            | TransactionState::Answered
+            | TransactionState::Cleared
+            | TransactionState::Expired
             | TransactionState::Reversed
             | TransactionState::Voided
             | TransactionState::Tombstone => Amount::ZERO,
         }
     }
+
+    /// What it holds on the balance, and on the deposit where it has one.
+    #[must_use]
+    pub fn held(&self) -> Amount {
+        match self.direction {
+            Direction::Debit => self.open(),
+            Direction::Credit => Amount::ZERO,
+        }
+    }
+
+    /// Whether it added to the hold of another transaction.
+    #[must_use]
+    pub fn is_increment(&self) -> bool {
+        self.state == TransactionState::Answered
+            && self.base.is_some()
+            && self.authorised > self.released
+    }
+
+    /// What it posted and did not take back.
+    #[must_use]
+    pub fn posted(&self) -> Amount {
+        Amount(self.captured.0 - self.returned.0)
+    }
+}
+
+/// Why an entry stands in the exception queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExceptionKind {
+    /// A clearing, advice or reversal with several originals: nothing of theirs was touched.
+    Ambiguous,
+    /// A clearing or refund without its original: posted.
+    Unmatched,
+    /// A reversal without its original: a tombstone is kept.
+    ReversalUnmatched,
+    /// An advice that a check of row 4 to 20 would have declined: recorded.
+    Flagged(Reason),
+    /// More was cleared than was held: posted.
+    OverCleared,
+    /// More was taken back than was posted or held.
+    OverReversed,
+    /// No balance to post to: posted to the receivable account.
+    Suspense,
+}
+
+/// An entry of the exception queue, for people to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// The message that raised it.
+    pub sequence: Sequence,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub kind: ExceptionKind,
+    /// The amount that it is about: as billed; of a reversal, as stated.
+    pub amount: Amount,
 }
 
 /// One account of the two books. Source: authorization 3.
@@ -147,12 +330,37 @@ pub enum Account {
     User(BalanceSlot),
     /// User book: where top-ups come from.
     Funding,
+    /// User book: what is owed to the networks.
+    Settlement,
+    /// User book: what was settled and could be charged to nobody.
+    Receivable,
     /// Collateral book: a partner's deposit or credit balance.
     Partner(PartnerBalanceSlot),
     /// Collateral book: what stands behind the users' money.
     UsersCover,
+    /// Collateral book: what was paid to the networks out of partner money.
+    PartnerSettlement,
     /// Collateral book: where partner money comes from.
     Bank,
+}
+
+/// One change of a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CardChange {
+    /// Where it is in its life.
+    State(CardState),
+    /// It was locked.
+    Locked(Lock),
+    /// Its lock was lifted; lock 6 takes the counted PIN tries along.
+    Unlocked,
+    /// So many wrong PINs in a row were counted.
+    PinTries(u8),
+    /// What its PIN is verified against; the tries start anew.
+    Pin(Pvv),
+    /// Another CVC2 is valid.
+    Cvv2Generation(u16),
+    /// It has another last month.
+    Renewed(YearMonth),
 }
 
 /// One change of state.
@@ -197,12 +405,42 @@ pub enum Effect {
     BalanceClosed(BalanceSlot),
     /// Top-ups of this balance are charged to this partner's credit balance from now on.
     BalanceCovered(BalanceSlot, PartnerId),
-    /// A card's state changed.
-    CardStateSet(CardSlot, CardState),
-    /// A card was locked.
-    LockSet(CardSlot, Lock),
-    /// A card's lock was lifted.
-    LockCleared(CardSlot),
+    /// A card changed.
+    CardChanged(CardSlot, CardChange),
+    /// A rule was made at the next free slot, or replaced at its own.
+    RulePut(RuleSlot, Rule),
+    /// A rule was removed.
+    RuleRemoved(RuleSlot),
+    /// A payment was counted by a rule: in which window, how much, how many.
+    RuleCharged {
+        /// Which rule.
+        rule: RuleSlot,
+        /// For which transaction.
+        transaction: TransactionSlot,
+        /// The window; another one than before starts at zero.
+        window: Window,
+        /// How much.
+        amount: Amount,
+        /// One more payment, or none.
+        count: u32,
+    },
+    /// A rule's counter gave back what did not come to pass, if its window is still the same.
+    RuleGivenBack {
+        /// Which rule.
+        rule: RuleSlot,
+        /// For which transaction.
+        transaction: TransactionSlot,
+        /// Start of the window that it was counted in.
+        window_start: u64,
+        /// How much.
+        amount: Amount,
+        /// One payment less, or none.
+        count: u32,
+    },
+    /// An entry joined the exception queue; the oldest left it where it is full.
+    ExceptionRaised(Exception),
+    /// The entry of this message left the exception queue.
+    ExceptionResolved(Sequence),
     /// Money moved between two accounts of one book.
     Posted {
         /// Loses the amount.
@@ -214,11 +452,28 @@ pub enum Effect {
         /// In what.
         currency: Currency,
     },
-    /// A key and its answer are remembered at this slot; where authorized, its hold is placed on
-    /// balance and deposit.
+    /// A key and its answer are remembered at this slot; what it holds is placed on balance and
+    /// deposit.
     Remembered(TransactionSlot, Transaction),
+    /// More is held on both sides.
+    Raised {
+        /// By which transaction.
+        transaction: TransactionSlot,
+        /// How much more.
+        amount: Amount,
+        /// The same in the transaction's own currency.
+        requested: Amount,
+        /// When the hold ends by itself from now on.
+        until: Timestamp,
+    },
     /// This much of a hold was given back on both sides.
     Released(TransactionSlot, Amount),
+    /// This much of a hold was posted on both sides.
+    Captured(TransactionSlot, Amount),
+    /// This much was posted on both sides without a hold.
+    Settled(TransactionSlot, Amount),
+    /// This much of what was posted went back on both sides.
+    Returned(TransactionSlot, Amount),
     /// A transaction's state changed; it holds nothing any more.
     Closed(TransactionSlot, TransactionState),
     /// A slot past its retention was freed.

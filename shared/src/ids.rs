@@ -80,6 +80,10 @@ uuid_id! {
     PartnerBalanceId
 }
 uuid_id! {
+    /// A limit or permission. Source: requirements #138.
+    RuleId
+}
+uuid_id! {
     /// A management command; sent again, it gets its first outcome. Source: authorization 6.
     CommandId
 }

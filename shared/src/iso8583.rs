@@ -10,9 +10,13 @@
 //! | `mti` | the message type, and which type answers which |
 //! | `bitmap` | a set of field numbers, and its form on the wire |
 //! | `field` | one field's definition: content class, length, sensitivity; the checks of content |
-//! | `dialect` | the 128 definitions of a link, compiled from a TOML file |
-//! | `message` | bytes to message |
+//! | `encoding` | how digits, text and bit maps are written: ASCII, BCD, EBCDIC, hex |
+//! | `form`, `sound` | one field on the wire: read, checked, decoded, written |
+//! | `dialect`, `rules` | the fields of a link and what its messages must have, from a TOML file |
+//! | `parse`, `layout` | bytes to message, frames of a kind seen before at once |
+//! | `message` | what a message says, in ASCII whatever the link's encoding |
 //! | `reply` | message to bytes: replies that echo fields as received, and messages from scratch |
+//! | `tlv` | what private fields and chip data hold inside |
 //! | `framing` | where a message begins and ends in a TCP stream |
 //! | `describe` | a message for people, with everything sensitive masked |
 //!
@@ -33,19 +37,30 @@
 pub mod bitmap;
 pub mod describe;
 pub mod dialect;
+pub mod encoding;
 pub mod field;
+mod form;
 pub mod framing;
 #[cfg(test)]
 mod golden;
+mod layout;
 pub mod message;
 pub mod mti;
+mod parse;
 pub mod reply;
+mod rules;
+mod sound;
+pub mod tlv;
 
 pub use bitmap::FieldSet;
 pub use describe::describe;
 pub use dialect::{Dialect, DialectError};
+pub use encoding::Encoding;
 pub use field::{Content, FieldSpec, Length};
-pub use framing::{Frame, Framing, FramingError};
-pub use message::{Fields, FormatError, Layout, Message, Rule, Salvage, parse, require};
+pub use framing::{Frame, Framing, FramingError, FramingKind, HeaderKind};
+pub use layout::Layout;
+pub use message::{Fields, FormatError, Message, Rule, Salvage, TEXT_MAX, require};
 pub use mti::Mti;
-pub use reply::{echo_of, encode, refuse, reply};
+pub use parse::{parse, parse_by_walk};
+pub use reply::{encode, refuse, reply};
+pub use rules::{Conditional, MessageFault, MessageRules};

@@ -1,4 +1,4 @@
-//! The text of `keys.toml`: the software key provider's five keys, which both servers read.
+//! The text of `keys.toml`: the software key provider's seven keys, which both servers read.
 //!
 //! Invariants: nothing here reads files or draws randomness; a [`KeyFile`] wipes itself when
 //! dropped and implements none of `Debug`, `Display`, `Serialize`; an error names the key and the
@@ -22,6 +22,10 @@ pub struct KeyFile {
     pub cvk_cvc2: [u8; 16],
     /// PIN verification keys A and B.
     pub pvk: [u8; 16],
+    /// Triple DES key of the zone that PIN blocks of ISO 9564-1 format 0 come from.
+    pub zone_pin: [u8; 16],
+    /// AES-128 key of the zone that PIN blocks of ISO 9564-1 format 4 come from.
+    pub zone_pin_aes: [u8; 16],
 }
 
 /// Why a text is not a key file.
@@ -61,11 +65,12 @@ pub enum KeyFileError {
     },
 }
 
-const NAMES: [&str; 5] = ["pan_token", "pan_encryption", "cvk", "cvk_cvc2", "pvk"];
+const NAMES: [&str; 7] =
+    ["pan_token", "pan_encryption", "cvk", "cvk_cvc2", "pvk", "zone_pin", "zone_pin_aes"];
 
 impl KeyFile {
     /// Bytes that [`KeyFile::from_bytes`] takes.
-    pub const BYTES: usize = 32 + 32 + 16 + 16 + 16;
+    pub const BYTES: usize = 2 * 32 + 5 * 16;
 
     /// The keys cut from `bytes` in the order of the fields; the caller draws them at random.
     #[must_use]
@@ -131,11 +136,21 @@ impl KeyFile {
             cvk: [0; 16],
             cvk_cvc2: [0; 16],
             pvk: [0; 16],
+            zone_pin: [0; 16],
+            zone_pin_aes: [0; 16],
         }
     }
 
     fn fields(&self) -> [&[u8]; NAMES.len()] {
-        [&self.pan_token, &self.pan_encryption, &self.cvk, &self.cvk_cvc2, &self.pvk]
+        [
+            &self.pan_token,
+            &self.pan_encryption,
+            &self.cvk,
+            &self.cvk_cvc2,
+            &self.pvk,
+            &self.zone_pin,
+            &self.zone_pin_aes,
+        ]
     }
 
     fn fields_mut(&mut self) -> [&mut [u8]; NAMES.len()] {
@@ -145,6 +160,8 @@ impl KeyFile {
             &mut self.cvk,
             &mut self.cvk_cvc2,
             &mut self.pvk,
+            &mut self.zone_pin,
+            &mut self.zone_pin_aes,
         ]
     }
 }
@@ -197,6 +214,8 @@ mod tests {
         assert!(KeyFile::parse(&text).ok() == Some(keys()));
         assert!(text.contains("pan_token = \"000102"));
         assert!(text.contains("pvk = \"606162636465666768696a6b6c6d6e6f\""));
+        assert!(text.contains("zone_pin = \"707172737475767778797a7b7c7d7e7f\""));
+        assert!(text.contains("zone_pin_aes = \"808182838485868788898a8b8c8d8e8f\""));
     }
 
     #[test]
@@ -210,12 +229,17 @@ mod tests {
         let good = keys().render();
         let with = |more: &str| format!("{}{more}\n", *good);
         let cases = [
-            (with("zpk = \"00\""), KeyFileError::Unknown { line: 7 }),
+            (with("zpk = \"00\""), KeyFileError::Unknown { line: 9 }),
             (with("pvk = \"00\""), KeyFileError::Repeated { name: "pvk" }),
-            (with("nonsense"), KeyFileError::Malformed { line: 7 }),
+            (with("nonsense"), KeyFileError::Malformed { line: 9 }),
             (good.replace("pvk =", "# pvk ="), KeyFileError::Missing { name: "pvk" }),
             (good.replace("6e6f", "6e"), KeyFileError::Value { name: "pvk", digits: 32 }),
             (good.replace("6e6f", "6e6x"), KeyFileError::Value { name: "pvk", digits: 32 }),
+            (
+                good.replace("zone_pin_aes =", "# zone_pin_aes ="),
+                KeyFileError::Missing { name: "zone_pin_aes" },
+            ),
+            (good.replace("7e7f", "7e"), KeyFileError::Value { name: "zone_pin", digits: 32 }),
             (String::new(), KeyFileError::Missing { name: "pan_token" }),
         ];
         for (text, expected) in cases {

@@ -14,7 +14,10 @@
 //! | what may happen | [`command`] |
 //! | what is written down | [`journal_record`] |
 //! | what the wire looks like | [`iso8583`] |
+//! | how a CVV or a PIN is checked | [`credential`] |
 //! | what the two servers say to each other | [`control`] |
+//! | limits and permissions | [`rule`] |
+//! | what each message does | [`manual`] |
 //! | every bound | [`limits`] |
 
 pub mod action_code;
@@ -24,6 +27,7 @@ pub mod books;
 pub mod card;
 pub mod command;
 pub mod control;
+pub mod credential;
 pub mod effect;
 pub mod ids;
 pub mod iso8583;
@@ -32,6 +36,8 @@ pub mod key_file;
 pub mod ledger;
 pub mod limits;
 pub mod lock_code;
+pub mod manual;
 pub mod money;
 pub mod pan;
+pub mod rule;
 mod transactions;

@@ -4,6 +4,14 @@
 /// Cards that may draw on one balance.
 pub const CARDS_A_BALANCE_MAX: usize = 64;
 
+/// Entries of the exception queue at most; the oldest leaves, and stays in the journal.
+pub const EXCEPTIONS_MAX: usize = 10_000;
+/// Transactions of one card that a message without an exact reference is compared with at most,
+/// from the newest on.
+pub const COMPARED_ON_CARD_MAX: usize = 4_096;
+/// Holds that one command lets expire at most, and answers that it forgets.
+pub const EXPIRED_A_COMMAND_MAX: usize = 32;
+
 /// Bounds of one ledger. A journal is replayed under the bounds it was written under or larger
 /// ones: a bound decides only what is refused or forgotten, and both are in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +28,8 @@ pub struct Limits {
     pub partner_balances_max: usize,
     /// Cards.
     pub cards_max: usize,
+    /// Rules ever made, removed ones included.
+    pub rules_max: usize,
     /// Transactions: open holds, and answers kept for repeats.
     pub transactions_max: usize,
     /// Of these, answers without an open hold: declines, reversals, tombstones.
@@ -40,6 +50,7 @@ pub const PRODUCTION: Limits = Limits {
     balances_max: 20_000_000,
     partner_balances_max: 100_000,
     cards_max: 20_000_000,
+    rules_max: 20_000_000,
     transactions_max: 40_000_000,
     answers_max: 10_000_000,
     answer_retention_ms: 24 * 3_600_000,
@@ -55,6 +66,7 @@ pub const TEST: Limits = Limits {
     balances_max: 8,
     partner_balances_max: 6,
     cards_max: 12,
+    rules_max: 40,
     transactions_max: 24,
     answers_max: 8,
     answer_retention_ms: 10_000,
@@ -66,6 +78,7 @@ const fn sound(limits: &Limits) -> bool {
     limits.answers_max < limits.transactions_max
         && limits.transactions_max < u32::MAX as usize
         && limits.cards_max < u32::MAX as usize
+        && limits.rules_max < u32::MAX as usize
         && limits.balances_max < u32::MAX as usize
         && limits.partner_balances_max < u32::MAX as usize
         && limits.programs_max < u32::MAX as usize

@@ -1,57 +1,81 @@
-//! Keys and their answers: the repeat index, the holds, and what is kept for how long.
+//! Keys and their answers: the repeat index, the holds, what is kept for how long, and which
+//! transactions a card has.
 //!
 //! Invariants: a key is remembered at most once; an approval is kept as long as its hold is open,
 //! any other answer until its retention or the table's bound frees it, oldest first. Slots are
 //! given out in one order, so that a replay gives out the same. Source: authorization 4.
 
-use std::collections::VecDeque;
-use std::hash::BuildHasher;
+mod key_index;
+mod lanes;
+mod slab;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use std::collections::VecDeque;
 
 use crate::command::MessageKey;
 use crate::effect::{Transaction, TransactionSlot, TransactionState};
 use crate::ids::Timestamp;
 use crate::limits::Limits;
 use crate::money::Amount;
+use key_index::KeyIndex;
+use lanes::{Lanes, Place};
+use slab::Slab;
 
-/// Answers that one command may forget: more than it may remember, so that the backlog shrinks.
-const FORGOTTEN_A_COMMAND_MAX: usize = 3;
+/// Answers that one message may forget: more than it may remember, so that the backlog shrinks.
+const FORGOTTEN_A_MESSAGE_MAX: usize = 3;
 
 /// The table.
 #[derive(Clone, Debug)]
 pub(crate) struct Transactions {
-    slots: Vec<Option<Transaction>>,
+    slab: Slab,
     vacant: Vec<TransactionSlot>,
-    index: HashTable<TransactionSlot>,
-    hasher: FixedState,
+    index: KeyIndex,
+    lanes: Lanes,
     /// Answers without an open hold, by the time from which they are kept.
     answered: VecDeque<(Timestamp, TransactionSlot)>,
 }
 
-/// Slots that one command may fill, planned before anything changes.
+/// A transaction and its places in the lists that run through the table.
+#[derive(Clone, Debug)]
+struct Row {
+    entry: Transaction,
+    /// The one before it on its card.
+    older: Option<TransactionSlot>,
+    /// The one behind it on its card.
+    newer: Option<TransactionSlot>,
+    lane: Place,
+}
+
+/// Slots that one message may fill, planned before anything changes.
 pub(crate) struct Vacancies<'a> {
     table: &'a Transactions,
-    forgotten: [Option<TransactionSlot>; FORGOTTEN_A_COMMAND_MAX],
+    forgotten: [Option<TransactionSlot>; FORGOTTEN_A_MESSAGE_MAX],
+    forgotten_count: usize,
     taken: usize,
     slots_max: usize,
+}
+
+/// Where a card's list of transactions changed its newest.
+pub(crate) enum Newest {
+    /// It did not.
+    Same,
+    /// To this one, or to none.
+    Now(Option<TransactionSlot>),
 }
 
 impl Vacancies<'_> {
     /// The next slot to fill: of those forgotten now, of those vacant, or a new one.
     pub(crate) fn take(&mut self) -> Option<TransactionSlot> {
-        let forgotten = self.forgotten.iter().rev().filter_map(Option::as_ref);
-        let reused = self.forgotten().count() + self.table.vacant.len();
-        let mut vacant = forgotten.chain(self.table.vacant.iter().rev());
-        let slot = match vacant.nth(self.taken).copied() {
-            Some(slot) => slot,
-            None => {
-                let place = self.table.slots.len() + self.taken - reused;
-                let place = (place < self.slots_max).then_some(place)?;
-                TransactionSlot(u32::try_from(place).ok()?)
-            }
+        let vacant = &self.table.vacant;
+        let reused = self.forgotten_count + vacant.len();
+        let slot = if self.taken < self.forgotten_count {
+            let last = self.forgotten_count - 1 - self.taken;
+            self.forgotten.get(last).copied().flatten()?
+        } else if self.taken < reused {
+            *vacant.get(reused - 1 - self.taken)?
+        } else {
+            let place = self.table.slab.len() + self.taken - reused;
+            let place = (place < self.slots_max).then_some(place)?;
+            TransactionSlot(u32::try_from(place).ok()?)
         };
         self.taken += 1;
         Some(slot)
@@ -66,10 +90,10 @@ impl Vacancies<'_> {
 impl Transactions {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Vec::new(),
+            slab: Slab::default(),
             vacant: Vec::new(),
-            index: HashTable::new(),
-            hasher: FixedState::with_seed(0x706f_696e_7473_6d61),
+            index: KeyIndex::new(),
+            lanes: Lanes::default(),
             answered: VecDeque::new(),
         }
     }
@@ -77,27 +101,38 @@ impl Transactions {
     /// Makes room for `count` transactions at once, so that no decision pays for growth, nor for
     /// the first touch of a page.
     pub(crate) fn reserve(&mut self, count: usize) {
-        let Self { slots, index, hasher, .. } = self;
-        let known = slots.len();
-        slots.resize(known + count, None);
-        slots.truncate(known);
-        index.reserve(count, |slot| hash_at(hasher, slots, *slot));
+        self.slab.reserve(count);
     }
 
     pub(crate) fn get(&self, slot: TransactionSlot) -> Option<&Transaction> {
-        self.slots.get(slot.index())?.as_ref()
+        self.slab.get(slot).map(|row| &row.entry)
     }
 
     /// The transaction remembered under `key`.
     pub(crate) fn find(&self, key: &MessageKey) -> Option<(TransactionSlot, &Transaction)> {
-        let hash = self.hasher.hash_one(key);
-        let slot = self.index.find(hash, |slot| key_at(&self.slots, *slot) == Some(key))?;
-        Some((*slot, self.get(*slot)?))
+        let slot = self.index.find(&self.slab, key)?;
+        Some((slot, self.get(slot)?))
+    }
+
+    /// The transactions of a card from its newest on, `most` of them at most.
+    pub(crate) fn of_card(
+        &self,
+        newest: Option<TransactionSlot>,
+        most: usize,
+    ) -> impl Iterator<Item = (TransactionSlot, &Transaction)> {
+        let mut next = newest;
+        let rows = std::iter::from_fn(move || {
+            let slot = next?;
+            let row = self.slab.get(slot)?;
+            next = row.older;
+            Some((slot, &row.entry))
+        });
+        rows.take(most)
     }
 
     /// How many are remembered.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.vacant.len()
+        self.slab.len() - self.vacant.len()
     }
 
     /// How many of them are open holds, which nothing but their end frees.
@@ -107,10 +142,7 @@ impl Transactions {
 
     /// All remembered, in order of slot.
     pub(crate) fn all(&self) -> impl Iterator<Item = (TransactionSlot, &Transaction)> {
-        (0..)
-            .map(TransactionSlot)
-            .zip(&self.slots)
-            .filter_map(|(slot, entry)| Some((slot, entry.as_ref()?)))
+        self.slab.iter().map(|(slot, row)| (slot, &row.entry))
     }
 
     /// Slots in the order in which they will be given out again; part of the state.
@@ -123,7 +155,30 @@ impl Transactions {
         self.answered.iter()
     }
 
-    /// Plans room for the answers of one command.
+    /// When the next hold ends by itself.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.lanes.next(&self.slab)
+    }
+
+    /// Holds past their lifetime.
+    pub(crate) fn expired(&self, now: Timestamp) -> impl Iterator<Item = TransactionSlot> {
+        self.lanes.due(&self.slab, now)
+    }
+
+    /// Answers past their retention, oldest first.
+    pub(crate) fn outdated(
+        &self,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> impl Iterator<Item = TransactionSlot> {
+        let retention = limits.answer_retention_ms;
+        let due = move |(since, _): &&(Timestamp, TransactionSlot)| {
+            since.0.saturating_add(retention) <= now.0
+        };
+        self.answered.iter().take_while(due).map(|(_, slot)| *slot)
+    }
+
+    /// Plans room for the answers of one message.
     pub(crate) fn vacancies(&self, now: Timestamp, limits: &Limits) -> Vacancies<'_> {
         let excess = (self.answered.len() + 2)
             .saturating_sub(limits.answers_max)
@@ -131,48 +186,74 @@ impl Transactions {
         let due = |(place, (since, _)): &(usize, &(Timestamp, TransactionSlot))| {
             since.0.saturating_add(limits.answer_retention_ms) <= now.0 || *place < excess
         };
-        let mut forgotten = [None; FORGOTTEN_A_COMMAND_MAX];
+        let mut forgotten = [None; FORGOTTEN_A_MESSAGE_MAX];
+        let mut forgotten_count = 0;
         let due = self.answered.iter().enumerate().take_while(due);
         for (place, (_, (_, slot))) in forgotten.iter_mut().zip(due) {
             *place = Some(*slot);
+            forgotten_count += 1;
         }
-        Vacancies { table: self, forgotten, taken: 0, slots_max: limits.transactions_max }
+        let slots_max = limits.transactions_max;
+        Vacancies { table: self, forgotten, forgotten_count, taken: 0, slots_max }
     }
 
-    /// Puts `entry` at `slot`; false where the slot is not the next one or the key is known.
-    pub(crate) fn insert(&mut self, slot: TransactionSlot, entry: Transaction) -> bool {
-        let Self { slots, vacant, index, hasher, answered } = self;
-        let reused = vacant.last() == Some(&slot);
-        if !reused && slot.index() != slots.len() {
-            return false;
+    /// Puts `entry` at `slot`, behind the `newest` of its card; `None` where the slot is not the
+    /// next one or the key is known.
+    pub(crate) fn insert(
+        &mut self,
+        slot: TransactionSlot,
+        entry: &Transaction,
+        newest: Option<TransactionSlot>,
+    ) -> Option<()> {
+        let reused = self.vacant.last() == Some(&slot);
+        if !reused && slot.index() != self.slab.len() {
+            return None;
         }
-        let known = |at: &TransactionSlot| key_at(slots, *at) == Some(&entry.key);
-        let rehash = |at: &TransactionSlot| hash_at(hasher, slots, *at);
-        match index.entry(hasher.hash_one(entry.key), known, rehash) {
-            Entry::Occupied(_) => return false,
-            Entry::Vacant(place) => place.insert(slot),
-        };
-        // What holds nothing from the start, an account verification, is kept like an answer.
-        if !entry.open().is_positive() {
-            answered.push_back((entry.at, slot));
+        if !self.index.insert(&self.slab, &entry.key, slot) {
+            return None;
         }
-        if !reused {
-            slots.push(Some(entry));
-        } else if let Some(place) = slots.get_mut(slot.index()) {
-            vacant.pop();
-            *place = Some(entry);
+        let row = || Row { entry: *entry, older: newest, newer: None, lane: Place::default() };
+        if !self.slab.put(slot, row) {
+            return None;
         }
-        true
+        if reused {
+            self.vacant.pop();
+        }
+        if let Some(older) = newest.and_then(|newest| self.slab.get_mut(newest)) {
+            older.newer = Some(slot);
+        }
+        if entry.state == TransactionState::Authorized {
+            self.lanes.join(&mut self.slab, slot, entry.at);
+        } else {
+            self.answered.push_back((entry.at, slot));
+        }
+        Some(())
     }
 
-    /// Adds to what was released of an open hold; false where there is not that much.
-    pub(crate) fn release(&mut self, slot: TransactionSlot, amount: Amount) -> bool {
-        let Some(Some(entry)) = self.slots.get_mut(slot.index()) else { return false };
-        if amount.0 < 0 || amount > entry.open() {
-            return false;
+    /// Changes a transaction's amounts; `None` where it is unknown or they would no longer add up.
+    pub(crate) fn change(
+        &mut self,
+        slot: TransactionSlot,
+        change: impl FnOnce(&mut Transaction) -> Option<()>,
+    ) -> Option<Transaction> {
+        let row = self.slab.get_mut(slot)?;
+        let mut entry = row.entry;
+        change(&mut entry)?;
+        let sound = entry.open().0 >= 0 && entry.posted().0 >= 0;
+        let none_negative = [entry.authorised, entry.captured, entry.released, entry.returned]
+            .iter()
+            .all(|amount| amount.0 >= 0);
+        if !sound || !none_negative {
+            return None;
         }
-        entry.released = Amount(entry.released.0 + amount.0);
-        true
+        row.entry = entry;
+        Some(entry)
+    }
+
+    /// Lets an open hold live until its new `expires_at`, counted from `now`.
+    pub(crate) fn prolong(&mut self, slot: TransactionSlot, now: Timestamp) {
+        self.lanes.leave(&mut self.slab, slot);
+        self.lanes.join(&mut self.slab, slot, now);
     }
 
     /// Ends a hold that nothing is open on, or marks an answer as taken back.
@@ -181,42 +262,42 @@ impl Transactions {
         slot: TransactionSlot,
         state: TransactionState,
         now: Timestamp,
-    ) -> bool {
-        let Some(Some(entry)) = self.slots.get_mut(slot.index()) else { return false };
-        if entry.open() != Amount::ZERO || state == TransactionState::Authorized {
-            return false;
+    ) -> Option<()> {
+        let row = self.slab.get_mut(slot)?;
+        let was = row.entry.state;
+        if row.entry.open() != Amount::ZERO || !was.may_become(state) {
+            return None;
         }
-        if entry.authorised.is_positive() && entry.state == TransactionState::Authorized {
+        row.entry.state = state;
+        if was == TransactionState::Authorized {
+            self.lanes.leave(&mut self.slab, slot);
             self.answered.push_back((now, slot));
         }
-        entry.state = state;
-        true
+        Some(())
     }
 
-    /// Frees the slot of the oldest answer; false where it is another one.
-    pub(crate) fn forget(&mut self, slot: TransactionSlot) -> bool {
+    /// Frees the slot of the oldest answer, and says what its card's newest is now; `None` where
+    /// it is another one.
+    pub(crate) fn forget(&mut self, slot: TransactionSlot) -> Option<(Transaction, Newest)> {
         if self.answered.front().is_none_or(|(_, oldest)| *oldest != slot) {
-            return false;
+            return None;
         }
         self.answered.pop_front();
-        let Some(entry) = self.slots.get_mut(slot.index()).and_then(Option::take) else {
-            return false;
-        };
-        let hash = self.hasher.hash_one(entry.key);
-        if let Ok(found) = self.index.find_entry(hash, |at| *at == slot) {
-            found.remove();
+        let Row { entry, older, newer, .. } = self.slab.take(slot)?;
+        if let Some(older) = older.and_then(|older| self.slab.get_mut(older)) {
+            older.newer = newer;
         }
+        let newest = match newer.and_then(|newer| self.slab.get_mut(newer)) {
+            Some(newer) => {
+                newer.older = older;
+                Newest::Same
+            }
+            None => Newest::Now(older),
+        };
+        self.index.remove(&entry.key, slot);
         self.vacant.push(slot);
-        true
+        Some((entry, newest))
     }
-}
-
-fn key_at(slots: &[Option<Transaction>], slot: TransactionSlot) -> Option<&MessageKey> {
-    slots.get(slot.index())?.as_ref().map(|entry| &entry.key)
-}
-
-fn hash_at(hasher: &FixedState, slots: &[Option<Transaction>], slot: TransactionSlot) -> u64 {
-    key_at(slots, slot).map_or(0, |key| hasher.hash_one(key))
 }
 
 #[cfg(test)]
@@ -224,26 +305,50 @@ mod tests {
     use super::*;
     use crate::action_code::Reason;
     use crate::command::MessageClass;
-    use crate::effect::Decision;
+    use crate::effect::{Decision, Direction};
     use crate::ids::{LinkId, Sequence};
     use crate::limits::TEST;
+    use crate::money::Currency;
 
     fn entry(stan: u32, at: u64, state: TransactionState, authorised: i64) -> Transaction {
-        let (link, class) = (LinkId(1), MessageClass::Authorization);
+        let (link, class, stan) = (LinkId(1), MessageClass::Authorization, u64::from(stan));
         Transaction {
             key: MessageKey { link, class, stan, sent_at: 0, acquirer: 0, forwarder: 0 },
             content: 0,
+            life_cycle: 0,
+            retrieval: 0,
             id: Sequence(1),
             at: Timestamp(at),
             state,
-            decision: Decision { reason: Reason::Approved, approval: None },
+            direction: Direction::Debit,
+            decision: Decision::bare(Reason::Approved),
+            flagged: None,
             card: None,
             balance: None,
             deposit: None,
+            currency: Currency(978),
+            base: None,
             requested: Amount(authorised),
             authorised: Amount(authorised),
+            captured: Amount::ZERO,
             released: Amount::ZERO,
+            returned: Amount::ZERO,
+            expires_at: Timestamp(at + LIFETIME_MS),
         }
+    }
+
+    const LIFETIME_MS: u64 = 1_000;
+
+    fn put(table: &mut Transactions, slot: u32, entry: &Transaction) -> bool {
+        table.insert(TransactionSlot(slot), entry, None).is_some()
+    }
+
+    fn release(table: &mut Transactions, slot: TransactionSlot, amount: i64) -> bool {
+        let change = |entry: &mut Transaction| {
+            entry.released = entry.released.checked_add(Amount(amount))?;
+            Some(())
+        };
+        table.change(slot, change).is_some()
     }
 
     fn hold(stan: u32) -> Transaction {
@@ -255,8 +360,8 @@ mod tests {
         let mut vacancies = table.vacancies(Timestamp(now), &TEST);
         let slot = vacancies.take().unwrap();
         let forgotten: Vec<_> = vacancies.forgotten().collect();
-        assert!(forgotten.iter().all(|slot| table.forget(*slot)));
-        assert!(table.insert(slot, entry(stan, now, TransactionState::Answered, 0)));
+        assert!(forgotten.iter().all(|slot| table.forget(*slot).is_some()));
+        assert!(put(table, slot.0, &entry(stan, now, TransactionState::Answered, 0)));
         (forgotten.iter().map(|slot| slot.0).collect(), slot.0)
     }
 
@@ -280,7 +385,7 @@ mod tests {
     #[test]
     fn answers_past_their_bound_go_and_holds_stay() {
         let mut table = Transactions::new();
-        assert!(table.insert(TransactionSlot(0), hold(1000)));
+        assert!(put(&mut table, 0, &hold(1000)));
         for stan in 0..60 {
             let (_, slot) = fill(&mut table, 0, stan);
             assert_ne!(slot, 0);
@@ -295,7 +400,7 @@ mod tests {
         let mut table = Transactions::new();
         let holds = u32::try_from(TEST.transactions_max).unwrap() - 2;
         for stan in 0..holds {
-            assert!(table.insert(TransactionSlot(stan), hold(stan)));
+            assert!(put(&mut table, stan, &hold(stan)));
         }
         for stan in 100..120 {
             let mut vacancies = table.vacancies(Timestamp(0), &TEST);
@@ -303,7 +408,7 @@ mod tests {
             assert!(first.is_some() && second.is_some() && first != second, "{stan}");
             fill(&mut table, 0, stan);
         }
-        assert!(table.insert(TransactionSlot(holds + 1), hold(500)));
+        assert!(put(&mut table, holds + 1, &hold(500)));
         let mut vacancies = table.vacancies(Timestamp(0), &TEST);
         assert!(vacancies.take().is_some() && vacancies.take().is_none());
         assert!(table.len() <= TEST.transactions_max);
@@ -312,9 +417,9 @@ mod tests {
     #[test]
     fn a_key_is_remembered_once_and_slots_are_given_out_in_order() {
         let mut table = Transactions::new();
-        assert!(!table.insert(TransactionSlot(1), hold(1)), "0 is next");
-        assert!(table.insert(TransactionSlot(0), hold(1)));
-        assert!(!table.insert(TransactionSlot(1), hold(1)), "the key is known");
+        assert!(!put(&mut table, 1, &hold(1)), "0 is next");
+        assert!(put(&mut table, 0, &hold(1)));
+        assert!(!put(&mut table, 1, &hold(1)), "the key is known");
         assert_eq!((table.len(), table.all().count()), (1, 1));
     }
 
@@ -322,25 +427,29 @@ mod tests {
     fn no_more_is_released_than_is_open_and_only_nothing_is_closed() {
         let mut table = Transactions::new();
         let slot = TransactionSlot(0);
-        assert!(table.insert(slot, hold(1)));
-        assert!(!table.close(slot, TransactionState::Reversed, Timestamp(1)), "10 is open");
-        assert!(!table.release(slot, Amount(11)) && !table.release(slot, Amount(-1)));
-        assert!(table.release(slot, Amount(4)) && table.release(slot, Amount(6)));
-        assert!(!table.release(slot, Amount(1)));
-        assert!(!table.close(slot, TransactionState::Authorized, Timestamp(1)));
-        assert!(table.close(slot, TransactionState::Reversed, Timestamp(9)));
+        assert!(put(&mut table, slot.0, &hold(1)));
+        assert!(
+            table.close(slot, TransactionState::Reversed, Timestamp(1)).is_none(),
+            "10 is open"
+        );
+        assert!(!release(&mut table, slot, 11) && !release(&mut table, slot, -1));
+        assert!(release(&mut table, slot, 4) && release(&mut table, slot, 6));
+        assert!(!release(&mut table, slot, 1));
+        assert!(table.close(slot, TransactionState::Authorized, Timestamp(1)).is_none());
+        assert!(table.close(slot, TransactionState::Reversed, Timestamp(9)).is_some());
         assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(9), slot)]);
-        assert!(table.close(slot, TransactionState::Reversed, Timestamp(10)));
+        assert!(table.close(slot, TransactionState::Reversed, Timestamp(10)).is_some());
         assert_eq!(table.answered().count(), 1, "it is kept from its first end");
-        assert!(!table.forget(TransactionSlot(1)) && table.forget(slot) && !table.forget(slot));
+        assert!(table.forget(TransactionSlot(1)).is_none());
+        assert!(table.forget(slot).is_some() && table.forget(slot).is_none());
     }
 
     #[test]
     fn what_holds_nothing_from_the_start_is_kept_like_an_answer() {
         let mut table = Transactions::new();
         let slot = TransactionSlot(0);
-        assert!(table.insert(slot, entry(1, 5, TransactionState::Authorized, 0)));
-        assert!(table.close(slot, TransactionState::Voided, Timestamp(6)));
+        assert!(put(&mut table, slot.0, &entry(1, 5, TransactionState::Answered, 0)));
+        assert!(table.close(slot, TransactionState::Voided, Timestamp(6)).is_some());
         assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(5), slot)]);
         assert_eq!(table.holds(), 0);
     }
@@ -348,7 +457,7 @@ mod tests {
     #[test]
     fn room_made_at_once_changes_no_answer() {
         let mut table = Transactions::new();
-        assert!(table.insert(TransactionSlot(0), hold(1)));
+        assert!(put(&mut table, 0, &hold(1)));
         table.reserve(1_000);
         assert!(table.find(&hold(1).key).is_some() && table.find(&hold(2).key).is_none());
     }

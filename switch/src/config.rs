@@ -1,7 +1,8 @@
 //! Configuration: one TOML file, every key overridable as `SWITCH__SECTION__KEY`. Unknown keys are
-//! refused; what is left out has a default that runs. The only reader of environment and files.
+//! refused; what is left out has a default that runs. The only reader of the environment.
 
-use std::collections::BTreeMap;
+mod link;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,14 @@ use anyhow::Context;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
-use shared::action_code::ResponseCodes;
-use shared::iso8583::Dialect;
+use shared::credential::software::SoftwareKeys;
 use shared::key_file::KeyFile;
 use shared::pan::TokenKey;
 
 use crate::journal::segment;
+use crate::link::tls::Tls;
+
+pub use self::link::{Direction, KeepAlive, Link, NetworkCodeTable, SignOn, TlsFiles, Unsigned};
 
 /// Everything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,36 +89,6 @@ pub struct Metrics {
     pub address: SocketAddr,
 }
 
-/// One link to a processor.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Link {
-    /// For logs and metrics.
-    pub name: String,
-    /// Part of every message key; never given to another link.
-    pub id: u16,
-    /// Where we listen.
-    pub address: SocketAddr,
-    /// The dialect's name.
-    pub dialect: String,
-    /// Whether messages are refused before a sign-on.
-    pub sign_on_required: bool,
-    /// Connections at once.
-    pub connections_max: usize,
-    /// Bytes of a message at most.
-    pub frame_bytes_max: u16,
-    /// A frame that has begun must be whole within this time.
-    pub frame_deadline_ms: u64,
-    /// A peer must take its answers within this time.
-    pub write_deadline_ms: u64,
-    /// An answer later than this after its request is not sent, and its approval is voided.
-    pub reply_deadline_ms: u64,
-    /// Unreadable frames after which a connection is closed.
-    pub unreadable_frames_max: u32,
-    /// DE39 by reason, where it differs from the default table.
-    pub response_codes: BTreeMap<String, String>,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -159,53 +132,6 @@ impl Default for Metrics {
     }
 }
 
-impl Default for Link {
-    fn default() -> Self {
-        Self {
-            name: "processor-87".into(),
-            id: 1,
-            address: SocketAddr::from(([127, 0, 0, 1], 8583)),
-            dialect: "iso87-ascii".into(),
-            sign_on_required: false,
-            connections_max: 4096,
-            frame_bytes_max: 4096,
-            frame_deadline_ms: 2_000,
-            write_deadline_ms: 5_000,
-            reply_deadline_ms: 8_000,
-            unreadable_frames_max: 16,
-            response_codes: BTreeMap::new(),
-        }
-    }
-}
-
-impl Link {
-    /// The wire codes with this link's own ones.
-    pub fn codes(&self) -> anyhow::Result<ResponseCodes> {
-        let mut codes = ResponseCodes::default();
-        for (reason, code) in &self.response_codes {
-            anyhow::ensure!(
-                codes.replace(reason, code),
-                "link {}: response_codes.{reason} = {code:?}: no such reason, or not two letters or digits",
-                self.name
-            );
-        }
-        Ok(codes)
-    }
-
-    /// The dialect that it names.
-    pub fn dialect(&self) -> anyhow::Result<&'static Dialect> {
-        let built_in = Dialect::iso87_ascii();
-        anyhow::ensure!(
-            self.dialect == built_in.name(),
-            "link {}: dialect {:?} is not known; there is {}",
-            self.name,
-            self.dialect,
-            built_in.name()
-        );
-        Ok(built_in)
-    }
-}
-
 impl Config {
     /// Reads `file` and the environment. Paths in it are relative to its folder.
     pub fn load(file: &Path) -> anyhow::Result<Self> {
@@ -221,6 +147,7 @@ impl Config {
         {
             *path = folder.join(&*path);
         }
+        config.links.iter_mut().for_each(|link| link.resolve(folder));
         config.check()?;
         Ok(config)
     }
@@ -236,23 +163,29 @@ impl Config {
             segment::BLOCK_BYTES
         );
         for (place, link) in self.links.iter().enumerate() {
-            link.codes()?;
-            link.dialect()?;
-            anyhow::ensure!(link.frame_bytes_max >= 128, "link {}: frame_bytes_max", link.name);
-            anyhow::ensure!(link.connections_max > 0, "link {}: connections_max", link.name);
-            let twice = self.links.iter().take(place).any(|other| other.id == link.id);
+            link.check()?;
+            let mut others = self.links.iter().take(place);
+            let twice = others.clone().any(|other| other.id == link.id);
             anyhow::ensure!(!twice, "links: the id {} stands there twice", link.id);
+            let twice = others.any(|other| other.name == link.name);
+            anyhow::ensure!(!twice, "links: the name {:?} stands there twice", link.name);
         }
         Ok(())
     }
 
-    /// The key that makes card numbers into tokens.
-    pub fn token_key(&self) -> anyhow::Result<TokenKey> {
+    /// Reads every file that a start will need, and says which one would stop it.
+    pub fn check_files(&self) -> anyhow::Result<()> {
+        self.keys()?;
+        self.links.iter().try_for_each(|link| Tls::load(link).map(drop))
+    }
+
+    /// The key that makes card numbers into tokens, and what verifies credentials.
+    pub fn keys(&self) -> anyhow::Result<(TokenKey, SoftwareKeys)> {
         let file = &self.keys.file;
         let text = zeroize::Zeroizing::new(
             std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?,
         );
         let keys = KeyFile::parse(&text).with_context(|| format!("in {}", file.display()))?;
-        Ok(TokenKey::new(&keys.pan_token))
+        Ok((TokenKey::new(&keys.pan_token), SoftwareKeys::new(&keys)))
     }
 }

@@ -4,12 +4,15 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use shared::action_code::Reason;
 use shared::command::{Change, Command, MessageKey};
 use shared::control::{Outcome, Query, View};
+use shared::credential::Pvv;
 use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, RecordRef};
 use shared::ledger::Ledger;
+use shared::pan::PanToken;
 use tokio::sync::watch;
 
 use crate::clock;
@@ -95,6 +98,13 @@ impl Engine {
             self.tell_again(request.key);
         }
         let gate = match (self.mode, command) {
+            // A counted PIN is on disk before the answer, and before that of a repeat, or a power
+            // cut would give free tries.
+            (Mode::WriteBehind, Command::Authorize(_))
+                if self.changed_a_card() || tells_of_a_wrong_pin(&decision) =>
+            {
+                Gate::Durable(sequence)
+            }
             (Mode::WriteBehind, Command::Authorize(request)) => {
                 if decision.reason.is_approval() {
                     let billed = request.billed();
@@ -105,6 +115,26 @@ impl Engine {
             (Mode::WriteBehind | Mode::Durable, _) => Gate::Durable(sequence),
         };
         Some(Decided { decision, gate, sequence })
+    }
+
+    fn changed_a_card(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::CardChanged(..)))
+    }
+
+    /// What the credentials of a token's card are verified against.
+    #[must_use]
+    pub fn verified_against(&self, token: PanToken) -> (Pvv, u16) {
+        self.ledger.verified_against(token)
+    }
+
+    /// Lets holds past their lifetime expire, as many as one command may; whether more are due.
+    pub fn expire(&mut self) -> bool {
+        let due = |ledger: &Ledger| ledger.next_expiry().is_some_and(|next| next <= clock::now());
+        if !due(&self.ledger) {
+            return false;
+        }
+        self.apply(&Command::Expire);
+        due(&self.ledger)
     }
 
     /// Carries out a change, or finds what became of it before. The outcome may be told when the
@@ -207,4 +237,8 @@ impl Engine {
     fn now_gate(&self) -> Gate {
         Gate::Durable(self.last())
     }
+}
+
+fn tells_of_a_wrong_pin(decision: &Decision) -> bool {
+    matches!(decision.reason, Reason::InvalidPin | Reason::PinTriesExceeded)
 }

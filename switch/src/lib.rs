@@ -1,13 +1,16 @@
 //! The switch: ISO 8583 authorizations decided in memory, written to a journal, answered.
 //!
 //! # The path of one authorization
-//! 1. [`server`] accepts a connection of a link, as many as the link allows.
-//! 2. [`session`] reads all there is, cuts it into frames and parses each in place.
+//! 1. [`server`] accepts a connection of a [`link`], from whom and as many as the link allows; or
+//!    [`link::dial`] opens it.
+//! 2. [`link::connection`] reads all there is and cuts it into frames; [`session`] parses each in
+//!    place.
 //! 3. [`intake`] turns the message into a command: the card number becomes a token here.
 //! 4. [`engine`] stamps the time and lets [`shared::ledger`] decide and apply, inline, at once.
 //! 5. [`journal`] takes command, effects and decision; its thread writes and syncs groups.
 //! 6. [`outbox`] holds the answer until its record is durable (or written, in write-behind).
-//! 7. [`shard`] wakes the session when the journal got further; it writes all open answers at once.
+//! 7. [`shard`] wakes the connection when the journal got further; it writes all open answers at
+//!    once.
 //!
 //! Beside it: [`control`] (the management API's lane), [`recovery`] (from the journal back to the
 //! state), [`metrics`], [`config`], [`clock`].
@@ -18,12 +21,16 @@
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod decode;
 pub mod engine;
+pub mod explain;
 pub mod intake;
 pub mod journal;
+pub mod link;
 pub mod metrics;
 pub mod outbox;
 pub mod recovery;
+pub mod reply_fields;
 pub mod server;
 pub mod session;
 pub mod shard;
@@ -33,21 +40,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit};
-use shared::ids::LinkId;
-use shared::iso8583::Framing;
+use shared::credential::KeyProvider;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use config::Config;
+use config::{Config, Direction};
 use engine::Engine;
+use link::tls::Tls;
+use link::{Link, LinkRules, dial};
 use metrics::Metrics;
-use session::LinkRules;
+use server::Door;
 use shard::Shard;
 
 /// After a stop is asked for, connections have this long to take their answers; then they end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often holds past their lifetime are looked for.
+const EXPIRY_TICK: Duration = Duration::from_secs(1);
 /// Files that are open besides connections: the journal's, the listeners, the metrics' own.
 const FILES_RESERVED: usize = 32;
 
@@ -167,35 +177,14 @@ async fn start_servers(
     sessions: &TaskTracker,
     servers: &TaskTracker,
 ) -> anyhow::Result<()> {
-    let token_key = config.token_key()?;
     let share = connections_share(config)?;
+    let (token_key, keys) = config.keys()?;
+    let keys: Rc<dyn KeyProvider> = Rc::new(keys);
     for link in &config.links {
-        let listener = tokio::net::TcpListener::bind(link.address)
-            .await
-            .with_context(|| format!("link {}: {}", link.name, link.address))?;
-        info!(link = link.name, address = %listener.local_addr()?, "listening");
-        let rules = LinkRules {
-            name: link.name.clone(),
-            id: LinkId(link.id),
-            dialect: link.dialect()?,
-            framing: Framing::new(link.frame_bytes_max),
-            codes: link.codes()?,
-            token_key: token_key.clone(),
-            sign_on_required: link.sign_on_required,
-            frame_deadline: Duration::from_millis(link.frame_deadline_ms),
-            write_deadline: Duration::from_millis(link.write_deadline_ms),
-            reply_deadline: Duration::from_millis(link.reply_deadline_ms),
-            unreadable_frames_max: link.unreadable_frames_max,
-        };
-        let server = server::serve(
-            listener,
-            Rc::new(rules),
-            Rc::clone(shard),
-            link.connections_max.min(share),
-            sessions.clone(),
-        );
-        servers.spawn_local(server);
+        let rules = LinkRules::new(link, token_key.clone(), Rc::clone(&keys))?;
+        start_link(link, rules, share, (shard, sessions, servers)).await?;
     }
+    servers.spawn_local(let_holds_expire(Rc::clone(shard)));
     let socket = &config.control.socket;
     let listener = control::listen(socket).with_context(|| format!("{}", socket.display()))?;
     servers.spawn_local(control::serve(
@@ -215,11 +204,62 @@ async fn start_servers(
     Ok(())
 }
 
+/// Listens on a link's address, or begins to keep its connections.
+async fn start_link(
+    link: &config::Link,
+    rules: LinkRules,
+    share: usize,
+    (shard, sessions, servers): (&Rc<Shard>, &TaskTracker, &TaskTracker),
+) -> anyhow::Result<()> {
+    let tls = Tls::load(link)?.map(Rc::new);
+    let metrics = shard.metrics.link(&link.name);
+    let shared = Link::new(rules, metrics);
+    let connections_max = link.connections_most().min(share);
+    match link.direction {
+        Direction::Listen => {
+            let listener = tokio::net::TcpListener::bind(link.address)
+                .await
+                .with_context(|| format!("link {}: {}", link.name, link.address))?;
+            info!(link = link.name, address = %listener.local_addr()?, "listening");
+            let door = Door { allow: link.allow_list()?, tls, connections_max };
+            let shard = Rc::clone(shard);
+            servers.spawn_local(server::serve(listener, shared, shard, door, sessions.clone()));
+        }
+        Direction::Connect => {
+            info!(link = link.name, peer = %link.address, "connecting");
+            for _ in 0..connections_max {
+                let (shared, shard, tls) = (Rc::clone(&shared), Rc::clone(shard), tls.clone());
+                sessions.spawn_local(dial::keep(shared, shard, dial::Target::of(link), tls));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends holds whose time is over, a few at a time, so that no message waits for many of them.
+async fn let_holds_expire(shard: Rc<Shard>) {
+    let mut ticks = tokio::time::interval(EXPIRY_TICK);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = shard.draining.cancelled() => return,
+        }
+        while shard.engine().has_room(shard.progress()) {
+            let more = shard.engine().expire();
+            shard.engine().submit();
+            if !more {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// How many connections a link may have at most, so that the journal never runs out of files:
 /// raises the process's own bound as far as it is let, and divides what is still too little.
 fn connections_share(config: &Config) -> anyhow::Result<usize> {
     let reserved = FILES_RESERVED + config.control.connections_max;
-    let links: usize = config.links.iter().map(|link| link.connections_max).sum();
+    let links: usize = config.links.iter().map(config::Link::connections_most).sum();
     let bound = rustix::process::getrlimit(Resource::Nofile);
     let as_asked = u64::try_from(reserved + links)?;
     let allowed = bound.maximum.map_or(as_asked, |hard| hard.min(as_asked));

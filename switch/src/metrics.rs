@@ -2,6 +2,7 @@
 //!
 //! Invariant: counting on the path is one atomic addition; names and handles are made once, here.
 
+mod link;
 mod listener;
 
 use std::rc::Rc;
@@ -11,10 +12,11 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use shared::action_code::Reason;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::link::LinkMetrics;
 use self::listener::Bounded;
 use crate::journal::Progress;
 use crate::shard::Shard;
@@ -28,6 +30,7 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// Handles of all metrics.
 pub struct Metrics {
+    recorder: Rc<PrometheusRecorder>,
     render: PrometheusHandle,
     answered: Vec<Counter>,
     refused: Counter,
@@ -35,7 +38,6 @@ pub struct Metrics {
     ignored: Counter,
     voided: Counter,
     changes: Counter,
-    connections: Gauge,
     durable: Gauge,
     last: Gauge,
     cards: Gauge,
@@ -44,21 +46,20 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let render = recorder.handle();
-        metrics::with_local_recorder(&recorder, || Self::register(render))
+        let recorder = Rc::new(PrometheusBuilder::new().build_recorder());
+        metrics::with_local_recorder(&*recorder, || Self::register(Rc::clone(&recorder)))
     }
 }
 
 impl Metrics {
-    fn register(render: PrometheusHandle) -> Self {
+    fn register(recorder: Rc<PrometheusRecorder>) -> Self {
         describe_counter!("switch_answers_total", "Messages answered, by reason and action code");
         describe_counter!("switch_refused_total", "Messages that broke the dialect's format");
         describe_counter!("switch_unreadable_total", "Frames too broken to be answered");
         describe_counter!("switch_ignored_total", "Messages of a type that takes no answer");
         describe_counter!("switch_voided_total", "Approvals taken back: their answer never left");
         describe_counter!("switch_changes_total", "Changes asked for over the control link");
-        describe_gauge!("switch_connections", "Processor connections open now");
+        LinkMetrics::describe();
         describe_gauge!("switch_durable_sequence", "The last record known to be on disk");
         describe_gauge!("switch_last_sequence", "The last command applied");
         describe_gauge!("switch_cards", "Cards known");
@@ -68,19 +69,25 @@ impl Metrics {
             counter!("switch_answers_total", "reason" => reason.table_key(), "code" => code)
         };
         Self {
-            render,
+            render: recorder.handle(),
+            recorder,
             answered: Reason::ALL.iter().map(answered).collect(),
             refused: counter!("switch_refused_total"),
             unreadable: counter!("switch_unreadable_total"),
             ignored: counter!("switch_ignored_total"),
             voided: counter!("switch_voided_total"),
             changes: counter!("switch_changes_total"),
-            connections: gauge!("switch_connections"),
             durable: gauge!("switch_durable_sequence"),
             last: gauge!("switch_last_sequence"),
             cards: gauge!("switch_cards"),
             transactions: gauge!("switch_transactions"),
         }
+    }
+
+    /// Those of a link.
+    #[must_use]
+    pub fn link(&self, name: &str) -> LinkMetrics {
+        metrics::with_local_recorder(&*self.recorder, || LinkMetrics::register(name))
     }
 
     /// A message was answered.
@@ -113,11 +120,6 @@ impl Metrics {
     /// A change was asked for.
     pub fn changed(&self) {
         self.changes.increment(1);
-    }
-
-    /// A connection came (1) or went (-1).
-    pub fn connected(&self, by: f64) {
-        self.connections.increment(by);
     }
 
     /// The journal got further.

@@ -107,6 +107,28 @@ pub fn verify(directory: &Path) -> Result<Verified, RecoveryError> {
     Ok(Verified { last: found.last, state_hash: ledger.state_hash(), torn })
 }
 
+/// Reads a journal's records in order without changing it, until `take` says that it has enough or
+/// the journal ends; every byte up to there is checked on the way.
+pub fn read(
+    directory: &Path,
+    mut take: impl FnMut(Record) -> Result<bool, String>,
+) -> Result<(), RecoveryError> {
+    let mark = MarkFile::read(directory)
+        .map_err(|source| RecoveryError::Io { path: directory.to_owned(), source })?;
+    check_marked(directory, mark)?;
+    let mut enough = false;
+    let read = scan(directory, mark, &mut |frame| {
+        let record = Record::decode(frame.payload).map_err(|error| error.to_string())?;
+        enough = !take(record)?;
+        if enough { Err("enough".to_owned()) } else { Ok(()) }
+    });
+    match read {
+        Err(_) if enough => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Makes the folder, and its name durable: what is synced in it must be found again.
 fn make_folder(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {

@@ -1,25 +1,45 @@
 //! Listens on a link's address, one task a connection, as many as the link allows.
+//!
+//! Invariants: a peer whose address is not allowed is closed before a byte of it is read; a TLS
+//! handshake counts as a connection, has a deadline, and there are so few at once that peers which
+//! never finish theirs leave room for the others.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::session::{LinkRules, Session};
+use crate::link::Link;
+use crate::link::allow::AllowList;
+use crate::link::connection::Connection;
+use crate::link::stream::Stream;
+use crate::link::tls::Tls;
 use crate::shard::Shard;
+
+/// Who may come in, and how.
+pub struct Door {
+    /// From where.
+    pub allow: AllowList,
+    /// Plain TCP without.
+    pub tls: Option<Rc<Tls>>,
+    /// At once, handshakes among them.
+    pub connections_max: usize,
+}
 
 /// Accepts until the drain begins. Beyond the bound, peers wait in the kernel's queue.
 pub async fn serve(
     listener: TcpListener,
-    link: Rc<LinkRules>,
+    link: Rc<Link>,
     shard: Rc<Shard>,
-    connections_max: usize,
+    door: Door,
     sessions: TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(connections_max));
+    let name = &link.rules.name;
+    let permits = Arc::new(Semaphore::new(door.connections_max));
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
@@ -30,28 +50,53 @@ pub async fn serve(
             () = shard.draining.cancelled() => return,
         };
         let Some((accepted, permit)) = accepted else { return };
-        let stream = match accepted {
-            Ok((stream, peer)) => {
-                debug!(link = link.name, %peer, "connection accepted");
-                stream
-            }
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
-                warn!(link = link.name, %error, "accept failed");
+                warn!(link = name, %error, "accept failed");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 continue;
             }
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(link = link.name, %error, "the peer is gone already");
+        if !door.allow.allows(peer.ip()) {
+            link.metrics.peer_refused();
+            debug!(link = name, %peer, "the peer is not on the link's list");
             continue;
         }
-        let session = Session::new(Rc::clone(&shard), Rc::clone(&link), stream);
-        let shard = Rc::clone(&shard);
+        debug!(link = name, %peer, "connection accepted");
+        let (link, shard, tls) = (Rc::clone(&link), Rc::clone(&shard), door.tls.clone());
         sessions.spawn_local(async move {
-            shard.metrics.connected(1.0);
-            session.run().await;
-            shard.metrics.connected(-1.0);
+            if let Some(stream) = opened(&link, &shard, (socket, peer), tls).await {
+                Connection::new(shard, link, stream).run().await;
+            }
             drop(permit);
         });
+    }
+}
+
+/// The stream, when its handshake is done.
+async fn opened(
+    link: &Link,
+    shard: &Shard,
+    (socket, peer): (TcpStream, SocketAddr),
+    tls: Option<Rc<Tls>>,
+) -> Option<Stream> {
+    let name = &link.rules.name;
+    if let Err(error) = socket.set_nodelay(true) {
+        debug!(link = name, %peer, %error, "the peer is gone already");
+        return None;
+    }
+    let Some(tls) = tls else { return Some(Stream::Plain(socket)) };
+    let shaken = tokio::select! {
+        shaken = tls.handshake(socket) => shaken,
+        () = shard.draining.cancelled() => return None,
+    };
+    match shaken {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            link.metrics.handshake_failed();
+            debug!(link = name, %peer, %error, "no TLS");
+            None
+        }
     }
 }

@@ -1,317 +1,141 @@
-//! One processor connection: frames in, answers out, run to completion on the shard's thread.
+//! What a connection's messages mean: each is parsed, decided and answered in one step.
 //!
-//! Invariants: input, output and time are bounded; whatever the peer sends, nobody else waits for
-//! it; a message that cannot be read is answered with what is wrong, or counted, never dropped in
-//! silence. Source: security 4.6, iso8583 4.10, 4.11.
+//! Invariant: a message that cannot be read is answered with what is wrong, or counted, never
+//! dropped in silence. Source: iso8583 4.10, 4.11.
 
-use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use shared::action_code::{Reason, ResponseCodes};
-use shared::command::Command;
-use shared::ids::LinkId;
-use shared::iso8583::mti::{Class, Function};
-use shared::iso8583::{self, Dialect, FormatError, Framing, FramingError, Layout, Message};
-use shared::pan::TokenKey;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use shared::action_code::Reason;
+use shared::command::{Authorization, Command};
+use shared::effect::Decision;
+use shared::ids::Sequence;
+use shared::iso8583::mti::{Class, Function, Origin, Version};
+use shared::iso8583::{self, FormatError, Framing, Layout, Message, Mti};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, info};
 
+use crate::clock;
+use crate::config::{Direction, Unsigned};
 use crate::engine::{Decided, Gate};
-use crate::intake;
-use crate::outbox::Outbox;
-use crate::shard::{Shard, Waiter};
+use crate::intake::Asked;
+use crate::link::Link;
+use crate::link::connection::Ended;
+use crate::link::network_codes::NetworkMeaning;
+use crate::outbox::{Approval, Outbox};
+use crate::reply_fields::ReplyFields;
+use crate::shard::Shard;
 
-/// Bytes read at once.
-const READ_BYTES: usize = 64 * 1024;
-/// Answers of one connection that may wait for the journal.
-const WAITING_ANSWERS_MAX: usize = 16 * 1024;
-/// Bytes of answers that one connection may have outstanding: some thousand answers, and not so much
-/// that a link full of peers that never read would take the machine's memory.
-const HELD_BYTES_MAX: usize = 512 << 10;
+/// The gate of what no record stands behind.
+const AT_ONCE: Gate = Gate::Written(Sequence(0));
 
-/// After its last answer, a peer has this long to close.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// A link's settings, compiled.
-pub struct LinkRules {
-    /// For logs and metrics.
-    pub name: String,
-    /// Part of every message key.
-    pub id: LinkId,
-    /// Its fields.
-    pub dialect: &'static Dialect,
-    /// Its frames.
-    pub framing: Framing,
-    /// Its DE39 values.
-    pub codes: ResponseCodes,
-    /// Makes card numbers into tokens.
-    pub token_key: TokenKey,
-    /// Whether messages are refused before a sign-on.
-    pub sign_on_required: bool,
-    /// A frame that has begun must be whole within this time.
-    pub frame_deadline: Duration,
-    /// A peer must take its answers within this time.
-    pub write_deadline: Duration,
-    /// An answer later than this is not sent.
-    pub reply_deadline: Duration,
-    /// Unreadable frames after which a connection is closed.
-    pub unreadable_frames_max: u32,
-}
-
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-pub enum Ended {
-    /// The peer closed it.
-    #[error("closed by the peer")]
-    ByPeer,
-    /// We are stopping and everything was answered.
-    #[error("drained")]
-    Drained,
-    /// A frame was begun and not finished in time.
-    #[error("a frame was not finished in time")]
-    HalfFrame,
-    /// We are stopping, and the peer did not take its answers while we waited.
-    #[error("cut off by the stop")]
-    Cut,
-    /// Answers were not taken in time.
-    #[error("answers were not taken in time")]
-    NotReading,
-    /// A frame beyond the link's bound.
-    #[error(transparent)]
-    Framing(#[from] FramingError),
-    /// Too many frames that are no messages.
-    #[error("{0} frames could not be read")]
-    Unreadable(u32),
-    /// The socket failed.
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-}
-
-/// One connection.
+/// What the messages of one connection mean, and what is said to them.
 pub struct Session {
     shard: Rc<Shard>,
-    link: Rc<LinkRules>,
-    stream: TcpStream,
+    link: Rc<Link>,
     layout: Layout,
-    input: BytesMut,
-    /// When the incomplete frame at the start of the input began.
-    begun: Option<Instant>,
-    outbox: Outbox,
-    waiter: Rc<Waiter>,
-    /// Since when answers have been ready without the peer taking any.
-    stuck: Option<Instant>,
-    signed_on: bool,
+    /// Answers that wait for the journal, and those that may leave.
+    pub(crate) outbox: Outbox,
+    sign_on_asked: Option<SignOnAsked>,
+    echo_asked: Option<u32>,
+    refused: bool,
     unreadable: u32,
-    void: Vec<Command>,
+}
+
+/// Our sign-on is on its way.
+struct SignOnAsked {
+    stan: u32,
+    until: Instant,
 }
 
 impl Session {
-    /// On an accepted socket.
+    /// Of a connection that was just made.
     #[must_use]
-    pub fn new(shard: Rc<Shard>, link: Rc<LinkRules>, stream: TcpStream) -> Self {
+    pub fn new(shard: Rc<Shard>, link: Rc<Link>) -> Self {
         Self {
             shard,
             link,
-            stream,
             layout: Layout::new(),
-            input: BytesMut::with_capacity(READ_BYTES),
-            begun: None,
             outbox: Outbox::default(),
-            waiter: Rc::default(),
-            stuck: None,
-            signed_on: false,
+            sign_on_asked: None,
+            echo_asked: None,
+            refused: false,
             unreadable: 0,
-            void: Vec::new(),
         }
     }
 
-    /// Until the peer, the drain or a bound ends it; what never left is voided.
-    pub async fn run(mut self) -> Ended {
-        let ended = loop {
-            match self.turn().await {
-                Ok(()) => tokio::task::yield_now().await,
-                Err(ended) => break ended,
-            }
-        };
-        debug!(link = self.link.name, reason = %ended, "connection ended");
-        if matches!(ended, Ended::Drained) {
-            self.linger().await;
-        }
-        let mut engine = self.shard.engine();
-        for command in self.outbox.abandon() {
-            if engine.void(&command) {
-                self.shard.metrics.voided();
+    /// Says what is ours to say first: on a connection that we opened, the sign-on.
+    pub fn greet(&mut self, now: Instant) {
+        match self.link.rules.direction {
+            Direction::Listen => {}
+            Direction::Connect if self.link.is_served() => {}
+            Direction::Connect => {
+                let until = now + self.link.rules.reply_deadline;
+                // One that the dialect cannot say is as good as one that is not answered.
+                let stan = self.send_network(NetworkMeaning::SignOn, now).unwrap_or_default();
+                self.sign_on_asked = Some(SignOnAsked { stan, until });
             }
         }
-        engine.submit();
-        ended
     }
 
-    /// Says that nothing more comes, and passes over what is still under way: a socket that is
-    /// closed with unread input is reset, and its last answers are lost with it.
-    async fn linger(&mut self) {
-        let passed_over = async {
-            self.stream.shutdown().await?;
-            while self.stream.read_buf(&mut self.input).await? > 0 {
-                self.input.clear();
-            }
-            io::Result::Ok(())
-        };
-        // A peer that neither closes nor stops sending has had its time.
-        tokio::time::timeout(LINGER, passed_over).await.ok();
+    /// When our sign-on must have been answered.
+    #[must_use]
+    pub fn sign_on_deadline(&self) -> Option<Instant> {
+        self.sign_on_asked.as_ref().map(|asked| asked.until)
     }
 
-    /// Writes what may leave, then waits for the next thing to do and does it.
-    async fn turn(&mut self) -> Result<(), Ended> {
-        self.release();
-        self.write()?;
-        let draining = self.shard.draining.is_cancelled();
-        if draining && self.outbox.is_empty() {
-            return Err(Ended::Drained);
-        }
-        let may_read = !draining && self.may_read();
-        if !may_read || self.outbox.waiting() > 0 {
-            self.shard.wait(&self.waiter);
-        }
-        let deadline = self.deadline(may_read);
-        tokio::select! {
-            biased;
-            () = self.waiter.woken() => Ok(()),
-            writable = self.stream.writable(), if self.stuck.is_some() => Ok(writable?),
-            readable = self.stream.readable(), if may_read => {
-                readable?;
-                self.read()
-            }
-            () = self.shard.draining.cancelled(), if !draining => Ok(()),
-            () = self.shard.cut.cancelled() => Err(Ended::Cut),
-            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)),
-                if deadline.is_some() => self.overdue(may_read),
+    /// Asks whether the peer is there.
+    pub fn send_echo(&mut self, now: Instant) {
+        match self.send_network(NetworkMeaning::Echo, now) {
+            Ok(stan) => self.echo_asked = Some(stan),
+            Err(error) => debug!(link = self.link.rules.name, %error, "no echo can be asked for"),
         }
     }
 
-    fn may_read(&self) -> bool {
-        self.outbox.waiting() < WAITING_ANSWERS_MAX
-            && self.outbox.held_bytes() < HELD_BYTES_MAX
-            && self.shard.engine().has_room(self.shard.progress())
+    /// Sends a frame without a message.
+    pub fn send_empty_frame(&mut self, now: Instant) {
+        let framing = self.link.rules.framing;
+        let until = now + self.link.rules.reply_deadline;
+        let sent = self.outbox.push(AT_ONCE, until, None, |out| {
+            let at = framing.reserve_header(out, None);
+            framing.put_header(at, out)
+        });
+        if let Err(error) = sent {
+            debug!(link = self.link.rules.name, %error, "no empty frame can be sent");
+        }
     }
 
-    /// A peer is not late with a frame while we do not read.
-    fn deadline(&self, may_read: bool) -> Option<Instant> {
-        let begun = self.begun.filter(|_| may_read);
-        let frame = begun.map(|since| since + self.link.frame_deadline);
-        let write = self.stuck.map(|since| since + self.link.write_deadline);
-        frame.into_iter().chain(write).min()
-    }
-
-    fn overdue(&self, may_read: bool) -> Result<(), Ended> {
-        let now = Instant::now();
-        if self.stuck.is_some_and(|since| now >= since + self.link.write_deadline) {
-            Err(Ended::NotReading)
-        } else if may_read
-            && self.begun.is_some_and(|since| now >= since + self.link.frame_deadline)
-        {
-            Err(Ended::HalfFrame)
+    /// Why the connection must end now, if it must.
+    #[must_use]
+    pub fn over(&self) -> Option<Ended> {
+        if self.unreadable > self.link.rules.unreadable_frames_max {
+            Some(Ended::Unreadable(self.unreadable))
+        } else if self.refused {
+            Some(Ended::SignOnRefused)
         } else {
-            Ok(())
+            None
         }
-    }
-
-    fn release(&mut self) {
-        if self.outbox.waiting() == 0 {
-            return;
-        }
-        self.outbox.release(self.shard.progress(), Instant::now(), &mut self.void);
-        if !self.void.is_empty() {
-            let mut engine = self.shard.engine();
-            for command in self.void.drain(..) {
-                if engine.void(&command) {
-                    self.shard.metrics.voided();
-                }
-            }
-            engine.submit();
-        }
-    }
-
-    fn write(&mut self) -> Result<(), Ended> {
-        while !self.outbox.ready().is_empty() {
-            match self.stream.try_write(self.outbox.ready()) {
-                Ok(0) => return Err(Ended::ByPeer),
-                Ok(taken) => {
-                    self.outbox.took(taken);
-                    self.stuck = None;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stuck.get_or_insert_with(Instant::now);
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.stuck = None;
-        Ok(())
-    }
-
-    /// Takes what the socket has and answers every whole frame in it.
-    fn read(&mut self) -> Result<(), Ended> {
-        self.input.reserve(READ_BYTES);
-        match self.stream.try_read_buf(&mut self.input) {
-            Ok(0) => return Err(Ended::ByPeer),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        let now = Instant::now();
-        let input = std::mem::take(&mut self.input);
-        let mut rest = &*input;
-        let framing = self.link.framing;
-        let result = loop {
-            match framing.next(rest) {
-                Ok(Some(frame)) => {
-                    if !frame.is_keep_alive() {
-                        self.message(frame.body(rest), now);
-                    }
-                    rest = rest.get(frame.len()..).unwrap_or_default();
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(Ended::from(error)),
-            }
-            if self.unreadable > self.link.unreadable_frames_max {
-                break Err(Ended::Unreadable(self.unreadable));
-            }
-        };
-        let (consumed, left) = (input.len() - rest.len(), rest.len());
-        self.input = input;
-        self.input.advance(consumed);
-        self.shard.engine().submit();
-        self.begun = match (left, consumed) {
-            (0, _) => None,
-            (_, 0) => self.begun.or(Some(now)),
-            (_, _) => Some(now),
-        };
-        result
     }
 
     /// Answers one frame.
-    fn message(&mut self, frame: &[u8], now: Instant) {
+    pub fn message(&mut self, header: &[u8], frame: &[u8], now: Instant) {
+        let arrival = Arrival { header, at: now };
         let mut layout = std::mem::take(&mut self.layout);
         let (shard, link) = (Rc::clone(&self.shard), Rc::clone(&self.link));
-        let outcome = iso8583::parse(link.dialect, frame, &mut layout)
-            .and_then(|message| self.answer(&message, now));
+        let outcome = iso8583::parse(link.rules.dialect, frame, &mut layout)
+            .and_then(|message| self.answer(&message, arrival));
         if let Err(error) = outcome {
             shard.metrics.refused();
-            debug!(link = link.name, %error, "message refused");
-            let salvage = layout.salvaged(frame);
-            let gate = Gate::Written(shared::ids::Sequence(0));
-            let deadline = now + link.reply_deadline;
+            debug!(link = link.rules.name, %error, "message refused");
+            let salvage = layout.salvaged(link.rules.dialect, frame);
+            let deadline = now + link.rules.reply_deadline;
             let mut answered = false;
-            let refused = self.outbox.push(gate, deadline, None, |out| {
-                let at = link.framing.reserve_header(out);
-                answered = iso8583::reply::refuse(link.dialect, salvage, &error, out)?.is_some();
-                if answered { put_header(link.framing, at, out, &error) } else { Err(error) }
+            let refused = self.outbox.push(AT_ONCE, deadline, None, |out| {
+                let at = link.rules.framing.reserve_header(out, Some(header));
+                let (rules, code) =
+                    (&link.rules, link.rules.reading.codes.code(Reason::FormatError));
+                let code = code.as_bytes();
+                answered = iso8583::refuse(rules.dialect, salvage, &error, code, out)?.is_some();
+                if answered { put_header(link.rules.framing, at, out, &error) } else { Err(error) }
             });
             if refused.is_err() {
                 self.unreadable += 1;
@@ -321,22 +145,48 @@ impl Session {
         self.layout = layout;
     }
 
-    fn answer(&mut self, message: &Message<'_>, now: Instant) -> Result<(), FormatError> {
+    fn answer(&mut self, message: &Message<'_>, arrival: Arrival<'_>) -> Result<(), FormatError> {
         let mti = message.mti();
-        let command = match (mti.class, mti.function) {
+        match (mti.class, mti.function) {
             (Class::NetworkManagement, Function::Request) => {
+                message.validate()?;
                 let reason = self.network_management(message);
-                return self.reply(message, Answer::at_once(reason), now);
+                return self.reply(message, &Answer::at_once(reason), arrival);
             }
-            _ if self.link.sign_on_required && !self.signed_on => {
-                return self.reply(message, Answer::at_once(Reason::Unavailable), now);
+            (Class::NetworkManagement, Function::Advice) => {
+                message.validate()?;
+                if self.network_management(message) != Reason::NetworkManagementDone {
+                    self.shard.metrics.ignored();
+                }
+                return Ok(());
             }
-            (Class::Authorization, Function::Request) => {
-                intake::authorization(message, self.link.id, &self.link.token_key)?
+            (Class::NetworkManagement, Function::Response) => {
+                self.network_answer(message);
+                return Ok(());
             }
-            (Class::Reversal, Function::Request) => intake::reversal(message, self.link.id, false)?,
-            (Class::Reversal, Function::Advice) => intake::reversal(message, self.link.id, true)?,
-            _ => return self.reply(message, Answer::at_once(Reason::UnknownTransactionType), now),
+            _ if !self.link.is_served() => return self.unsigned(message, arrival),
+            _ => {}
+        }
+        let link = Rc::clone(&self.link);
+        let shard = Rc::clone(&self.shard);
+        let asked =
+            link.rules.reading.read(message, |token| shard.engine().verified_against(token))?;
+        let command = match asked {
+            Asked::Command(command) => command,
+            Asked::Note => {
+                self.shard.metrics.ignored();
+                return Ok(());
+            }
+            Asked::Administrative => {
+                return self.reply(message, &Answer::at_once(Reason::AdministrativeTaken), arrival);
+            }
+            Asked::NotTaken => {
+                return self.reply(
+                    message,
+                    &Answer::at_once(Reason::UnknownTransactionType),
+                    arrival,
+                );
+            }
         };
         let decided = self.shard.engine().decide(&command);
         let answer = match (decided, &command) {
@@ -344,78 +194,141 @@ impl Session {
                 let approved = decided.decision.reason.is_approval();
                 Answer {
                     approval: approved.then_some((request.key, decided.sequence)),
+                    request: Some(*request),
                     ..Answer::of(&decided)
                 }
             }
             (Some(decided), _) => Answer::of(&decided),
             (None, _) => Answer::at_once(Reason::UnknownError),
         };
-        self.reply(message, answer, now)
+        self.reply(message, &answer, arrival)
     }
 
     fn network_management(&mut self, message: &Message<'_>) -> Reason {
-        match message.bytes(70) {
-            Some(b"001") => self.signed_on = true,
-            Some(b"002") => self.signed_on = false,
-            Some(b"301") => {}
-            Some(_) | None => return Reason::UnknownTransactionType,
+        let codes = &self.link.rules.network_codes;
+        let mut scratch = [0; 8];
+        let code = message.text(codes.field(), &mut scratch);
+        match code.and_then(|code| codes.meaning(code)) {
+            Some(NetworkMeaning::SignOn) => self.link.sign_on(),
+            Some(NetworkMeaning::SignOff) => self.link.sign_off(),
+            Some(NetworkMeaning::Echo) => {}
+            Some(NetworkMeaning::KeyChange | NetworkMeaning::CutOver) | None => {
+                return Reason::UnknownTransactionType;
+            }
         }
         Reason::NetworkManagementDone
+    }
+
+    fn unsigned(&mut self, message: &Message<'_>, arrival: Arrival<'_>) -> Result<(), FormatError> {
+        match self.link.rules.unsigned {
+            Unsigned::Refuse => self.reply(message, &Answer::at_once(Reason::Unavailable), arrival),
+            Unsigned::Drop => {
+                self.link.metrics.unsigned_dropped();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the answer to what we asked.
+    fn network_answer(&mut self, message: &Message<'_>) {
+        let stan = message.number(11).ok().flatten();
+        let is_of = |asked: u32| stan == Some(u64::from(asked));
+        if self.sign_on_asked.as_ref().is_some_and(|asked| is_of(asked.stan)) {
+            self.sign_on_asked = None;
+            let done = self.link.rules.reading.codes.code(Reason::NetworkManagementDone);
+            if message.text(39, &mut [0; 8]) == Some(done.as_bytes()) {
+                info!(link = self.link.rules.name, "signed on");
+                self.link.sign_on();
+            } else {
+                self.refused = true;
+            }
+        } else if self.echo_asked.is_some_and(is_of) {
+            self.echo_asked = None;
+        } else {
+            self.shard.metrics.ignored();
+        }
+    }
+
+    /// Sends a network management request; its STAN.
+    fn send_network(&mut self, meaning: NetworkMeaning, now: Instant) -> Result<u32, FormatError> {
+        let link = Rc::clone(&self.link);
+        let (codes, stan) = (&link.rules.network_codes, link.next_stan());
+        let digits = format!("{stan:06}");
+        let sent_at = clock::transmission_time(clock::now());
+        let code = codes.code(meaning);
+        let mut fields: [(u8, &[u8]); 3] =
+            [(7, &sent_at), (11, digits.as_bytes()), (codes.field(), &code)];
+        fields.sort_unstable_by_key(|(field, _)| *field);
+        let version = link.rules.dialect.version();
+        let origin = match version {
+            Version::V1987 => Origin::Acquirer,
+            Version::V1993 | Version::V2003 => Origin::Other,
+        };
+        let mti = Mti { origin, ..Mti::NETWORK_REQUEST.in_version(version) };
+        self.outbox.push(AT_ONCE, now + link.rules.reply_deadline, None, |out| {
+            let at = link.rules.framing.reserve_header(out, None);
+            iso8583::encode(link.rules.dialect, mti, &fields, out)?;
+            put_header(link.rules.framing, at, out, &too_long(mti))
+        })?;
+        Ok(stan)
     }
 
     fn reply(
         &mut self,
         message: &Message<'_>,
-        answer: Answer,
-        now: Instant,
+        answer: &Answer,
+        arrival: Arrival<'_>,
     ) -> Result<(), FormatError> {
         let Some(mti) = message.mti().response() else {
             self.shard.metrics.ignored();
             return Ok(());
         };
-        self.shard.metrics.answered(answer.reason);
+        self.shard.metrics.answered(answer.decision.reason);
         let link = Rc::clone(&self.link);
-        let code = link.codes.code(answer.reason);
-        let both: [(u8, &[u8]); 2] = [(38, &answer.approval_code.unwrap_or_default()), (39, &code)];
-        let set = if answer.approval_code.is_some() { &both[..] } else { &both[1..] };
-        let echoed = message.received().only(iso8583::reply::echo_of(message.mti()));
-        self.outbox.push(answer.gate, now + link.reply_deadline, answer.approval, |out| {
-            let at = link.framing.reserve_header(out);
-            iso8583::reply(link.dialect, echoed, mti, set, out)?;
-            let too_long = FormatError {
-                mti: Some(mti),
-                field: 0,
-                offset: 0,
-                rule: iso8583::Rule::MessageTooLong,
-            };
-            put_header(link.framing, at, out, &too_long)
+        let rules = &link.rules;
+        let code = rules.reading.codes.code(answer.decision.reason);
+        let echo = rules.dialect.echo_of(message.mti());
+        let (gate, approval) = (answer.gate, answer.approval);
+        self.outbox.push(gate, arrival.at + rules.reply_deadline, approval, |out| {
+            let at = rules.framing.reserve_header(out, Some(arrival.header));
+            let mut fields = ReplyFields::default();
+            fields.fill(&answer.decision, answer.request.as_ref(), code);
+            let echoed = message.received().only(fields.echo(echo));
+            fields.with(|set| iso8583::reply(rules.dialect, echoed, mti, set, out))?;
+            put_header(rules.framing, at, out, &too_long(mti))
         })
     }
 }
 
+/// Beside a message: when it came, and the header that its reply gives back.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    header: &'a [u8],
+    at: Instant,
+}
+
 /// What goes into a reply besides the echo.
 struct Answer {
-    reason: Reason,
-    approval_code: Option<[u8; 6]>,
+    decision: Decision,
     gate: Gate,
     /// Voided if the reply never leaves.
-    approval: Option<(shared::command::MessageKey, shared::ids::Sequence)>,
+    approval: Option<Approval>,
+    /// The request, where its amounts go into the reply.
+    request: Option<Authorization>,
 }
 
 impl Answer {
     fn at_once(reason: Reason) -> Self {
-        let gate = Gate::Written(shared::ids::Sequence(0));
-        Self { reason, approval_code: None, gate, approval: None }
+        Self { decision: Decision::bare(reason), gate: AT_ONCE, approval: None, request: None }
     }
 
     fn of(decided: &Decided) -> Self {
-        Self {
-            reason: decided.decision.reason,
-            approval_code: decided.decision.approval.map(|code| code.wire()),
-            gate: decided.gate,
-            approval: None,
-        }
+        Self { decision: decided.decision, gate: decided.gate, approval: None, request: None }
     }
+}
+
+fn too_long(mti: Mti) -> FormatError {
+    FormatError { mti: Some(mti), field: 0, offset: 0, rule: iso8583::Rule::MessageTooLong }
 }
 
 fn put_header(

@@ -179,7 +179,7 @@ impl Test {
 
     /// Every answer that came is one that the journal has, and no approval made two holds.
     fn check_received(&self, told: &[Told], records: &[Record]) {
-        let mut journaled: BTreeMap<(bool, u32), Vec<(String, String)>> = BTreeMap::new();
+        let mut journaled: BTreeMap<(bool, u64), Vec<(String, String)>> = BTreeMap::new();
         for record in records {
             if let (Some(key), Answer::Decision(decision)) = (key_of(record), record.answer) {
                 let code = decision
@@ -236,11 +236,15 @@ impl Test {
 type Outcome = Option<shared::control::Outcome>;
 
 /// Class and STAN of a message's record: what its key is made of here.
-fn key_of(record: &Record) -> Option<(bool, u32)> {
+fn key_of(record: &Record) -> Option<(bool, u64)> {
     match &record.command {
         Command::Authorize(request) => Some((false, request.key.stan)),
         Command::Reverse(reversal) => Some((true, reversal.key.stan)),
-        Command::Void(..) | Command::Manage(..) => None,
+        Command::Advise(_)
+        | Command::LockOutside(_)
+        | Command::Void(..)
+        | Command::Expire
+        | Command::Manage(..) => None,
     }
 }
 

@@ -12,7 +12,8 @@ use switch::journal::scan::scan;
 use switch::journal::segment::{HEADER_BYTES, Header};
 
 use crate::rig::{
-    Client, Home, Issuer, Message, Running, asked, balance_id, pan, purchase, take_over,
+    Client, Home, Issuer, Message, Plastic, Running, asked, balance_id, pan, purchase, reversal,
+    take_over,
 };
 
 /// Every call that changes a disk.
@@ -114,7 +115,7 @@ fn check_kept(home: &Home, answers: &[Message], when: &str) -> usize {
     });
     scanned.unwrap_or_else(|error| panic!("{when}: {error}"));
     for answer in answers {
-        let stan: u32 = answer.text(11).parse().unwrap();
+        let stan: u64 = answer.text(11).parse().unwrap();
         assert_eq!(answer.text(39), "00", "{when}");
         assert_eq!(approved.iter().filter(|found| **found == stan).count(), 1, "{when}: {stan}");
     }
@@ -208,7 +209,7 @@ fn an_approval_that_one_connection_received_is_held_though_another_lost_its_answ
     assert!(first.send(&request.frame()));
     decided(&running, 1.0);
     assert!(second.send(&request.clone().typed("0101").frame()));
-    first.hang_up();
+    first.reset();
     let answer = second.receive().unwrap();
     let held = running.control().balance(balance_id(1)).held.0 - before;
     assert_eq!((answer.text(39), held), ("00", 100));
@@ -229,12 +230,99 @@ fn an_answer_that_reached_nobody_holds_nothing() {
     while running.metric("switch_answers_total") < 1.0 {
         assert!(std::time::Instant::now() < deadline, "it was decided");
     }
-    client.hang_up();
+    client.reset();
     while running.metric("switch_voided_total") < 1.0 {
         assert!(std::time::Instant::now() < deadline, "it was voided");
     }
     assert_eq!(running.control().balance(balance_id(1)).held.0, before);
     assert_eq!(running.connect().ask(&purchase(&pan(1), 50, 100)).text(39), "05");
+}
+
+/// A wrong PIN, in write-behind, and its repeat on another connection; what came back. `None` where
+/// the switch ended before.
+fn a_wrong_pin_told_twice(fault: &str) -> Option<[Option<Message>; 2]> {
+    let (home, _) = left_behind(Left::Closed);
+    home.configure("mode = \"write-behind\"", "");
+    let running = home.try_start(with_fault(&home, "fdatasync", fault)).ok()?;
+    let (mut first, mut second) = (running.connect(), running.connect());
+    // As many syncs of the journal's thread as there were before it began.
+    for stan in 20..30 {
+        first.send(&reversal("0420", stan, &purchase(&pan(1), stan, 1)).frame());
+        first.receive()?;
+    }
+    let before = running.try_metric("switch_answers_total")?;
+    let mut request = purchase(&pan(1), 50, 100);
+    request.fields.insert(52, Plastic::of(1).iso0("1234"));
+    assert!(first.send(&request.frame()));
+    let deadline = std::time::Instant::now() + crate::rig::WAIT;
+    // Where its sync has failed already, the switch is gone.
+    while running.try_metric("switch_answers_total").is_some_and(|answers| answers <= before) {
+        assert!(std::time::Instant::now() < deadline, "it was decided");
+    }
+    // It may have gone meanwhile.
+    second.send(&request.typed("0101").frame());
+    Some([first.receive(), second.receive()])
+}
+
+#[test]
+fn a_wrong_pin_is_on_the_disk_before_anybody_hears_of_it() {
+    if !can_trace() {
+        return;
+    }
+    // The sync of its record takes a while, and fails.
+    let mut failed = 0;
+    for when in 1.. {
+        let fault = format!("error=EIO:delay_enter=200000:when={when}");
+        match a_wrong_pin_told_twice(&fault) {
+            None => {}
+            Some([None, None]) => failed += 1,
+            Some([Some(first), Some(second)]) => {
+                assert_eq!((first.text(39), second.text(39)), ("55", "55"));
+                break;
+            }
+            Some(told) => panic!("the one heard what the other did not: {told:?}"),
+        }
+    }
+    assert!(failed > 0, "no sync was the one of its record");
+}
+
+#[test]
+fn a_peer_that_has_said_its_last_word_still_gets_its_answers() {
+    if !can_trace() {
+        return;
+    }
+    let (home, _) = left_behind(Left::Closed);
+    let running = slow_disk(&home, 300_000);
+    let before = running.control().balance(balance_id(1)).held.0;
+    let mut client = running.connect();
+    let load: Vec<u8> = (50..60).flat_map(|stan| purchase(&pan(1), stan, 10).frame()).collect();
+    // What is begun and never ended asks for nothing.
+    assert!(client.send(&load) && client.send(&load[..20]));
+    client.finish();
+    for stan in 50..60 {
+        let answer = client.receive().expect("an answer comes");
+        assert_eq!((answer.text(11), answer.text(39)), (&*format!("{stan:06}"), "00"));
+    }
+    assert_eq!(client.receive(), None);
+    assert_eq!(running.control().balance(balance_id(1)).held.0 - before, 100);
+    assert_eq!(running.metric("switch_voided_total"), 0.0);
+}
+
+#[test]
+fn a_peer_that_sends_no_more_is_not_kept_beyond_the_reply_deadline() {
+    if !can_trace() {
+        return;
+    }
+    let (home, _) = left_behind(Left::Closed);
+    home.configure("", "reply_deadline_ms = 50");
+    let running = slow_disk(&home, 700_000);
+    let before = running.control().balance(balance_id(1)).held.0;
+    let mut client = running.connect();
+    assert!(client.send(&purchase(&pan(1), 50, 100).frame()));
+    client.finish();
+    assert_eq!(client.receive(), None);
+    assert_eq!(running.metric("switch_voided_total"), 1.0);
+    assert_eq!(running.control().balance(balance_id(1)).held.0, before);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_reversal_takes_back_once_whatever_its_type_and_order() {
 
 #[test]
 fn network_management_is_answered_and_a_link_may_ask_for_a_sign_on() {
-    let (_home, running) = issued(DURABLE, "sign_on_required = true");
+    let (_home, running) = issued(DURABLE, "sign_on = \"required\"");
     let network =
         |code: &str| Message::new("0800", &[(7, "0314092653"), (11, "000001"), (70, code)]);
     let mut client = running.connect();
@@ -144,8 +144,9 @@ fn network_management_is_answered_and_a_link_may_ask_for_a_sign_on() {
     assert_eq!(outcome(&mut client, &request), "91", "an echo is no sign-on");
     assert_eq!(client.ask(&network("001")).text(39), "00");
     assert_eq!(outcome(&mut client, &request), "00");
-    assert_eq!(outcome(&mut running.connect(), &purchase(&pan(1), 3, 100)), "91", "per connection");
-    assert_eq!(client.ask(&network("002")).text(39), "00");
+    let mut other = running.connect();
+    assert_eq!(outcome(&mut other, &purchase(&pan(1), 3, 100)), "00", "the link is signed on");
+    assert_eq!(other.ask(&network("002")).text(39), "00");
     assert_eq!(outcome(&mut client, &request), "91");
     for unknown in [network("999"), network("001").without(70)] {
         assert_eq!(client.ask(&unknown).text(39), "12");
@@ -201,24 +202,22 @@ fn a_type_that_is_not_served_is_answered_and_one_that_takes_no_answer_is_counted
     let (_home, running) = issued(DURABLE, "");
     let mut client = running.connect();
     let request = purchase(&pan(1), 1, 100);
+    let file_action = request.clone().with(91, "1");
     for (asked, answered) in [
-        ("0120", "0130"),
-        ("0121", "0130"),
-        ("0200", "0210"),
-        ("0220", "0230"),
-        ("0302", "0312"),
-        ("0500", "0510"),
-        ("0600", "0610"),
-        ("0620", "0630"),
+        (request.clone().typed("0500"), "0510"),
+        (request.clone().typed("0520"), "0530"),
+        (request.clone().typed("0700"), "0710"),
+        (request.clone().typed("0322"), "0332"),
+        (file_action.typed("0302"), "0312"),
     ] {
-        let answer = client.ask(&request.clone().typed(asked));
-        assert_eq!((answer.mti.as_str(), answer.text(39)), (answered, "12"), "{asked}");
+        let answer = client.ask(&asked);
+        assert_eq!((answer.mti.as_str(), answer.text(39)), (answered, "12"), "{asked:?}");
     }
-    for silent in ["0110", "0410", "0810", "0820", "0180", "0190"] {
+    for silent in ["0110", "0410", "0810", "0820", "0180", "0280", "0644"] {
         assert!(client.send(&request.clone().typed(silent).frame()));
     }
     assert_eq!(outcome(&mut client, &request), "00");
-    assert_eq!(running.metric("switch_ignored_total"), 6.0);
+    assert_eq!(running.metric("switch_ignored_total"), 7.0);
     assert_eq!(funds(&mut running.control(), 1).1, 100);
 }
 
@@ -435,6 +434,7 @@ fn a_second_process_and_a_damaged_journal_end_with_exit_code_1_and_the_place() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("in use"), "{said}");
     running.stop();
+    home.expect_damage();
     let file = home.journal().join("000000000001.seg");
     let mut bytes = fs::read(&file).unwrap();
     bytes[100] ^= 4;

@@ -16,5 +16,7 @@ mod crash;
 mod faults;
 mod hostile;
 mod journal;
+mod links;
+mod messages;
 mod rig;
 mod serve;

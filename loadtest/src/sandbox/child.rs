@@ -27,7 +27,8 @@ pub fn serve_mgmt(config: &Path, parent: u32, canary: bool) -> anyhow::Result<()
     let config = mgmt_api::Config::load(config)?;
     let mut vault = mgmt_api::vault::Vault::open(&config.keys)?;
     if canary {
-        vault = vault.printing(|_key, _pan, _expiry| Zeroizing::new(CANARY.to_owned()));
+        vault = vault
+            .printing(|_keys, _pan, _expiry, _generation| Ok(Zeroizing::new(CANARY.to_owned())));
     }
     mgmt_api::install_logs(&config.log, true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use shared::ids::LinkId;
 
 use crate::description::Description;
 use crate::drive::Pace;
 use crate::fixtures::player::{Played, Player};
-use crate::fixtures::{DECISIONS, Fixtures, SEQUENCES};
+use crate::fixtures::{self, Fixtures};
 use crate::report::Report;
 use crate::rest::Rest;
 use crate::run::{self, Options};
@@ -20,8 +19,6 @@ use crate::run::{self, Options};
 /// The program of the quick start. Source: requirements #186.
 const PROGRAM: &str = "0019167984";
 const TOP_UP: i64 = 100_000;
-/// The link's id in the switch's configuration.
-const LINK: LinkId = LinkId(1);
 /// A picture of one grey pixel.
 const IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\
     \x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\nIDATx\x9cch\x00\x00\x00\x82\x00\x81\x77\xcd\x72\xb6\
@@ -51,15 +48,18 @@ pub(super) async fn run(
     rest: &Arc<Rest>,
 ) -> anyhow::Result<Shown> {
     let journal = folder.join(&description.journal);
-    let mut player = Player::connect(description.link()?.address, LINK).await?;
+    let mut player = Player::connect(folder, description, None).await?;
     let last_four = quick_start(rest, &mut player).await.context("the quick start")?;
     let first = r#"{"card": "quick-start", "program": "0019167984"}
         {"kind": "quick start", "mti": "0100", "card": "quick-start", "set": {"4": "000000001050"}, "expect": {"39": "00", "reason": "APPROVED"}}"#;
     let mut decisions = player.play(&Fixtures::parse(first)?, &journal).await?;
-    for text in [DECISIONS, SEQUENCES] {
-        let fixtures = Fixtures::parse(text)?;
-        player.issue(rest, &fixtures.cards).await?;
-        decisions.extend(player.play(&fixtures, &journal).await?);
+    for link in &description.iso8583 {
+        let mut player = Player::connect(folder, description, Some(&link.link)).await?;
+        for text in fixtures::ALL {
+            let fixtures = Fixtures::parse(text)?;
+            player.issue(rest, &fixtures.cards).await?;
+            decisions.extend(player.play(&fixtures, &journal).await?);
+        }
     }
     let burst = burst(folder).await.context("the burst")?;
     Ok(Shown { last_four, decisions, burst })
@@ -117,6 +117,8 @@ async fn burst(folder: &Path) -> anyhow::Result<Report> {
         seed,
         cards: 16,
         program: run::PROGRAM.to_owned(),
+        link: None,
+        track: false,
         reconnect: false,
         answers: None,
     };

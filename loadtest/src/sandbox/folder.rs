@@ -20,7 +20,13 @@ use crate::rest::ResponseKey;
 pub(super) const SWITCH_CONFIG: &str = "switch.toml";
 /// The management API's configuration file.
 pub(super) const MGMT_CONFIG: &str = "mgmt.toml";
-const LINK: &str = "processor-87";
+/// Name, id, port and dialect of each link. Source: surface 1.
+const LINKS: [(&str, u16, u16, &str); 4] = [
+    ("processor-87", 1, 8583, "iso87-ascii"),
+    ("processor-93", 2, 8593, "iso93-ascii"),
+    ("processor-2003", 3, 8603, "iso2003-ascii"),
+    ("processor-bcd", 4, 8613, "iso87-bcd"),
+];
 const JOURNAL: &str = "switch/journal";
 const SOCKET: &str = "switch/control.sock";
 const KEYS: &str = "keys.toml";
@@ -147,9 +153,17 @@ fn switch_config(mode: Mode) -> switch::config::Config {
     config.journal.segment_bytes = SEGMENT_BYTES;
     config.keys.file = KEYS.into();
     config.control.socket = SOCKET.into();
-    for link in &mut config.links {
-        LINK.clone_into(&mut link.name);
-    }
+    config.links = LINKS
+        .iter()
+        .map(|(name, id, port, dialect)| switch::config::Link {
+            name: (*name).to_owned(),
+            id: *id,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+            dialect: (*dialect).to_owned(),
+            lock_outside: true,
+            ..switch::config::Link::default()
+        })
+        .collect();
     config
 }
 

@@ -15,7 +15,7 @@ pub(super) fn json(shown: &Shown) -> anyhow::Result<String> {
     let decisions: Vec<_> = shown
         .decisions
         .iter()
-        .map(|row| json!({ "kind": row.kind, "expected": row.expected, "got": row.got }))
+        .map(|row| json!({ "kind": row.kind, "link": row.link, "expected": row.expected, "got": row.got }))
         .collect();
     let latency = shown.burst.latency_us;
     let summary = json!({
@@ -38,20 +38,21 @@ pub(super) fn text(shown: &Shown) -> String {
     let width = |cell: fn(&crate::fixtures::player::Played) -> &str| {
         rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or_default()
     };
-    let (kind, expected) = (width(|row| &row.kind), width(|row| &row.expected));
+    let (kind, link) = (width(|row| &row.kind), width(|row| &row.link));
+    let expected = width(|row| &row.expected);
     let mut text = format!(
         "Quick start done: user, identity check, balance, card ending in {}, top-up.\n\n",
         shown.last_four
     );
-    let mut line = |mark: &str, cells: [&str; 3]| {
-        let [first, second, third] = cells;
+    let mut line = |mark: &str, cells: [&str; 4]| {
+        let [first, second, third, fourth] = cells;
         // A String takes every write.
-        writeln!(text, "{mark} {first:kind$}  {second:expected$}  {third}").ok();
+        writeln!(text, "{mark} {first:kind$}  {second:link$}  {third:expected$}  {fourth}").ok();
     };
-    line("  ", ["kind", "expected (field 39, reason)", "got"]);
+    line("  ", ["kind", "link", "expected (field 39, reason)", "got"]);
     for row in rows {
         let mark = if row.agrees() { "ok" } else { "!!" };
-        line(mark, [&row.kind, &row.expected, &row.got]);
+        line(mark, [&row.kind, &row.link, &row.expected, &row.got]);
     }
     text.push('\n');
     text.push_str(&shown.burst.text());

@@ -117,6 +117,8 @@ async fn no_card_number_and_no_cvc2_is_in_any_file_log_or_metric() -> anyhow::Re
         seed: 1,
         cards: CARDS,
         program: PROGRAM.to_owned(),
+        link: None,
+        track: true,
         reconnect: false,
         answers: Some(folder.path().join("answers.tsv")),
     })

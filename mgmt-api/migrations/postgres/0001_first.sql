@@ -87,7 +87,7 @@ CREATE TRIGGER cards_keep_their_balance BEFORE UPDATE OF balance_id ON cards
 CREATE TABLE partner_balances (
     id UUID PRIMARY KEY,
     partner_id BIGINT NOT NULL REFERENCES partners (id),
-    kind TEXT NOT NULL CHECK (kind IN ('DEPOSIT', 'CREDIT')),
+    kind TEXT NOT NULL CHECK (kind IN ('DEPOSIT', 'CREDIT', 'TECHNICAL')),
     currency BIGINT NOT NULL,
     row_state TEXT NOT NULL CHECK (row_state IN ('PENDING', 'CONFIRMED', 'REFUSED')),
     created_at_ms BIGINT NOT NULL

@@ -85,7 +85,7 @@ END;
 CREATE TABLE partner_balances (
     id BLOB PRIMARY KEY,
     partner_id INTEGER NOT NULL REFERENCES partners (id),
-    kind TEXT NOT NULL CHECK (kind IN ('DEPOSIT', 'CREDIT')),
+    kind TEXT NOT NULL CHECK (kind IN ('DEPOSIT', 'CREDIT', 'TECHNICAL')),
     currency INTEGER NOT NULL,
     row_state TEXT NOT NULL CHECK (row_state IN ('PENDING', 'CONFIRMED', 'REFUSED')),
     created_at_ms INTEGER NOT NULL

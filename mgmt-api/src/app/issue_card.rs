@@ -23,6 +23,8 @@ use crate::{clock, vault};
 
 /// Numbers tried before a BIN counts as full.
 const DRAWS_MAX: usize = 64;
+/// Credential generation of a card whose CVC2 was never reset.
+const FIRST_GENERATION: u16 = 0;
 
 /// The body.
 #[derive(Deserialize)]
@@ -120,6 +122,7 @@ impl App {
         let pan = Pan::parse(plan.digits.0.as_bytes());
         let pan = pan.ok_or_else(|| Error::internal("card numbers", &"an intent is damaged"))?;
         let token = self.vault.token(&pan);
+        let cvc2 = self.vault.cvc2(&pan, plan.expiry, FIRST_GENERATION)?;
         let last_four = String::from_utf8_lossy(&pan.last_four()).into_owned();
         self.store.insert_card(&self.card_row(&plan, &pan, token, &last_four)?).await?;
         let change = Change::IssueCard(NewCard {
@@ -137,7 +140,7 @@ impl App {
             id: plan.card.to_string(),
             resource_id: plan.resource,
             pan: &plan.digits.0,
-            cvc2: &self.vault.cvc2(&pan, plan.expiry),
+            cvc2: &cvc2,
             exp_date: plan.expiry.to_string(),
             last_four_digits: &last_four,
         })

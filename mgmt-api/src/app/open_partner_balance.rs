@@ -31,6 +31,8 @@ enum Kind {
     Deposit,
     #[serde(rename = "CREDIT", alias = "credit")]
     Credit,
+    #[serde(rename = "TECHNICAL", alias = "technical")]
+    Technical,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Self::Deposit => "DEPOSIT",
             Self::Credit => "CREDIT",
+            Self::Technical => "TECHNICAL",
         }
     }
 
@@ -45,6 +48,7 @@ impl Kind {
         match self {
             Self::Deposit => PartnerBalanceKind::Deposit,
             Self::Credit => PartnerBalanceKind::Credit,
+            Self::Technical => PartnerBalanceKind::Technical,
         }
     }
 }
@@ -99,6 +103,7 @@ impl App {
             kind: match view.kind {
                 PartnerBalanceKind::Deposit => Kind::Deposit.name(),
                 PartnerBalanceKind::Credit => Kind::Credit.name(),
+                PartnerBalanceKind::Technical => Kind::Technical.name(),
             },
             currency: view.currency.to_string(),
             amount: view.ledger.0,
@@ -153,9 +158,13 @@ impl App {
         match self.link.query(Query::PartnerBalance(PartnerBalanceId(id.as_u128()))).await? {
             Some(View::PartnerBalance(view)) => Ok(view),
             None => Err(Code::PartnerBalanceNotFound.into()),
-            Some(View::Balance(_) | View::Card(_) | View::Status(_)) => {
-                Err(LinkError::Mismatch.into())
-            }
+            Some(
+                View::Balance(_)
+                | View::Card(_)
+                | View::Rules(_)
+                | View::Exceptions(_)
+                | View::Status(_),
+            ) => Err(LinkError::Mismatch.into()),
         }
     }
 }

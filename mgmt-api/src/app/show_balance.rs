@@ -121,9 +121,13 @@ impl App {
         match self.link.query(Query::Balance(BalanceId(id.as_u128()))).await? {
             Some(View::Balance(view)) => Ok(view),
             None => Err(Code::BalanceNotFound.into()),
-            Some(View::Card(_) | View::PartnerBalance(_) | View::Status(_)) => {
-                Err(LinkError::Mismatch.into())
-            }
+            Some(
+                View::Card(_)
+                | View::PartnerBalance(_)
+                | View::Rules(_)
+                | View::Exceptions(_)
+                | View::Status(_),
+            ) => Err(LinkError::Mismatch.into()),
         }
     }
 }

@@ -44,9 +44,13 @@ impl App {
         match self.link.query(Query::Card(card_id(id))).await? {
             Some(View::Card(view)) => Ok(view),
             None => Err(Code::CardNotFound.into()),
-            Some(View::Balance(_) | View::PartnerBalance(_) | View::Status(_)) => {
-                Err(LinkError::Mismatch.into())
-            }
+            Some(
+                View::Balance(_)
+                | View::PartnerBalance(_)
+                | View::Rules(_)
+                | View::Exceptions(_)
+                | View::Status(_),
+            ) => Err(LinkError::Mismatch.into()),
         }
     }
 }

@@ -123,6 +123,9 @@ impl Peer {
                 Command::Manage(id, change) if is_it(change) => Some(*id),
                 Command::Manage(..)
                 | Command::Authorize(_)
+                | Command::Advise(_)
+                | Command::LockOutside(_)
+                | Command::Expire
                 | Command::Reverse(_)
                 | Command::Void(..) => None,
             })

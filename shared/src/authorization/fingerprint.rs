@@ -4,7 +4,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::command::{Authorization, Reversal};
+use crate::command::{Authorization, LockOutside, Reversal};
+use crate::lock_code::LockCode;
 use crate::money::{Amount, Currency, Money};
 
 /// Bytes that a fingerprint is taken over.
@@ -18,6 +19,7 @@ impl Content {
         Self { bytes: [0; 80], length: 0 }
     }
 
+    #[inline]
     fn put(&mut self, part: &[u8]) {
         let end = self.length + part.len();
         self.bytes
@@ -41,15 +43,25 @@ impl Content {
     }
 }
 
-/// Of an authorization.
+/// Of an authorization, financial request or advice.
 #[must_use]
 pub fn of_authorization(request: &Authorization) -> u64 {
+    let billing = request.billing.unwrap_or(Money::new(-1, Currency(0)));
     let mut content = Content::new();
     content.put(&request.token.0);
     content.put(&request.processing_code.to_le_bytes());
     content.put_money(request.transaction);
-    content.put_money(request.billing.unwrap_or(Money::new(-1, Currency(0))));
+    content.put_money(billing);
     content.put(&request.acceptance.merchant);
+    content.fingerprint()
+}
+
+/// Of a lock outside.
+#[must_use]
+pub(super) fn of_lock(asked: &LockOutside) -> u64 {
+    let mut content = Content::new();
+    content.put(&asked.token.0);
+    content.put(&[asked.lock.map_or(0, LockCode::number)]);
     content.fingerprint()
 }
 
@@ -63,6 +75,7 @@ pub fn of_reversal(reversal: &Reversal) -> u64 {
     content.put(&reversal.original.forwarder.to_le_bytes());
     content.put_amount(reversal.transaction.unwrap_or(Amount(-1)));
     content.put_amount(reversal.new_total.unwrap_or(Amount(-1)));
+    content.put_amount(reversal.new_billing.unwrap_or(Amount(-1)));
     content.fingerprint()
 }
 
@@ -70,7 +83,10 @@ pub fn of_reversal(reversal: &Reversal) -> u64 {
 mod tests {
     use super::*;
     use crate::card::YearMonth;
-    use crate::command::{Acceptance, MessageClass, MessageKey};
+    use crate::command::{
+        Acceptance, Credentials, EntryMode, MessageClass, MessageKey, References, ReversalKind,
+    };
+    use crate::credential::CredentialResult;
     use crate::ids::LinkId;
     use crate::pan::PanToken;
 
@@ -86,12 +102,19 @@ mod tests {
     fn request() -> Authorization {
         Authorization {
             key: KEY,
+            repeat: false,
             token: PanToken([7; 16]),
             processing_code: 90_000,
             transaction: Money::new(500, Currency(978)),
             billing: Some(Money::new(120, Currency(985))),
+            cash_back: Amount(0),
             expiry: None,
             verification: false,
+            incremental: false,
+            partial_allowed: false,
+            credentials: Credentials::default(),
+            original: None,
+            references: References::default(),
             acceptance: Acceptance { merchant: *b"SHOP           ", ..Acceptance::default() },
         }
     }
@@ -99,10 +122,14 @@ mod tests {
     fn reversal() -> Reversal {
         Reversal {
             key: MessageKey { class: MessageClass::Reversal, stan: 9, ..KEY },
+            repeat: false,
             original: KEY,
-            advice: false,
+            kind: ReversalKind::Request,
+            token: None,
+            references: References::default(),
             transaction: Some(Amount(500)),
             new_total: None,
+            new_billing: None,
         }
     }
 
@@ -134,18 +161,23 @@ mod tests {
         let mut other = request();
         other.key.sent_at += 1;
         other.expiry = Some(YearMonth { year: 2029, month: 7 });
-        other.acceptance.rrn = *b"123456789012";
-        other.acceptance.terminal = *b"12345678";
-        other.acceptance.entry_mode = 51;
+        other.repeat = true;
+        other.references.rrn = *b"123456789012";
+        other.references.terminal = *b"12345678";
+        other.references.life_cycle = *b"MCC123456 1215  ";
+        other.acceptance.entry = EntryMode::Chip;
+        other.credentials.pin = CredentialResult::Ok;
         assert_eq!(of_authorization(&other), of_authorization(&request()));
         let mut advice = reversal();
-        advice.advice = true;
+        advice.repeat = true;
+        advice.kind = ReversalKind::Advice;
+        advice.token = Some(PanToken([7; 16]));
         assert_eq!(of_reversal(&advice), of_reversal(&reversal()));
     }
 
     #[test]
     fn whatever_is_content_changes_the_fingerprint_of_a_reversal() {
-        let changes: [fn(&mut Reversal); 7] = [
+        let changes: [fn(&mut Reversal); 8] = [
             |r| r.original.stan += 1,
             |r| r.original.sent_at += 1,
             |r| r.original.acquirer += 1,
@@ -153,6 +185,7 @@ mod tests {
             |r| r.transaction = None,
             |r| r.transaction = Some(Amount(501)),
             |r| r.new_total = Some(Amount(500)),
+            |r| r.new_billing = Some(Amount(500)),
         ];
         let mut seen = vec![of_reversal(&reversal())];
         for change in changes {
@@ -168,6 +201,6 @@ mod tests {
     #[test]
     fn journaled_fingerprints_keep_their_meaning() {
         assert_eq!(of_authorization(&request()), 15_108_663_736_588_706_449);
-        assert_eq!(of_reversal(&reversal()), 5_758_622_203_465_581_341);
+        assert_eq!(of_reversal(&reversal()), 13_818_210_284_114_390_693);
     }
 }

@@ -1,120 +1,195 @@
-//! Taking back an authorization: all of its hold or a part, and the tombstone where it has not
-//! come yet. Source: authorization 2 (reversals: rows 1 to 3 decide), 3 and 4; iso8583 4.4.
+//! Taking back: all of a hold or a posting or a part, and the tombstone where the original has not
+//! come yet. Source: authorization 2 (rows 1 to 3 decide), 3 and 4; iso8583 4.4.
 //!
-//! Invariant: a reversal is always answered, releases at most what is open, and moves nothing the
-//! second time.
+//! Invariant: a reversal is always answered, gives back at most what is open or posted, and moves
+//! nothing the second time.
 
-use super::answer_again;
+use super::matching::Match;
+use super::{Case, Room, Witness, bare_entry, of_reversal};
 use crate::action_code::Reason;
-use crate::command::{MessageClass, Reversal};
-use crate::effect::{Decision, Effect, Transaction, TransactionSlot, TransactionState};
-use crate::ledger::{Ledger, Stamp};
+use crate::command::{Reversal, ReversalKind};
+use crate::effect::{
+    Decision, Detail, Direction, Effect, ExceptionKind, Transaction, TransactionSlot,
+    TransactionState,
+};
 use crate::money::Amount;
 
-/// Decides a reversal, request or advice.
-pub(crate) fn decide(
-    ledger: &Ledger,
-    reversal: &Reversal,
-    stamp: Stamp,
-    effects: &mut Vec<Effect>,
-) -> Decision {
-    let content = super::of_reversal(reversal);
-    if let Some((_, earlier)) = ledger.transactions.find(&reversal.key) {
-        return answer_again(earlier, content);
+/// Decides a reversal, or a notice that our answer was late or unusable.
+pub(crate) fn reverse<W: Witness>(case: &mut Case<'_, W>, reversal: &Reversal) -> Decision {
+    let content = of_reversal(reversal);
+    if let Some((_, earlier)) = case.ledger.transactions.find(&reversal.key) {
+        return case.answer_again(earlier, content);
     }
-    // Only a request is taken back, never another reversal, nor itself.
-    let reversible =
-        reversal.original.class != MessageClass::Reversal && reversal.original != reversal.key;
-    let original = ledger.transactions.find(&reversal.original).filter(|_| reversible);
-    let reason = match original {
-        Some((_, original)) if original.state == TransactionState::Tombstone => unmatched(reversal),
-        Some(_) => Reason::ReversalAccepted,
-        None => unmatched(reversal),
-    };
-    let decision = Decision { reason, approval: None };
-    let mut vacancies = ledger.transactions.vacancies(stamp.at, &ledger.limits);
-    let (own, tombstone) = (vacancies.take(), vacancies.take());
-    let (Some(own), Some(tombstone)) = (own, tombstone) else {
-        return Decision { reason: Reason::UnknownError, approval: None };
-    };
-    // Forgetting may free the original itself, but only one that holds nothing: then a tombstone
-    // takes its place, so that its request stays out.
-    let kept = |slot: &TransactionSlot| !vacancies.forgotten().any(|gone| gone == *slot);
-    let matched = original.filter(|(slot, _)| kept(slot));
-    effects.extend(vacancies.forgotten().map(Effect::Forgotten));
-    effects.push(Effect::Remembered(own, entry(reversal, content, decision, stamp)));
-    match matched {
-        Some((slot, original)) => take_back(slot, original, reversal, effects),
-        None if reversible => {
-            let mut grave = entry(reversal, content, decision, stamp);
-            grave.key = reversal.original;
-            grave.state = TransactionState::Tombstone;
-            effects.push(Effect::Remembered(tombstone, grave));
-        }
-        None => {}
+    let card = reversal.token.and_then(|token| case.ledger.card_of(token));
+    if let (true, Some((_, card))) = (reversal.repeat, card)
+        && let Some(earlier) = case.repeated(&reversal.key, reversal.references, card)
+        && earlier.content == content
+    {
+        return case.answer_again(earlier, content);
     }
+    let Some(room) = case.room() else { return Decision::bare(Reason::UnknownError) };
+    let original = match case.original_of_reversal(reversal, &room) {
+        // A tombstone is another reversal's: its request has not come yet.
+        Match::One(slot) if case.is_tombstone(slot) => None,
+        found @ (Match::None | Match::One(_) | Match::Ambiguous) => Some(found),
+    };
+    let reason = match (original, reversal.kind) {
+        (Some(Match::One(_)), _) => Reason::ReversalAccepted,
+        (Some(Match::Ambiguous), _) => Reason::ReversalAmbiguous,
+        (Some(Match::None) | None, ReversalKind::Request) => Reason::ReversalUnmatched,
+        (
+            Some(Match::None) | None,
+            ReversalKind::Advice | ReversalKind::NegativeAcknowledgement,
+        ) => Reason::ReversalAcknowledged,
+    };
+    let decision = Decision::bare(reason);
+    let (life_cycle, retrieval) = reversal.references.fingerprints();
+    let own = Transaction {
+        life_cycle,
+        retrieval,
+        card: card.map(|(slot, _)| slot),
+        requested: reversal.transaction.unwrap_or_default(),
+        ..bare_entry(reversal.key, content, decision, case.stamp)
+    };
+    case.take_back(reversal, own, original, &room);
     decision
 }
 
-/// Releases what the reversal asks for, and closes the original where nothing is left of it.
-fn take_back(
-    slot: TransactionSlot,
-    original: &Transaction,
-    reversal: &Reversal,
-    effects: &mut Vec<Effect>,
-) {
-    let open = original.open();
-    match (original.state, remaining(original, reversal)) {
-        (TransactionState::Authorized, Some(remaining)) => {
-            let released = open.0.saturating_sub(remaining.0);
-            if released > 0 {
-                effects.push(Effect::Released(slot, Amount(released)));
+impl<W: Witness> Case<'_, W> {
+    fn is_tombstone(&self, slot: TransactionSlot) -> bool {
+        let found = self.ledger.transactions.get(slot);
+        found.is_some_and(|found| found.state == TransactionState::Tombstone)
+    }
+
+    fn take_back(
+        &mut self,
+        reversal: &Reversal,
+        mut own: Transaction,
+        original: Option<Match>,
+        room: &Room,
+    ) {
+        let asked = reversal.transaction.unwrap_or_default();
+        match original {
+            Some(Match::One(slot)) => {
+                own.base = Some(slot);
+                self.push(Effect::Remembered(room.own, own));
+                if let Some(found) = self.ledger.transactions.get(slot).copied() {
+                    let whole = !matches!(found.decision.detail, Detail::Partial { .. });
+                    if asked > found.requested && found.requested.is_positive() && whole {
+                        let excess = Amount(asked.0 - found.requested.0);
+                        self.raise_exception(ExceptionKind::OverReversed, excess);
+                    }
+                    self.take_back_from(slot, &found, reversal);
+                }
+            }
+            Some(Match::Ambiguous) => {
+                self.push(Effect::Remembered(room.own, own));
+                self.raise_exception(ExceptionKind::Ambiguous, asked);
+            }
+            Some(Match::None) | None => {
+                self.push(Effect::Remembered(room.own, own));
+                self.raise_exception(ExceptionKind::ReversalUnmatched, asked);
+                let new_grave = original.is_some() && reversal.original.class.is_reversible();
+                let grave = room.tombstone.filter(|_| new_grave);
+                // A message of another card may stand under that key: it stays as it is.
+                let taken = self.ledger.transactions.find(&reversal.original);
+                let free = taken.is_none_or(|(slot, _)| !room.keeps(slot));
+                if let Some(grave) = grave.filter(|_| free) {
+                    let state = TransactionState::Tombstone;
+                    let entry = Transaction { key: reversal.original, state, ..own };
+                    self.push(Effect::Remembered(grave, entry));
+                }
             }
         }
-        (TransactionState::Authorized, None) => {
-            if open.is_positive() {
-                effects.push(Effect::Released(slot, open));
+    }
+
+    /// Gives back what the reversal asks for, and closes the original where nothing is left of it.
+    fn take_back_from(&mut self, slot: TransactionSlot, found: &Transaction, reversal: &Reversal) {
+        let total = match found.state {
+            TransactionState::Posted => found.captured,
+            TransactionState::Authorized
+            | TransactionState::Answered
+            | TransactionState::Cleared
+            | TransactionState::Expired
+            | TransactionState::Reversed
+            | TransactionState::Voided
+            | TransactionState::Tombstone => found.authorised,
+        };
+        let left = remaining(found, total, reversal);
+        match (found.state, left) {
+            (TransactionState::Authorized | TransactionState::Posted, None) => {
+                self.undo(slot, found);
             }
-            effects.push(Effect::Closed(slot, TransactionState::Reversed));
+            (TransactionState::Authorized, Some(left)) => self.lower_hold(slot, found, left),
+            (TransactionState::Posted, Some(left)) => {
+                let by = Amount(found.posted().0 - left.0);
+                if by.is_positive() {
+                    self.push(Effect::Returned(slot, by));
+                    self.give_back(slot, by, false);
+                }
+            }
+            (TransactionState::Answered, left) => {
+                self.lower_base(found, left.unwrap_or(Amount::ZERO));
+                self.push(Effect::Closed(slot, TransactionState::Reversed));
+            }
+            (TransactionState::Cleared | TransactionState::Expired, None) => {
+                self.push(Effect::Closed(slot, TransactionState::Reversed));
+            }
+            (
+                TransactionState::Cleared
+                | TransactionState::Expired
+                | TransactionState::Reversed
+                | TransactionState::Voided
+                | TransactionState::Tombstone,
+                _,
+            ) => {}
         }
-        (TransactionState::Answered, _) => {
-            effects.push(Effect::Closed(slot, TransactionState::Reversed));
+    }
+
+    /// The new authorised amount is what is left, or what is captured if that is more.
+    fn lower_hold(&mut self, slot: TransactionSlot, found: &Transaction, left: Amount) {
+        if found.direction == Direction::Credit {
+            let by = Amount(found.posted().0 - left.0);
+            if by.is_positive() {
+                self.push(Effect::Returned(slot, by));
+            }
         }
-        (
-            TransactionState::Reversed | TransactionState::Voided | TransactionState::Tombstone,
-            _,
-        ) => {}
+        let open_then = Amount((left.0 - found.captured.0).max(0));
+        let by = Amount(found.open().0 - open_then.0);
+        if by.is_positive() {
+            self.push(Effect::Released(slot, by));
+            self.give_back(slot, by, false);
+        }
+    }
+
+    /// Takes what an incremental authorization added off the hold that it was added to, but for
+    /// `left` of it.
+    pub(super) fn lower_base(&mut self, increment: &Transaction, left: Amount) {
+        let Some(base) = increment.base.filter(|_| increment.is_increment()) else {
+            return;
+        };
+        let Some(held) = self.ledger.transactions.get(base) else { return };
+        let by =
+            Amount((increment.authorised.0 - increment.released.0 - left.0).min(held.open().0));
+        if by.is_positive() {
+            self.push(Effect::Released(base, by));
+            self.give_back(base, by, false);
+        }
     }
 }
 
-/// What stays held after a partial reversal, in the balance's currency: the authorised amount in
-/// the proportion of DE95.1 to the amount first asked for, rounded half up. `None` where nothing
-/// is left.
-fn remaining(original: &Transaction, reversal: &Reversal) -> Option<Amount> {
+/// What stays after a partial reversal, in the balance's currency: the new billing total where the
+/// link carries it, else the total in the proportion of DE95.1 to the amount first asked for,
+/// rounded half up. `None` where nothing is left.
+fn remaining(found: &Transaction, total: Amount, reversal: &Reversal) -> Option<Amount> {
     let new_total = reversal.new_total.filter(|total| total.is_positive())?;
-    let base = Some(i128::from(original.requested.0)).filter(|base| *base > 0)?;
-    let authorised = i128::from(original.authorised.0);
-    let scaled = (authorised * i128::from(new_total.0) * 2 + base).div_euclid(base * 2);
-    i64::try_from(scaled.min(authorised)).ok().map(Amount).filter(|left| left.is_positive())
-}
-
-fn unmatched(reversal: &Reversal) -> Reason {
-    if reversal.advice { Reason::ReversalAcknowledged } else { Reason::ReversalUnmatched }
-}
-
-fn entry(reversal: &Reversal, content: u64, decision: Decision, stamp: Stamp) -> Transaction {
-    Transaction {
-        key: reversal.key,
-        content,
-        id: stamp.sequence,
-        at: stamp.at,
-        state: TransactionState::Answered,
-        decision,
-        card: None,
-        balance: None,
-        deposit: None,
-        requested: Amount::ZERO,
-        authorised: Amount::ZERO,
-        released: Amount::ZERO,
-    }
+    let left = match reversal.new_billing.filter(|billing| billing.is_positive()) {
+        Some(billing) => i128::from(billing.0),
+        None => {
+            let base = Some(i128::from(found.requested.0)).filter(|base| *base > 0)?;
+            (i128::from(total.0) * i128::from(new_total.0) * 2 + base).div_euclid(base * 2)
+        }
+    };
+    let left = i64::try_from(left.min(i128::from(total.0))).ok()?;
+    Some(Amount(left)).filter(|left| left.is_positive())
 }

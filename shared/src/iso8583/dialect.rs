@@ -1,84 +1,64 @@
-//! The field table of a link: 128 definitions, compiled from a TOML file.
+//! The field table of a link and its messages, compiled from a TOML file.
 //!
-//! Invariant: a [`Dialect`] is whole. Every number from 1 to 128 is defined once, every length fits
-//! its prefix, and 1 and 65 are bit maps; the codec relies on that and checks none of it again. The
-//! built-in dialect and an operator's own file go through the same compiler, so the file format is
-//! documented once, at the top of `fixtures/dialects/iso87-ascii.toml`.
+//! Invariant: a [`Dialect`] is whole. Every number from 1 to 128, or on to 192, is defined once,
+//! every length fits its prefix, 1 and 65 are bit maps, and what the messages demand and echo is
+//! defined; the codec relies on that and checks none of it again. The built-in dialects and an
+//! operator's own file go through the same compiler, so the file format is documented once, at the
+//! top of `fixtures/dialects/iso87-ascii.toml`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::bitmap::FIELD_MAX;
-use super::field::{ByteRange, Content, FieldSpec, Length};
-use super::mti::Version;
+use super::bitmap::{FIELD_MAX, FieldSet};
+use super::encoding::{DigitEncoding, Encoding, Padding};
+use super::field::{Content, FieldSpec, Length};
+use super::form::Shape;
+use super::layout::Place;
+use super::mti::{Mti, Version};
+use super::rules::{Matrix, MessageFault, MessageRules};
 
-/// The most content bytes that any field may have: what three digits of length can say.
+/// The fields that every dialect defines: what two bit maps announce.
+const FIELDS_MIN: u8 = 128;
+/// The most that any field may hold: what three digits of length can say.
 const LENGTH_MAX: u16 = 999;
-/// The most content bytes that two digits of length can say.
+/// The most that two digits of length can say.
 const LL_MAX: u16 = 99;
 /// The fields that are bit maps: 1 announces 65 to 128, 65 announces what lies above.
 const BIT_MAPS: [u8; 2] = [1, 65];
 const BIT_MAP_LENGTH: u16 = 8;
 
-/// How one link writes its messages.
+/// How one link writes its messages, and what each of them must have.
 #[derive(Clone, Debug)]
 pub struct Dialect {
     name: String,
     version: Version,
     encoding: Encoding,
+    identity: u64,
     fields: Vec<FieldSpec>,
-    plan: [Plan; FIELD_MAX as usize],
-}
-
-/// How each kind of element is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Encoding {
-    pub mti: TextEncoding,
-    pub bitmap: BitmapEncoding,
-    pub length: TextEncoding,
-    pub text: TextEncoding,
-}
-
-/// How digits and text are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TextEncoding {
-    Ascii,
-}
-
-/// How bit maps are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BitmapEncoding {
-    /// Eight raw bytes.
-    Binary,
-}
-
-/// What reading a field needs of its definition, small enough that the whole table stays in the
-/// first-level cache.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    pub(super) length: Length,
-    pub(super) content: Content,
-    sound: Option<ByteRange>,
+    shapes: Vec<Shape>,
+    places: Vec<Place>,
+    matrix: Matrix,
 }
 
 /// Why a dialect file was refused, with the line to correct.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialectError {
-    /// Not TOML, or a part outside the field list is wrong.
+    /// Not TOML, or a part outside the lists of fields and messages is wrong.
     #[error("line {line}: {reason}")]
     File { line: usize, reason: String },
     /// A field definition is wrong.
     #[error("line {line}: field {number}: {fault}")]
     Field { line: usize, number: FieldNumber, fault: Fault },
+    /// What is said of a message type is wrong.
+    #[error("line {line}: message {mti}: {fault}")]
+    Message { line: usize, mti: String, fault: MessageFault },
     /// The list ends before field 128.
-    #[error("field {number} and what follows is missing: a dialect defines 1 to 128")]
-    Short { number: u8 },
+    #[error("line {line}: field {number} and what follows is missing: a dialect defines 1 to 128")]
+    Short { line: usize, number: u8 },
 }
 
 /// What is wrong with one field definition.
@@ -86,7 +66,7 @@ pub enum DialectError {
 pub enum Fault {
     #[error("{0}")]
     Entry(String),
-    #[error("is out of order: field {expected} is due here (each of 1 to 128 once, ascending)")]
+    #[error("is out of order: field {expected} is due here (each once, ascending from 1)")]
     OutOfOrder { expected: u8 },
     #[error("give exactly one of `length`, `ll` and `lll`")]
     NotOneLength,
@@ -96,7 +76,7 @@ pub enum Fault {
     NotABitMap,
     #[error("class x+n needs a fixed length of at least 2: the sign and a digit")]
     SignWithoutDigits,
-    #[error("is defined beyond 128")]
+    #[error("is defined beyond 192")]
     BeyondLast,
 }
 
@@ -107,10 +87,12 @@ pub struct FieldNumber(Option<i64>);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DialectFile {
-    name: String,
-    version: u16,
+    name: Spanned<String>,
+    version: Spanned<u16>,
     encoding: Encoding,
-    fields: Vec<Spanned<toml::Table>>,
+    padding: Option<Spanned<Padding>>,
+    fields: Spanned<Vec<Spanned<toml::Table>>>,
+    messages: Spanned<BTreeMap<String, Spanned<toml::Value>>>,
 }
 
 #[derive(Deserialize)]
@@ -126,52 +108,79 @@ struct FieldEntry {
     sensitive: bool,
 }
 
-impl Dialect {
-    /// ISO 8583:1987, ASCII with binary bit maps; the definition is
-    /// `fixtures/dialects/iso87-ascii.toml`.
-    pub fn iso87_ascii() -> &'static Self {
+macro_rules! built_in {
+    ($file:literal) => {{
         static BUILT_IN: LazyLock<Dialect> = LazyLock::new(|| {
-            Dialect::parse(include_str!("../../../fixtures/dialects/iso87-ascii.toml"))
-                .expect("the built-in dialect is part of the program and a test compiles it")
+            Dialect::parse(include_str!(concat!("../../../fixtures/dialects/", $file)))
+                .expect("a built-in dialect is part of the program and a test compiles it")
         });
         &BUILT_IN
+    }};
+}
+
+impl Dialect {
+    /// The names that [`Self::built_in`] knows.
+    pub const BUILT_IN_NAMES: [&str; 4] =
+        ["iso87-ascii", "iso87-bcd", "iso93-ascii", "iso2003-ascii"];
+
+    /// The dialect of this name that is part of the program; the definition is the file of that
+    /// name in `fixtures/dialects/`.
+    pub fn built_in(name: &str) -> Option<&'static Self> {
+        match name {
+            "iso87-ascii" => Some(Self::iso87_ascii()),
+            "iso87-bcd" => Some(built_in!("iso87-bcd.toml")),
+            "iso93-ascii" => Some(built_in!("iso93-ascii.toml")),
+            "iso2003-ascii" => Some(built_in!("iso2003-ascii.toml")),
+            _ => None,
+        }
+    }
+
+    /// ISO 8583:1987, ASCII with binary bit maps.
+    pub fn iso87_ascii() -> &'static Self {
+        built_in!("iso87-ascii.toml")
     }
 
     /// Compiles a dialect file.
     ///
     /// # Errors
-    /// The first thing wrong in it, with its line, and its field if it is about one.
+    /// The first thing wrong in it, with its line, and its field or message type if it is about one.
     pub fn parse(text: &str) -> Result<Self, DialectError> {
         let file: DialectFile = toml::from_str(text).map_err(|error| DialectError::File {
             line: error.span().map_or(1, |span| line_of(text, span.start)),
             reason: error.message().to_owned(),
         })?;
-        let version = match file.version {
-            1987 => Version::V1987,
-            other => {
-                let reason = format!("version {other} is not supported, 1987 is");
-                return Err(DialectError::File { line: line_of_key(text, "version"), reason });
+        let version = version_of(text, &file.version)?;
+        if file.name.get_ref().is_empty() {
+            return Err(file_error(text, &file.name, "a dialect has a name"));
+        }
+        let bcd = file.encoding.digits == DigitEncoding::Bcd;
+        let padding = match file.padding {
+            Some(given) if !bcd => {
+                return Err(file_error(text, &given, "only BCD digits are padded"));
             }
+            Some(given) => given.into_inner(),
+            None => Padding::USUAL,
         };
-        let mut fields = Vec::with_capacity(usize::from(FIELD_MAX));
-        let mut due = 1..=FIELD_MAX;
-        for entry in file.fields {
-            let line = line_of(text, entry.span().start);
-            let table = entry.into_inner();
-            let number = FieldNumber(table.get("number").and_then(toml::Value::as_integer));
-            let expected = due.next();
-            let spec = compile(table, expected).map_err(|fault| DialectError::Field {
-                line,
-                number,
-                fault,
-            })?;
-            fields.push(spec);
-        }
-        if let Some(number) = due.next() {
-            return Err(DialectError::Short { number });
-        }
-        let plan = plan_of(&fields);
-        Ok(Self { name: file.name, version, encoding: file.encoding, fields, plan })
+        let fields = fields_of(text, file.fields)?;
+        let shapes: Vec<Shape> =
+            fields.iter().map(|field| Shape::new(field, file.encoding, padding)).collect();
+        let places = (0..).zip(&shapes).map(|(at, shape)| Place::alone(at, *shape)).collect();
+        let defined = fields.iter().fold(FieldSet::EMPTY, |set, field| set.with(field.number));
+        let matrix = Matrix::compile(file.messages.get_ref(), version, defined);
+        let matrix = matrix.map_err(|(mti, span, fault)| {
+            let at = span.unwrap_or_else(|| file.messages.span()).start;
+            DialectError::Message { line: line_of(text, at), mti, fault }
+        })?;
+        Ok(Self {
+            name: file.name.into_inner(),
+            version,
+            encoding: file.encoding,
+            identity: xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
+            fields,
+            shapes,
+            places,
+            matrix,
+        })
     }
 
     /// The name that configuration refers to.
@@ -188,37 +197,55 @@ impl Dialect {
         self.encoding
     }
 
-    /// A field's definition; `None` outside 1 to 128.
+    /// A field's definition; `None` for a number that the dialect does not define.
     pub fn field(&self, number: u8) -> Option<&FieldSpec> {
         self.fields.get(usize::from(number.checked_sub(1)?))
     }
 
-    /// All definitions, ascending: 128 of them.
+    /// All definitions, ascending: 128 of them, up to 192 where there is a third bit map.
     pub fn fields(&self) -> &[FieldSpec] {
         &self.fields
     }
 
+    /// What a message of this type must have and what its reply echoes; a repeat has the entry of
+    /// its first sending. `None` for a type that the dialect does not take.
     #[inline]
-    pub(super) fn plan(&self, number: u8) -> Option<Plan> {
-        self.plan.get(usize::from(number.checked_sub(1)?)).copied()
-    }
-}
-
-impl Plan {
-    fn new(length: Length, content: Content) -> Self {
-        Self { length, content, sound: content.sound() }
+    pub fn rules(&self, mti: Mti) -> Option<&MessageRules> {
+        self.matrix.rules(mti)
     }
 
-    /// Whether each of the first `length` bytes may stand where it stands.
+    /// The fields that a reply to this type echoes.
+    pub fn echo_of(&self, mti: Mti) -> FieldSet {
+        self.rules(mti).map_or(self.default_echo(), |rules| rules.echo)
+    }
+
+    /// The fields that the reply to a type without an entry echoes.
+    pub fn default_echo(&self) -> FieldSet {
+        self.matrix.default_echo()
+    }
+
+    /// Tells dialects apart: a digest of the file.
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
+    }
+
     #[inline]
-    pub(super) fn allows(self, bytes: &[u8], length: u16) -> bool {
-        self.sound.is_some_and(|sound| sound.has_all(bytes, length))
-            || self.allows_slowly(bytes, length)
+    pub(super) fn shape(&self, number: u8) -> Option<Shape> {
+        self.shapes.get(usize::from(number.checked_sub(1)?)).copied()
     }
 
-    fn allows_slowly(self, bytes: &[u8], length: u16) -> bool {
-        let content = bytes.get(..usize::from(length));
-        content.is_some_and(|content| self.content.first_fault(content).is_none())
+    pub(super) fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
+
+    /// Where fields lie that were read one by one.
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Whether a third bit map may announce fields.
+    pub(super) fn has_third_bitmap(&self) -> bool {
+        self.fields.len() > usize::from(FIELDS_MIN)
     }
 }
 
@@ -234,6 +261,44 @@ impl fmt::Display for FieldNumber {
 /// Whether the field is a bit map, and so is neither read nor written as a value.
 pub(super) fn is_bit_map(number: u8) -> bool {
     BIT_MAPS.contains(&number)
+}
+
+fn file_error<T>(text: &str, place: &Spanned<T>, reason: &str) -> DialectError {
+    DialectError::File { line: line_of(text, place.span().start), reason: reason.to_owned() }
+}
+
+fn version_of(text: &str, version: &Spanned<u16>) -> Result<Version, DialectError> {
+    match version.get_ref() {
+        1987 => Ok(Version::V1987),
+        1993 => Ok(Version::V1993),
+        2003 => Ok(Version::V2003),
+        other => {
+            let reason = format!("version {other} is not supported: 1987, 1993 and 2003 are");
+            Err(file_error(text, version, &reason))
+        }
+    }
+}
+
+fn fields_of(
+    text: &str,
+    entries: Spanned<Vec<Spanned<toml::Table>>>,
+) -> Result<Vec<FieldSpec>, DialectError> {
+    let mut fields = Vec::with_capacity(usize::from(FIELD_MAX));
+    let mut due = 1..=FIELD_MAX;
+    let end = entries.span().end.saturating_sub(1);
+    for entry in entries.into_inner() {
+        let line = line_of(text, entry.span().start);
+        let table = entry.into_inner();
+        let number = FieldNumber(table.get("number").and_then(toml::Value::as_integer));
+        let field = compile(table, due.next());
+        fields.push(field.map_err(|fault| DialectError::Field { line, number, fault })?);
+    }
+    match due.next() {
+        Some(number) if number <= FIELDS_MIN => {
+            Err(DialectError::Short { line: line_of(text, end), number })
+        }
+        Some(_) | None => Ok(fields),
+    }
 }
 
 fn compile(table: toml::Table, expected: Option<u8>) -> Result<FieldSpec, Fault> {
@@ -263,118 +328,9 @@ fn compile(table: toml::Table, expected: Option<u8>) -> Result<FieldSpec, Fault>
     Ok(FieldSpec { number, name, content, length, sensitive })
 }
 
-fn plan_of(fields: &[FieldSpec]) -> [Plan; FIELD_MAX as usize] {
-    let mut plan = [Plan::new(Length::Fixed(0), Content::Binary); FIELD_MAX as usize];
-    for (slot, field) in plan.iter_mut().zip(fields) {
-        *slot = Plan::new(field.length, field.content);
-    }
-    plan
-}
-
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-/// The line of a top-level key that the file is known to have.
-fn line_of_key(text: &str, key: &str) -> usize {
-    1 + text.lines().take_while(|line| !line.trim_start().starts_with(key)).count()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = include_str!("../../../fixtures/dialects/iso87-ascii.toml");
-
-    #[test]
-    fn the_built_in_dialect_is_the_published_table() {
-        let dialect = Dialect::iso87_ascii();
-        assert_eq!((dialect.name(), dialect.version()), ("iso87-ascii", Version::V1987));
-        assert_eq!(dialect.fields().len(), 128);
-        // Number, class, length, by hand: the published 1987 table with the differences that the
-        // head of the file lists.
-        let table = "2 n ..19    3 n 6        4 n 12      7 n 10      11 n 6      14 n 4     22 n 3
-            28 x+n 9     32 n ..11    35 z ..37   36 z ...104 37 anp 12   38 anp 6   39 an 2
-            41 ans 8     42 ans 15    43 ans 40   44 ans ..25 45 ans ..76 48 ans ...999
-            49 n 3       52 b 8       53 n 16     54 an ...120 55 b ...255 64 b 8    70 n 3
-            90 n 42      95 an 42     96 b 8      97 x+n 17   99 n ..11   102 ans ..28
-            104 ans ...100 127 ans ...999 128 b 8";
-        let words: Vec<&str> = table.split_whitespace().collect();
-        for row in words.chunks(3) {
-            let field = dialect.field(row[0].parse().unwrap()).unwrap();
-            let length = match field.length {
-                Length::Fixed(length) => format!("{length}"),
-                Length::Ll(max) => format!("..{max}"),
-                Length::Lll(max) => format!("...{max}"),
-            };
-            assert_eq!([field.content.abbreviation(), &length], row[1..], "field {}", row[0]);
-        }
-    }
-
-    #[test]
-    fn card_data_keys_and_undefined_content_are_sensitive() {
-        let sensitive: Vec<u8> = Dialect::iso87_ascii()
-            .fields()
-            .iter()
-            .filter(|field| field.sensitive)
-            .map(|field| field.number)
-            .collect();
-        let mut expected = vec![2, 14, 34, 35, 36, 45, 46, 47, 48, 52, 53, 55];
-        expected.extend([56, 57, 58, 59, 60, 61, 62, 63, 92, 96, 98, 102, 103, 104]);
-        expected.extend(105..=127);
-        assert_eq!(sensitive, expected);
-    }
-
-    #[test]
-    fn no_number_outside_1_to_128_has_a_definition() {
-        let dialect = Dialect::iso87_ascii();
-        for number in 0..=255 {
-            assert_eq!(dialect.field(number).is_some(), (1..=128).contains(&number));
-            assert_eq!(dialect.field(number).map_or(number, |field| field.number), number);
-        }
-    }
-
-    #[test]
-    fn a_wrong_definition_is_refused_with_its_field() {
-        let check = |from: &str, to: &str, field: &str, reason: &str| {
-            assert_eq!(TEXT.matches(from).count(), 1, "{from}");
-            let line = 1 + TEXT.lines().position(|line| line.contains(from)).unwrap();
-            let error = Dialect::parse(&TEXT.replace(from, to)).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("line {line}: field {field}: ")), "{error}");
-            assert!(error.contains(reason), "{error}");
-        };
-        check("number = 3,", "number = 3, padding = 0,", "3", "unknown field `padding`");
-        check("number = 3,", "number = 4,", "4", "field 3 is due");
-        check("number = 3,", "number = 2,", "2", "field 3 is due");
-        check("number = 3,", "number = 300,", "300", "300");
-        check("number = 3,", "", "without a number", "missing field `number`");
-        check("ll = 19", "ll = 100", "2", "100 is not within 1 to 99");
-        check("ll = 19", "ll = 0", "2", "0 is not within 1 to 99");
-        check("ll = 37", "ll = 37, lll = 37", "35", "exactly one of");
-        check("ll = 37, ", "", "35", "exactly one of");
-        check("lll = 104", "lll = 1000", "36", "1000 is not within 1 to 999");
-        check("\"z\", ll = 37", "\"track\", ll = 37", "35", "unknown variant `track`");
-        check("class = \"x+n\", length = 17", "class = \"x+n\", ll = 17", "97", "fixed length");
-        check("Bit map, extended\", class = \"b\"", "X\", class = \"n\"", "65", "is a bit map");
-    }
-
-    #[test]
-    fn a_wrong_file_is_refused() {
-        let check = |from: &str, to: &str, expected: &str| {
-            let error = Dialect::parse(&TEXT.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        };
-        let line = 1 + TEXT.lines().position(|line| line.starts_with("version")).unwrap();
-        check("version = 1987", "version = 1993", &format!("line {line}: version 1993 is not"));
-        check("version = 1987", "version = ", &format!("line {line}: "));
-        check("version = 1987", "edition = 1987", "unknown field `edition`");
-        check("text = \"ascii\"", "text = \"ebcdic\"", "unknown variant `ebcdic`");
-        check("bitmap = \"binary\"", "bitmap = \"hex\"", "unknown variant `hex`");
-        let (_, last) = TEXT.split_once("{ number = 128").unwrap();
-        let last = format!("  {{ number = 128{last}");
-        check(&last, "]", "field 128 and what follows is missing");
-        let beyond =
-            last.replace("]", "  { number = 129, name = \"\", class = \"b\", ll = 1 },\n]");
-        check(&last, &beyond, "field 129: is defined beyond 128");
-    }
-}
+mod tests;

@@ -1,57 +1,40 @@
-//! Bytes to message.
+//! A message: its type, and its fields as received.
 //!
-//! Invariant: [`parse`] reads each byte of the frame once and copies none. It leaves in the
-//! [`Layout`] where every field begins and ends; which of these entries are valid is told by the
-//! bit map alone, so that the layout is never cleared between messages. The fields in front of a
-//! fault stay readable, so that the answer to a broken message can echo them.
+//! Invariant: a message owns nothing. What a field says is asked in ASCII, whatever the link's
+//! encoding; what it was on the wire is handed out as slices of the frame.
 
 use std::fmt;
 
 use super::bitmap::{FIELD_MAX, FieldSet};
-use super::dialect::{Dialect, Plan, is_bit_map};
-use super::field::{Content, Length, to_number};
+use super::dialect::{Dialect, is_bit_map};
+use super::field::Content;
+use super::form::Shape;
+use super::layout::{Place, Segment};
 use super::mti::Mti;
 
 /// The number that a [`FormatError`] has in place of a field's: the message type.
 pub const MTI_FIELD: u8 = 0;
-/// The number that a [`FormatError`] has in place of a field's: either bit map.
+/// The number that a [`FormatError`] has in place of a field's: any bit map.
 pub const BITMAP_FIELD: u8 = 1;
-
-/// The bit that announces the second bit map.
-const SECOND_BITMAP: FieldSet = FieldSet::of(&[1]);
-const MTI_LENGTH: u16 = 4;
-const BITMAP_LENGTH: u16 = 8;
-
-/// Where the fields of one frame lie: scratch space of a connection, reused for each of its
-/// messages.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    parsed: FieldSet,
-    slots: [Slot; FIELD_MAX as usize],
-}
-
-/// One field: its first byte, its first content byte, the byte behind its last. They differ from
-/// each other by its length prefix and its content.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    start: u16,
-    content: u16,
-    end: u16,
-}
+/// No field of any dialect has more characters than this.
+pub const TEXT_MAX: usize = 999;
 
 /// A frame that is a message of its dialect.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    mti: Mti,
-    fields: Fields<'a>,
+    pub(super) mti: Mti,
+    pub(super) dialect: &'a Dialect,
+    pub(super) fields: Fields<'a>,
 }
 
 /// Fields as received: slices of a frame.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
-    frame: &'a [u8],
-    slots: &'a [Slot],
-    present: FieldSet,
+    pub(super) frame: &'a [u8],
+    pub(super) segments: &'a [Segment],
+    pub(super) places: &'a [Place],
+    pub(super) shapes: &'a [Shape],
+    pub(super) present: FieldSet,
 }
 
 /// The fields in front of the one that a [`FormatError`] names: sound, though the message is not.
@@ -59,7 +42,7 @@ pub type Salvage<'a> = Fields<'a>;
 
 /// Where a message, or the values for one, broke which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} at offset {offset}: {rule}", Place { mti: *mti, field: *field })]
+#[error("{} at offset {offset}: {rule}", Element { mti: *mti, field: *field })]
 pub struct FormatError {
     /// The message type, if it could be read.
     pub mti: Option<Mti>,
@@ -82,7 +65,9 @@ pub enum Rule {
     UnknownMti,
     #[error("the message type is of another edition of the standard than the link")]
     OtherVersion,
-    #[error("field 65 announces fields above 128, and the link has none")]
+    #[error("the bit map is not written in hex digits, letters in capitals")]
+    BitmapNotHex,
+    #[error("a bit map announces it, and the link does not have it")]
     BeyondLast,
     #[error("the length is not written in digits")]
     LengthNotDigits,
@@ -99,66 +84,24 @@ pub enum Rule {
     #[error("the length is not {expected}")]
     WrongLength { expected: u16 },
     #[error(
-        "no value can be given for it, or not here: values are for 2 to 128 except 65, ascending"
+        "no value can be given for it, or not here: values are for 2 to 192 except 65, ascending"
     )]
     NotAssignable,
 }
 
-struct Place {
+struct Element {
     mti: Option<Mti>,
     field: u8,
-}
-
-/// Reads one message from the bytes between two length headers.
-///
-/// # Errors
-/// The first fault in the frame. [`Layout::salvaged`] then has the fields in front of it.
-pub fn parse<'a>(
-    dialect: &Dialect,
-    frame: &'a [u8],
-    layout: &'a mut Layout,
-) -> Result<Message<'a>, FormatError> {
-    layout.parsed = FieldSet::EMPTY;
-    let mti = read_mti(dialect, frame)?;
-    let (present, body) = read_bitmaps(mti, frame)?;
-    match read_fields(dialect, frame, (present, body), &mut layout.slots) {
-        Ok(()) => layout.parsed = present,
-        Err(Broken { field, offset, rule }) => {
-            let trailing = rule == Rule::TrailingBytes;
-            layout.parsed = if trailing { present } else { present.below(field) };
-            return Err(FormatError { mti: Some(mti), field, offset, rule });
-        }
-    }
-    Ok(Message { mti, fields: layout.salvaged(frame) })
 }
 
 /// Refuses a message that lacks one of these fields.
 ///
 /// # Errors
-/// [`Rule::Missing`] with the first absent one, in the order given; the offset is that of the bit
-/// map, which denies it.
+/// [`Rule::Missing`] with the first absent one, in the order given.
 pub fn require(message: &Message<'_>, mandatory: &[u8]) -> Result<(), FormatError> {
     match mandatory.iter().find(|number| !message.has(**number)) {
         None => Ok(()),
-        Some(absent) => Err(message.error(*absent, MTI_LENGTH, Rule::Missing)),
-    }
-}
-
-impl Layout {
-    pub fn new() -> Self {
-        Self { parsed: FieldSet::EMPTY, slots: [Slot::default(); FIELD_MAX as usize] }
-    }
-
-    /// The fields that the last [`parse`] read soundly, from the frame that was given to it: after
-    /// an error those in front of the fault, none if it lies in the message type or a bit map.
-    pub fn salvaged<'a>(&'a self, frame: &'a [u8]) -> Salvage<'a> {
-        Fields { frame, slots: &self.slots, present: self.parsed }
-    }
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self::new()
+        Some(absent) => Err(message.error(*absent, Rule::Missing)),
     }
 }
 
@@ -167,11 +110,31 @@ impl<'a> Message<'a> {
         self.mti
     }
 
+    pub fn dialect(&self) -> &'a Dialect {
+        self.dialect
+    }
+
+    #[inline]
     pub fn has(&self, number: u8) -> bool {
         self.fields.present.contains(number)
     }
 
-    /// The content of a field, without its length prefix.
+    /// Refuses a message that lacks a field which the dialect demands of its type; one of a type
+    /// that the dialect does not take lacks nothing.
+    ///
+    /// # Errors
+    /// [`Rule::Missing`] with the first absent field; the offset is that of the bit map, which
+    /// denies it.
+    #[inline]
+    pub fn validate(&self) -> Result<(), FormatError> {
+        let rules = self.dialect.rules(self.mti);
+        match rules.and_then(|rules| rules.first_missing(self.fields.present)) {
+            None => Ok(()),
+            Some(absent) => Err(self.error(absent, Rule::Missing)),
+        }
+    }
+
+    /// The content of a field as on the wire, without its length prefix.
     #[inline]
     pub fn bytes(&self, number: u8) -> Option<&'a [u8]> {
         self.fields.bytes(number)
@@ -183,14 +146,33 @@ impl<'a> Message<'a> {
     /// [`Rule::NotANumber`] if the content is empty, above 19 digits, or not of digits.
     #[inline]
     pub fn number(&self, number: u8) -> Result<Option<u64>, FormatError> {
-        let Some(bytes) = self.bytes(number) else { return Ok(None) };
-        match to_number(bytes) {
-            Some(value) => Ok(Some(value)),
-            None => {
-                let offset = self.offset_of(number).unwrap_or(0);
-                Err(self.error(number, offset, Rule::NotANumber))
-            }
+        match (self.fields.wire(number), self.fields.shape(number)) {
+            (Some(wire), Some(shape)) => match shape.number(wire) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.error(number, Rule::NotANumber)),
+            },
+            _ => Ok(None),
         }
+    }
+
+    /// The content of a field in ASCII: a slice of the frame if it is that there, otherwise decoded
+    /// into `scratch`. `None` if the field is absent, of raw bytes, or longer than the scratch, for
+    /// which [`TEXT_MAX`] always suffices. The scratch may hold a card's number afterwards.
+    #[inline]
+    pub fn text<'s>(&self, number: u8, scratch: &'s mut [u8]) -> Option<&'s [u8]>
+    where
+        'a: 's,
+    {
+        self.fields.text(number, scratch)
+    }
+
+    /// The first `N` characters of a field in ASCII; `None` if there are fewer.
+    #[inline]
+    pub fn text_array<const N: usize>(&self, number: u8) -> Option<[u8; N]> {
+        let mut whole = [0; TEXT_MAX];
+        let mut short = [0; 64];
+        let scratch = if N <= 64 { &mut short[..] } else { &mut whole[..] };
+        self.text(number, scratch)?.first_chunk().copied()
     }
 
     /// Where a field begins, its length prefix included; in bytes from the start of the message
@@ -199,7 +181,7 @@ impl<'a> Message<'a> {
         self.fields.offset_of(number)
     }
 
-    /// Number and content of each field, ascending; bit maps are not among them.
+    /// Number and content of each field, ascending, as on the wire; bit maps are not among them.
     pub fn fields(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         self.fields.iter()
     }
@@ -214,14 +196,19 @@ impl<'a> Message<'a> {
         self.fields.frame
     }
 
-    fn error(&self, field: u8, offset: u16, rule: Rule) -> FormatError {
+    /// That this message breaks a rule at this field; if it is absent, at the bit map, which denies
+    /// it.
+    #[cold]
+    pub fn error(&self, field: u8, rule: Rule) -> FormatError {
+        let offset = self.offset_of(field).unwrap_or(self.dialect.encoding().mti.bytes_of(4));
         FormatError { mti: Some(self.mti), field, offset, rule }
     }
 }
 
 impl<'a> Fields<'a> {
     /// No fields at all: what a message that answers nothing echoes.
-    pub const NONE: Self = Self { frame: &[], slots: &[], present: FieldSet::EMPTY };
+    pub const NONE: Self =
+        Self { frame: &[], segments: &[], places: &[], shapes: &[], present: FieldSet::EMPTY };
 
     /// Which fields there are.
     pub fn present(&self) -> FieldSet {
@@ -234,38 +221,52 @@ impl<'a> Fields<'a> {
         Self { present: self.present.intersection(set), ..self }
     }
 
-    /// The content of a field, without its length prefix.
+    /// The content of a field as on the wire, without its length prefix.
     #[inline]
     pub fn bytes(&self, number: u8) -> Option<&'a [u8]> {
-        let slot = self.slot(number)?;
-        self.frame.get(usize::from(slot.content)..usize::from(slot.end))
+        let segment = self.segment(number)?;
+        self.frame.get(usize::from(segment.content)..usize::from(segment.end))
+    }
+
+    /// The content of a field in ASCII; see [`Message::text`].
+    #[inline]
+    pub fn text<'s>(&self, number: u8, scratch: &'s mut [u8]) -> Option<&'s [u8]>
+    where
+        'a: 's,
+    {
+        self.shape(number)?.text(self.wire(number)?, scratch)
     }
 
     /// Where a field begins, its length prefix included; in bytes from the start of the message
     /// type.
     pub fn offset_of(&self, number: u8) -> Option<u16> {
-        self.slot(number).map(|slot| slot.start)
+        self.segment(number).map(|segment| segment.start)
     }
 
     /// The field as on the wire, its length prefix included.
     #[inline]
     pub fn wire(&self, number: u8) -> Option<&'a [u8]> {
-        let slot = self.slot(number)?;
-        self.frame.get(usize::from(slot.start)..usize::from(slot.end))
+        let segment = self.segment(number)?;
+        self.frame.get(usize::from(segment.start)..usize::from(segment.end))
     }
 
-    /// Number and content of each field, ascending.
+    /// Number and content of each field, ascending, as on the wire.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         let fields = *self;
         self.present.iter().filter_map(move |number| Some((number, fields.bytes(number)?)))
     }
 
     #[inline]
-    fn slot(&self, number: u8) -> Option<Slot> {
+    pub(super) fn segment(&self, number: u8) -> Option<Segment> {
         if !self.present.contains(number) {
             return None;
         }
-        self.slots.get(usize::from(number.checked_sub(1)?)).copied()
+        self.places.get(usize::from(number.checked_sub(1)?))?.of(self.segments)
+    }
+
+    #[inline]
+    fn shape(&self, number: u8) -> Option<Shape> {
+        self.shapes.get(usize::from(number.checked_sub(1)?)).copied()
     }
 }
 
@@ -276,7 +277,7 @@ impl fmt::Debug for Fields<'_> {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(mti) = self.mti {
             write!(f, "{mti} ")?;
@@ -287,137 +288,6 @@ impl fmt::Display for Place {
             number => write!(f, "field {number}"),
         }
     }
-}
-
-/// A fault inside the fields: a [`FormatError`] before it is known which message it is in.
-#[derive(Clone, Copy)]
-struct Broken {
-    field: u8,
-    offset: u16,
-    rule: Rule,
-}
-
-fn read_mti(dialect: &Dialect, frame: &[u8]) -> Result<Mti, FormatError> {
-    let error = |mti, rule| Err(FormatError { mti, field: MTI_FIELD, offset: 0, rule });
-    if frame.len() > usize::from(u16::MAX) {
-        return error(None, Rule::MessageTooLong);
-    }
-    let Some(digits) = frame.first_chunk::<4>() else {
-        return error(None, Rule::Truncated);
-    };
-    match Mti::from_ascii(*digits) {
-        None => error(None, Rule::UnknownMti),
-        Some(mti) if mti.version != dialect.version() => error(Some(mti), Rule::OtherVersion),
-        Some(mti) => Ok(mti),
-    }
-}
-
-/// The fields that the bit maps announce, and where the first of them begins.
-fn read_bitmaps(mti: Mti, frame: &[u8]) -> Result<(FieldSet, u16), FormatError> {
-    let error = |field, offset, rule| Err(FormatError { mti: Some(mti), field, offset, rule });
-    let first = MTI_LENGTH;
-    let second = first + BITMAP_LENGTH;
-    let maps = frame.get(usize::from(first)..).unwrap_or_default();
-    let Some(primary) = maps.first_chunk::<8>() else {
-        return error(BITMAP_FIELD, first, Rule::Truncated);
-    };
-    let primary = u64::from_be_bytes(*primary);
-    if primary >> 63 == 0 {
-        let announced = FieldSet::from_wire((u128::from(primary) << 64).to_be_bytes());
-        return Ok((announced, second));
-    }
-    let Some(both) = maps.first_chunk::<16>() else {
-        return error(BITMAP_FIELD, second, Rule::Truncated);
-    };
-    let announced = FieldSet::from_wire(*both).difference(SECOND_BITMAP);
-    if announced.contains(65) {
-        return error(65, second, Rule::BeyondLast);
-    }
-    Ok((announced, second + BITMAP_LENGTH))
-}
-
-fn read_fields(
-    dialect: &Dialect,
-    frame: &[u8],
-    (present, mut at): (FieldSet, u16),
-    slots: &mut [Slot; FIELD_MAX as usize],
-) -> Result<(), Broken> {
-    for number in present {
-        let (Some(plan), Some(slot)) =
-            (dialect.plan(number), slots.get_mut(usize::from(number.wrapping_sub(1))))
-        else {
-            return Err(Broken { field: number, offset: at, rule: Rule::BeyondLast });
-        };
-        match read_field(plan, frame, at) {
-            Some((content, end)) => {
-                *slot = Slot { start: at, content, end };
-                at = end;
-            }
-            None => return Err(fault_of(plan, frame, number, at)),
-        }
-    }
-    if usize::from(at) == frame.len() {
-        return Ok(());
-    }
-    let field = present.iter().last().unwrap_or(BITMAP_FIELD);
-    Err(Broken { field, offset: at, rule: Rule::TrailingBytes })
-}
-
-/// Where the content of the field that begins at `start` begins and ends. What is wrong with one
-/// that cannot be read is for [`fault_of`] to find, so that the path of sound messages carries no
-/// error.
-#[inline]
-fn read_field(plan: Plan, frame: &[u8], start: u16) -> Option<(u16, u16)> {
-    let rest = frame.get(usize::from(start)..)?;
-    let length = match plan.length {
-        Length::Fixed(length) => length,
-        Length::Ll(max) => digits_to_length(rest.first_chunk::<2>()?).filter(|l| *l <= max)?,
-        Length::Lll(max) => digits_to_length(rest.first_chunk::<3>()?).filter(|l| *l <= max)?,
-    };
-    let content = start.checked_add(plan.length.prefix_len())?;
-    let end = content.checked_add(length)?;
-    let bytes = frame.get(usize::from(content)..)?;
-    let whole = usize::from(end) <= frame.len() && plan.allows(bytes, length);
-    whole.then_some((content, end))
-}
-
-#[cold]
-fn fault_of(plan: Plan, frame: &[u8], field: u8, start: u16) -> Broken {
-    let broken = |offset, rule| Broken { field, offset, rule };
-    let rest = frame.get(usize::from(start)..).unwrap_or_default();
-    let Some((prefix, rest)) = rest.split_at_checked(usize::from(plan.length.prefix_len())) else {
-        return broken(start, Rule::Truncated);
-    };
-    let (length, max) = match (plan.length, digits_to_length(prefix)) {
-        (Length::Fixed(length), _) => (length, length),
-        (Length::Ll(max) | Length::Lll(max), Some(length)) => (length, max),
-        (Length::Ll(_) | Length::Lll(_), None) => return broken(start, Rule::LengthNotDigits),
-    };
-    if length > max {
-        return broken(start, Rule::OverMax { max });
-    }
-    match rest.get(..usize::from(length)).map(|bytes| plan.content.first_fault(bytes)) {
-        None | Some(None) => broken(start, Rule::Truncated),
-        Some(Some(at)) => {
-            let content = usize::from(start) + prefix.len();
-            let offset = u16::try_from(content + at).unwrap_or(u16::MAX);
-            broken(offset, Rule::Content(plan.content))
-        }
-    }
-}
-
-/// Two or three digits; `None` if one of them is none.
-#[inline]
-fn digits_to_length(digits: &[u8]) -> Option<u16> {
-    let mut length = 0;
-    for digit in digits {
-        let value = digit.wrapping_sub(b'0');
-        if value > 9 {
-            return None;
-        }
-        length = length * 10 + u16::from(value);
-    }
-    Some(length)
 }
 
 /// Whether a value may be given for the field: not for the bit maps, which follow from the others.

@@ -136,6 +136,12 @@ impl Mti {
         }
     }
 
+    /// The same type in another edition: 1100 for 0100.
+    #[must_use]
+    pub const fn in_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// The same type marked as sent before: 0101 for 0100.
     pub const fn repeated(self) -> Self {
         let origin = match self.origin {

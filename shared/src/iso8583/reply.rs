@@ -6,39 +6,18 @@
 
 use super::bitmap::FieldSet;
 use super::dialect::Dialect;
-use super::field::Length;
+use super::encoding::BitmapEncoding;
+use super::form::three_digits;
 use super::message::{BITMAP_FIELD, Fields, FormatError, Rule, is_assignable};
-use super::mti::{Class, Mti};
+use super::mti::{Mti, Version};
 
-/// Which fields of a request its reply repeats, unless the link says otherwise.
-const ECHO: FieldSet = FieldSet::of(&[2, 3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49]);
-/// The network management code, which tells the sender of several which one is answered.
-const NETWORK_ECHO: FieldSet = ECHO.with(70);
+/// The bits that announce the second and the third bit map.
+const SECOND_BITMAP: u8 = 1;
+const THIRD_BITMAP: u8 = 65;
 
-/// The highest field number for which the first bit map is enough.
-const FIRST_BITMAP_MAX: u8 = 64;
-/// In bytes.
-const BITMAP_LENGTH: usize = 8;
-
-/// A format error in the response code of the 1987 edition.
-const FORMAT_ERROR: &[u8] = b"30";
-
-/// The fields that a reply to this type echoes on the sandbox links (`surface.md` 4).
-pub const fn echo_of(mti: Mti) -> FieldSet {
-    match mti.class {
-        Class::NetworkManagement => NETWORK_ECHO,
-        Class::Authorization
-        | Class::Financial
-        | Class::FileAction
-        | Class::Reversal
-        | Class::Reconciliation
-        | Class::Administrative
-        | Class::FeeCollection => ECHO,
-    }
-}
-
-/// Appends a reply: the `echoed` fields as received, and the fields of `set`, ascending by number.
-/// A field that is in both is taken from `set`. What to echo is chosen with [`Fields::only`].
+/// Appends a reply: the `echoed` fields as received, and the fields of `set`, ascending by number,
+/// whose values are ASCII characters and digits, or raw bytes for class b. A field that is in both
+/// is taken from `set`. What to echo is chosen with [`Fields::only`].
 ///
 /// # Errors
 /// A value of `set` that breaks its definition or is out of order; nothing is appended then.
@@ -70,23 +49,30 @@ pub fn encode(
     reply(dialect, Fields::NONE, mti, fields, out)
 }
 
-/// Appends the answer to a message that could not be read: response code 30, and the number of the
-/// failing field as three digits in field 44. Returns its type; `None`, and nothing appended, if
-/// the type of the broken message is unknown, of another edition than the link, or takes no answer.
+/// Appends the answer to a message that could not be read: the link's response `code` of a format
+/// error, and the number of the failing field as three digits in field 44, in the 2003 edition in field 18.
+/// Returns its type; `None`, and nothing appended, if the type of the broken message is unknown, of
+/// another edition than the link, or takes no answer.
 ///
 /// # Errors
-/// The dialect's fields 39 and 44 cannot hold these values.
+/// The dialect's fields cannot hold these values.
 pub fn refuse(
     dialect: &Dialect,
     salvage: Fields<'_>,
     error: &FormatError,
+    code: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Option<Mti>, FormatError> {
     let readable = error.mti.filter(|mti| mti.version == dialect.version());
-    let Some(mti) = readable.and_then(Mti::response) else { return Ok(None) };
+    let Some((asked, mti)) = readable.and_then(|mti| Some((mti, mti.response()?))) else {
+        return Ok(None);
+    };
     let failing = three_digits(u16::from(error.field));
-    let set: [(u8, &[u8]); 2] = [(39, FORMAT_ERROR), (44, &failing)];
-    reply(dialect, salvage.only(echo_of(mti)), mti, &set, out)?;
+    let set: [(u8, &[u8]); 2] = match dialect.version() {
+        Version::V1987 | Version::V1993 => [(39, code), (44, &failing)],
+        Version::V2003 => [(18, &failing), (39, code)],
+    };
+    reply(dialect, salvage.only(dialect.echo_of(asked)), mti, &set, out)?;
     Ok(Some(mti))
 }
 
@@ -98,22 +84,36 @@ fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), (u8, Rule)> {
     let start = out.len();
-    let fields = echoed.present().union(numbers_of(set)?);
-    write_head(mti, fields, out);
-    let mut given = set;
-    for number in fields {
-        match given {
-            [(next, value), rest @ ..] if *next == number => {
-                write_field(dialect, number, value, out).map_err(|rule| (number, rule))?;
-                given = rest;
-            }
-            _ => out.extend_from_slice(echoed.wire(number).unwrap_or_default()),
-        }
+    let given = numbers_of(set)?;
+    let echo = echoed.present().difference(given);
+    write_head(dialect, mti, echo.union(given), out);
+    let mut copied = FieldSet::EMPTY;
+    for (number, value) in set {
+        copy(echoed.only(echo.below(*number).difference(copied)), out);
+        copied = echo.below(*number);
+        let shape = dialect.shape(*number).ok_or((*number, Rule::NotAssignable))?;
+        shape.write(value, out).map_err(|rule| (*number, rule))?;
     }
+    copy(echoed.only(echo.difference(copied)), out);
     if out.len() - start > usize::from(u16::MAX) {
         return Err((BITMAP_FIELD, Rule::MessageTooLong));
     }
     Ok(())
+}
+
+/// Appends fields as received; those that were side by side in one go.
+fn copy(fields: Fields<'_>, out: &mut Vec<u8>) {
+    let mut span = 0..0;
+    for number in fields.present() {
+        let Some(segment) = fields.segment(number) else { continue };
+        let (start, end) = (usize::from(segment.start), usize::from(segment.end));
+        if span.end != start {
+            out.extend_from_slice(fields.frame.get(span).unwrap_or_default());
+            span = start..end;
+        }
+        span.end = end;
+    }
+    out.extend_from_slice(fields.frame.get(span).unwrap_or_default());
 }
 
 fn numbers_of(set: &[(u8, &[u8])]) -> Result<FieldSet, (u8, Rule)> {
@@ -129,46 +129,37 @@ fn numbers_of(set: &[(u8, &[u8])]) -> Result<FieldSet, (u8, Rule)> {
     Ok(numbers)
 }
 
-fn write_head(mti: Mti, fields: FieldSet, out: &mut Vec<u8>) {
-    out.extend_from_slice(&mti.to_ascii());
-    let (fields, used) = if fields.below(FIRST_BITMAP_MAX + 1) == fields {
-        (fields, BITMAP_LENGTH)
-    } else {
-        (fields.with(1), 2 * BITMAP_LENGTH)
-    };
-    out.extend(fields.to_wire().into_iter().take(used));
-}
-
-fn write_field(dialect: &Dialect, number: u8, value: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
-    let plan = dialect.plan(number).ok_or(Rule::NotAssignable)?;
-    let length = plan.length.check(value.len())?;
-    if !plan.allows(value, length) {
-        return Err(Rule::Content(plan.content));
+fn write_head(dialect: &Dialect, mti: Mti, fields: FieldSet, out: &mut Vec<u8>) {
+    let encoding = dialect.encoding();
+    encoding.mti.write(&mti.to_ascii(), out);
+    let mut announced = fields;
+    if fields.below(129) != fields {
+        announced = announced.with(THIRD_BITMAP);
     }
-    let digits = three_digits(length);
-    match plan.length {
-        Length::Fixed(_) => {}
-        Length::Ll(_) => {
-            let [_, tens, ones] = digits;
-            out.extend_from_slice(&[tens, ones]);
+    if announced.below(65) != announced {
+        announced = announced.with(SECOND_BITMAP);
+    }
+    let used = [true, announced.contains(SECOND_BITMAP), announced.contains(THIRD_BITMAP)];
+    for (bitmap, _) in announced.to_bitmaps().into_iter().zip(used).filter(|(_, used)| *used) {
+        match encoding.bitmap {
+            BitmapEncoding::Binary => out.extend_from_slice(&bitmap.to_be_bytes()),
+            BitmapEncoding::Hex => {
+                let halves = bitmap.to_be_bytes().into_iter().flat_map(|b| [b >> 4, b & 0x0F]);
+                let digits = halves.map(|half| match half {
+                    0..=9 => b'0' + half,
+                    _ => b'A' + half - 10,
+                });
+                out.extend(digits.map(|digit| encoding.text.of_ascii(digit)));
+            }
         }
-        Length::Lll(_) => out.extend_from_slice(&digits),
     }
-    out.extend_from_slice(value);
-    Ok(())
-}
-
-/// A number below a thousand as three digits.
-fn three_digits(number: u16) -> [u8; 3] {
-    let digit = |value: u16| b"0123456789".get(usize::from(value % 10)).copied().unwrap_or(b'0');
-    [digit(number / 100), digit(number / 10), digit(number)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::iso8583::golden;
-    use crate::iso8583::message::{Layout, parse, require};
+    use crate::iso8583::{Layout, parse, require};
 
     #[test]
     fn a_reply_echoes_the_fields_as_received_and_adds_its_own() {
@@ -179,7 +170,14 @@ mod tests {
         let mti = message.mti().response().unwrap();
         let mut out = b"kept".to_vec();
         let set: [(u8, &[u8]); 2] = [(38, b"A1B2C3"), (39, b"00")];
-        reply(dialect, message.received().only(echo_of(mti)), mti, &set, &mut out).unwrap();
+        reply(
+            dialect,
+            message.received().only(dialect.echo_of(message.mti())),
+            mti,
+            &set,
+            &mut out,
+        )
+        .unwrap();
         assert_eq!(out.strip_prefix(b"kept").unwrap(), golden::named("0110-approved").wire);
     }
 
@@ -207,7 +205,8 @@ mod tests {
         frame[at + 3] = b'x';
         let (mut layout, mut out) = (Layout::new(), Vec::new());
         let error = parse(dialect, &frame, &mut layout).unwrap_err();
-        let answer = refuse(dialect, layout.salvaged(&frame), &error, &mut out).unwrap();
+        let answer =
+            refuse(dialect, layout.salvaged(dialect, &frame), &error, b"30", &mut out).unwrap();
         assert_eq!(answer.map(|mti| mti.to_string()).as_deref(), Some("0110"));
         assert_eq!(out, golden::named("0110-format-error").wire);
     }
@@ -220,7 +219,7 @@ mod tests {
         assert_eq!(require(&message, &[2, 3, 4, 7, 11, 49]), Ok(()));
         let error = require(&message, &[2, 90, 52]).unwrap_err();
         assert_eq!((error.field, error.offset, error.rule), (90, 4, Rule::Missing));
-        refuse(dialect, message.received(), &error, &mut out).unwrap();
+        refuse(dialect, message.received(), &error, b"30", &mut out).unwrap();
         let mut layout = Layout::new();
         let refusal = parse(dialect, &out, &mut layout).unwrap();
         assert_eq!((refusal.bytes(39), refusal.bytes(44)), (Some(&b"30"[..]), Some(&b"090"[..])));
@@ -233,8 +232,8 @@ mod tests {
         let check = |frame: &[u8]| {
             let (mut layout, mut out) = (Layout::new(), vec![7]);
             let error = parse(Dialect::iso87_ascii(), frame, &mut layout).unwrap_err();
-            let salvage = layout.salvaged(frame);
-            assert_eq!(refuse(Dialect::iso87_ascii(), salvage, &error, &mut out), Ok(None));
+            let salvage = layout.salvaged(Dialect::iso87_ascii(), frame);
+            assert_eq!(refuse(Dialect::iso87_ascii(), salvage, &error, b"30", &mut out), Ok(None));
             assert_eq!(out, [7]);
         };
         check(b"");
@@ -262,7 +261,7 @@ mod tests {
         check(&[(2, b"99999x")], 2, 12, Rule::Content(Content::Digits));
         check(&[(3, b"000000"), (2, b"")], 2, 0, Rule::NotAssignable);
         check(&[(3, b"000000"), (3, b"000000")], 3, 0, Rule::NotAssignable);
-        for number in [0, 1, 65, 129, 255] {
+        for number in [0, 1, 65, 255] {
             check(&[(number, &[0; 8])], number, 0, Rule::NotAssignable);
         }
     }

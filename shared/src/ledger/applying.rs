@@ -3,66 +3,82 @@
 //! Invariant: an effect that does not fit changes nothing that matters, because the caller stops:
 //! the journal and the state do not belong together.
 
-use super::{Card, Customer, Ledger, ProgramSlot, Table};
-use crate::balance::{Balance, Funds, PartnerBalance};
-use crate::books::{Book, wide};
-use crate::command::NewCard;
-use crate::effect::{
-    Account, BalanceSlot, CardSlot, Effect, PartnerBalanceSlot, Transaction, TransactionSlot,
-    TransactionState,
+use super::posting::Step;
+use super::{
+    Card, Customer, Ledger, Partner, PartnerBalanceKey, PartnerSlot, ProgramRow, ProgramSlot, Table,
 };
-use crate::ids::Timestamp;
-use crate::money::{Amount, Currency};
+use crate::balance::{Balance, Funds, PartnerBalance};
+use crate::command::{NewCard, Program};
+use crate::effect::{
+    BalanceSlot, CardChange, CardSlot, CustomerSlot, Effect, Exception, PartnerBalanceSlot,
+};
+use crate::ids::{BalanceId, CustomerId, PartnerBalanceId, Timestamp};
+use crate::limits::EXCEPTIONS_MAX;
+use crate::lock_code::LockCode;
+use crate::money::Currency;
+use crate::rule::Subject;
 
 impl Ledger {
     /// Applies one effect; `None` where it does not fit the state.
     pub(super) fn apply_effect(&mut self, effect: &Effect, at: Timestamp) -> Option<()> {
         match effect {
             Effect::Remembered(slot, entry) => self.remember(*slot, entry),
-            Effect::Released(slot, amount) => self.release(*slot, *amount),
-            Effect::Closed(slot, state) => yes(self.transactions.close(*slot, *state, at)),
-            Effect::Forgotten(slot) => yes(self.transactions.forget(*slot)),
-            Effect::Posted { from, to, amount, currency } => {
-                self.post(*from, Amount(amount.0.checked_neg()?), *currency)?;
-                self.post(*to, *amount, *currency)
+            Effect::Raised { transaction, amount, requested, until } => {
+                self.raise(*transaction, (*amount, *requested), *until, at)
             }
-            Effect::PartnerPut(id) => self.partners.push(*id, *id).map(drop),
-            Effect::ProgramPut(program) => put(&mut self.programs, program.id, program.clone()),
+            Effect::Released(slot, amount) => self.step(*slot, *amount, Step::Release),
+            Effect::Captured(slot, amount) => self.step(*slot, *amount, Step::Capture),
+            Effect::Settled(slot, amount) => self.step(*slot, *amount, Step::Settle),
+            Effect::Returned(slot, amount) => self.step(*slot, *amount, Step::Return),
+            Effect::Closed(slot, state) => self.transactions.close(*slot, *state, at),
+            Effect::Forgotten(slot) => self.forget(*slot),
+            Effect::CardIssued(card) => self.issue(card),
+            Effect::CardChanged(slot, change) => self.change_card(*slot, *change),
+            Effect::RulePut(slot, rule) => {
+                self.rules.put(*slot, rule)?;
+                self.set_ruled(rule.subject, true)
+            }
+            Effect::RuleRemoved(slot) => {
+                let (subject, ruled) = self.rules.remove(*slot)?;
+                self.set_ruled(subject, ruled)
+            }
+            Effect::RuleCharged { rule, transaction, window, amount, count } => {
+                self.rules.charge(*rule, *transaction, *window, (*amount, *count))
+            }
+            Effect::RuleGivenBack { rule, transaction, window_start, amount, count } => {
+                self.rules.give_back(*rule, *transaction, *window_start, (*amount, *count))
+            }
+            Effect::ExceptionRaised(exception) => {
+                self.raise_exception(*exception);
+                Some(())
+            }
+            Effect::ExceptionResolved(sequence) => {
+                self.exceptions.retain(|entry| entry.sequence != *sequence);
+                Some(())
+            }
+            Effect::Posted { from, to, amount, currency } => {
+                self.post(*from, *to, *amount, *currency)
+            }
+            Effect::PartnerPut(id) => {
+                self.partners.push(*id, Partner { id: *id, ruled: false }).map(drop)
+            }
+            Effect::ProgramPut(program) => self.put_program(program),
             Effect::CustomerPut { id, verified, aml_locked } => {
-                let flags = Customer { id: *id, verified: *verified, aml_locked: *aml_locked };
+                let ruled = self.customers.get(*id).is_some_and(|known| known.ruled);
+                let flags =
+                    Customer { id: *id, verified: *verified, aml_locked: *aml_locked, ruled };
                 put(&mut self.customers, *id, flags)
             }
             Effect::BalanceOpened { id, customer, currency } => {
-                let balance = Balance {
-                    id: *id,
-                    customer: *customer,
-                    currency: *currency,
-                    funds: Funds::default(),
-                    closed: false,
-                    covered_by: None,
-                    last_card: None,
-                    cards: 0,
-                };
-                self.balances.push(*id, balance).map(drop)
+                self.open_balance(*id, *customer, *currency)
             }
             Effect::BalanceClosed(slot) => self.balance_mut(*slot).map(|row| row.closed = true),
             Effect::BalanceCovered(slot, partner) => {
                 self.balance_mut(*slot).map(|row| row.covered_by = Some(*partner))
             }
             Effect::PartnerBalanceOpened { id, partner, kind, currency } => {
-                let (partner, kind, currency) = (*partner, *kind, *currency);
-                let row =
-                    PartnerBalance { id: *id, partner, kind, currency, funds: Funds::default() };
-                let slot = PartnerBalanceSlot(self.partner_balances.push(*id, row)?);
-                let key = (partner, kind, currency);
-                yes(self.partner_balance_slots.insert(key, slot).is_none())
+                self.open_partner_balance(*id, (*partner, *kind, *currency))
             }
-            Effect::CardIssued(card) => self.issue(card),
-            Effect::CardStateSet(slot, state) => {
-                self.card_mut(*slot).map(|card| card.state = *state)
-            }
-            Effect::LockSet(slot, lock) => self.card_mut(*slot).map(|card| card.lock = Some(*lock)),
-            Effect::LockCleared(slot) => self.card_mut(*slot).map(|card| card.lock = None),
             Effect::CommandRemembered(id, outcome) => {
                 self.commands_in_order.push_back(*id);
                 yes(self.commands.insert(*id, *outcome).is_none())
@@ -74,78 +90,100 @@ impl Ledger {
         }
     }
 
-    fn remember(&mut self, slot: TransactionSlot, entry: &Transaction) -> Option<()> {
-        if entry.state == TransactionState::Authorized {
-            let amount = entry.authorised;
-            self.hold(entry.balance?, entry.deposit, |funds| funds.reserved(amount), amount)?;
-            let open = self.book_of(entry)?;
-            open.users_open += wide(amount);
-            if entry.deposit.is_some() {
-                open.deposits_open += wide(amount);
+    fn change_card(&mut self, slot: CardSlot, change: CardChange) -> Option<()> {
+        let card = self.card_mut(slot)?;
+        match change {
+            CardChange::State(state) => card.state = state,
+            CardChange::Locked(lock) => card.lock = Some(lock),
+            CardChange::Unlocked => {
+                let lifted = card.lock.take();
+                if lifted.is_some_and(|lock| lock.code == LockCode::PinTriesExceeded) {
+                    card.pin_tries = 0;
+                }
             }
-        }
-        yes(self.transactions.insert(slot, *entry))
-    }
-
-    fn release(&mut self, slot: TransactionSlot, amount: Amount) -> Option<()> {
-        let entry = *self.transactions.get(slot)?;
-        yes(self.transactions.release(slot, amount))?;
-        let given_back = Amount(amount.0.checked_neg()?);
-        self.hold(entry.balance?, entry.deposit, |funds| funds.released(amount), given_back)?;
-        let open = self.book_of(&entry)?;
-        open.users_open -= wide(amount);
-        if entry.deposit.is_some() {
-            open.deposits_open -= wide(amount);
+            CardChange::PinTries(tries) => card.pin_tries = tries,
+            CardChange::Pin(pvv) => {
+                card.pvv = Some(pvv);
+                card.pin_tries = 0;
+            }
+            CardChange::Cvv2Generation(generation) => card.cvv2_generation = generation,
+            CardChange::Renewed(expiry) => {
+                card.previous_expiry = Some(std::mem::replace(&mut card.expiry, expiry));
+            }
         }
         Some(())
     }
 
-    /// Changes what is held on a balance and its deposit, both or (where one fails, the caller
-    /// stops) neither.
-    fn hold(
+    fn raise_exception(&mut self, exception: Exception) {
+        self.exceptions.push_back(exception);
+        if self.exceptions.len() > EXCEPTIONS_MAX {
+            self.exceptions.pop_front();
+        }
+    }
+
+    fn open_partner_balance(&mut self, id: PartnerBalanceId, key: PartnerBalanceKey) -> Option<()> {
+        let (partner, kind, currency) = key;
+        let row = PartnerBalance { id, partner, kind, currency, funds: Funds::default() };
+        let slot = PartnerBalanceSlot(self.partner_balances.push(id, row)?);
+        yes(self.partner_balance_slots.insert(key, slot).is_none())?;
+        for row in &mut self.programs.rows {
+            let Program { collateral, currency, partner, .. } = row.program;
+            if collateral.held_kind().map(|kind| (partner, kind, currency)) == Some(key) {
+                row.held = Some(slot);
+            }
+        }
+        Some(())
+    }
+
+    fn put_program(&mut self, program: &Program) -> Option<()> {
+        let partner = PartnerSlot(self.partners.slot(program.partner)?);
+        let kind = program.collateral.held_kind();
+        let held = kind
+            .and_then(|kind| self.partner_balance_of((program.partner, kind, program.currency)));
+        let ruled = self.programs.get(program.id).is_some_and(|known| known.ruled);
+        let row = ProgramRow { program: program.clone(), partner, held, ruled };
+        put(&mut self.programs, program.id, row)
+    }
+
+    fn open_balance(
         &mut self,
-        balance: BalanceSlot,
-        deposit: Option<PartnerBalanceSlot>,
-        change: impl Fn(Funds) -> Option<Funds>,
-        by: Amount,
+        id: BalanceId,
+        customer: CustomerId,
+        currency: Currency,
     ) -> Option<()> {
-        let row = self.balances.at_mut(balance.0)?;
-        row.funds = change(row.funds)?;
-        let currency = row.currency;
-        if let Some(slot) = deposit {
-            let row = self.partner_balances.at_mut(slot.0)?;
-            row.funds = change(row.funds)?;
-        }
-        let book = self.books.of(currency);
-        book.users_held += wide(by);
-        if deposit.is_some() {
-            book.deposits_held += wide(by);
-        }
-        Some(())
+        let balance = Balance {
+            id,
+            customer: CustomerSlot(self.customers.slot(customer)?),
+            currency,
+            funds: Funds::default(),
+            closed: false,
+            covered_by: None,
+            last_card: None,
+            cards: 0,
+        };
+        self.balances.push(id, balance).map(drop)
     }
 
-    fn book_of(&mut self, entry: &Transaction) -> Option<&mut Book> {
-        let currency = self.balances.at(entry.balance?.0)?.currency;
-        Some(self.books.of(currency))
-    }
-
-    fn post(&mut self, account: Account, amount: Amount, currency: Currency) -> Option<()> {
-        match account {
-            Account::User(slot) => {
-                let row = self.balances.at_mut(slot.0).filter(|row| row.currency == currency)?;
-                row.funds = row.funds.booked(amount)?;
-                self.books.of(currency).users += wide(amount);
+    fn set_ruled(&mut self, subject: Subject, ruled: bool) -> Option<()> {
+        let flag = match subject {
+            Subject::Card(id) => {
+                let slot = *self.cards_by_id.get(&id)?;
+                &mut self.card_mut(slot)?.ruled
             }
-            Account::Partner(slot) => {
-                let row = self.partner_balances.at_mut(slot.0);
-                let row = row.filter(|row| row.currency == currency)?;
-                row.funds = row.funds.booked(amount)?;
-                self.books.of(currency).partners += wide(amount);
+            Subject::Customer(id) => {
+                let slot = self.customers.slot(id)?;
+                &mut self.customers.at_mut(slot)?.ruled
             }
-            Account::Funding => self.books.of(currency).funding += wide(amount),
-            Account::UsersCover => self.books.of(currency).users_cover += wide(amount),
-            Account::Bank => self.books.of(currency).bank += wide(amount),
-        }
+            Subject::Program(id) => {
+                let slot = self.programs.slot(id)?;
+                &mut self.programs.at_mut(slot)?.ruled
+            }
+            Subject::Partner(id) => {
+                let slot = self.partners.slot(id)?;
+                &mut self.partners.at_mut(slot)?.ruled
+            }
+        };
+        *flag = ruled;
         Some(())
     }
 
@@ -159,9 +197,16 @@ impl Ledger {
             program,
             balance,
             expiry: new.expiry,
+            previous_expiry: None,
             state: new.state,
             lock: None,
+            pvv: None,
+            pin_tries: 0,
+            cvv2_generation: 0,
+            ruled: false,
             earlier,
+            newest: None,
+            tombstones: 0,
         };
         let slot = CardSlot(self.cards.push(new.token, card)?);
         let row = self.balance_mut(balance)?;
@@ -170,11 +215,11 @@ impl Ledger {
         yes(self.cards_by_id.insert(new.id, slot).is_none())
     }
 
-    fn balance_mut(&mut self, slot: BalanceSlot) -> Option<&mut Balance> {
+    pub(super) fn balance_mut(&mut self, slot: BalanceSlot) -> Option<&mut Balance> {
         self.balances.at_mut(slot.0)
     }
 
-    fn card_mut(&mut self, slot: CardSlot) -> Option<&mut Card> {
+    pub(super) fn card_mut(&mut self, slot: CardSlot) -> Option<&mut Card> {
         self.cards.at_mut(slot.0)
     }
 }

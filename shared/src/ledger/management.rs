@@ -8,15 +8,20 @@
 use super::{Card, Ledger, Stamp};
 use crate::balance::Balance;
 use crate::card::CardState;
-use crate::command::{Change, Collateral, NewCard, PartnerBalanceKind, Program};
+use crate::command::{
+    Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Policy, Program,
+};
 use crate::control::{Outcome, Refusal};
-use crate::effect::{Account, BalanceSlot, CardSlot, Effect, PartnerBalanceSlot};
+use crate::effect::{
+    Account, BalanceSlot, CardChange, CardSlot, Effect, PartnerBalanceSlot, RuleSlot,
+};
 use crate::ids::{
     BalanceId, CardId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
 };
 use crate::limits::CARDS_A_BALANCE_MAX;
 use crate::lock_code::Lock;
 use crate::money::{Currency, Money};
+use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
 
 /// Command ids that one command may forget.
 const FORGOTTEN_A_COMMAND_MAX: usize = 2;
@@ -102,6 +107,23 @@ fn decide_change(
             lock_card(ledger, *card, lock, effects)
         }
         Change::UnlockCard(card) => unlock_card(ledger, *card, effects),
+        Change::SetPin { card, pvv } => change_card(ledger, *card, CardChange::Pin(*pvv), effects),
+        Change::ResetCvv2 { card, generation } => {
+            change_card(ledger, *card, CardChange::Cvv2Generation(*generation), effects)
+        }
+        Change::RenewCard { card, expiry } => {
+            change_card(ledger, *card, CardChange::Renewed(*expiry), effects)
+        }
+        Change::PutRule(rule) => put_rule(ledger, rule, effects),
+        Change::RemoveRule(id) => {
+            effects.extend(ledger.rules.slot_of(*id).map(Effect::RuleRemoved));
+            Ok(())
+        }
+        Change::ResolveException(sequence) => {
+            let known = ledger.exceptions.iter().any(|entry| entry.sequence == *sequence);
+            effects.extend(known.then_some(Effect::ExceptionResolved(*sequence)));
+            Ok(())
+        }
         Change::TopUp { balance, money } => top_up(ledger, *balance, *money, effects),
         Change::Reload { balance, money } => reload(ledger, *balance, *money, effects),
     }
@@ -121,7 +143,15 @@ fn put_program(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
     ledger.partners.slot(program.partner).ok_or(Refusal::PartnerNotFound)?;
-    match ledger.programs.get(program.id) {
+    let Policy { purchase_hold_hours, cash_hold_hours, credit_hold_hours, .. } = program.policy;
+    let hours = [purchase_hold_hours, cash_hold_hours, credit_hold_hours];
+    let sound = hours.iter().all(|hours| (1..=HOLD_HOURS_MAX).contains(hours))
+        && program.policy.pin_tries_max > 0
+        && program.policy.instant_credit_max.0 >= 0;
+    if !sound {
+        return Err(Refusal::Unsound);
+    }
+    match ledger.programs.get(program.id).map(|row| &row.program) {
         Some(known) if known == program => return Ok(()),
         // Open holds and covered top-ups depend on these three.
         Some(known)
@@ -177,9 +207,10 @@ fn open_partner_balance(
 }
 
 fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
-    let program = ledger.programs.get(card.program).ok_or(Refusal::ProgramNotFound)?;
+    let row = ledger.programs.get(card.program).ok_or(Refusal::ProgramNotFound)?;
+    let program = &row.program;
     let (slot, balance) = open_balance_of(ledger, card.balance)?;
-    let holder = ledger.customer(balance.customer).ok_or(Refusal::CustomerNotFound)?;
+    let holder = ledger.holder(balance.customer).ok_or(Refusal::CustomerNotFound)?;
     if !holder.verified {
         return Err(Refusal::CustomerNotVerified);
     }
@@ -209,6 +240,32 @@ fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Res
     Ok(())
 }
 
+fn put_rule(ledger: &Ledger, rule: &Rule, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    if !rule.is_sound() {
+        return Err(Refusal::Unsound);
+    }
+    let known = match rule.subject {
+        Subject::Card(id) => ledger.cards_by_id.contains_key(&id).then_some(()),
+        Subject::Customer(id) => ledger.customers.slot(id).map(drop),
+        Subject::Program(id) => ledger.programs.slot(id).map(drop),
+        Subject::Partner(id) => ledger.partners.slot(id).map(drop),
+    };
+    known.ok_or(Refusal::SubjectNotFound)?;
+    let slot = match ledger.rules.slot_of(rule.id) {
+        Some(slot) => {
+            let same = ledger.rules.row(slot).is_some_and(|row| row.rule.subject == rule.subject);
+            same.then_some(slot).ok_or(Refusal::IdTaken)?
+        }
+        None => {
+            room(ledger.rules.len() < ledger.limits.rules_max)?;
+            room(ledger.rules.of(rule.subject).len() < RULES_A_SUBJECT_MAX)?;
+            RuleSlot(u32::try_from(ledger.rules.len()).map_err(|_full| Refusal::TableFull)?)
+        }
+    };
+    effects.push(Effect::RulePut(slot, rule.clone()));
+    Ok(())
+}
+
 fn set_card_state(
     ledger: &Ledger,
     card: CardId,
@@ -222,7 +279,31 @@ fn set_card_state(
     if !card.state.may_become(state) {
         return Err(Refusal::CardStateForbidden { from: card.state, to: state });
     }
-    effects.push(Effect::CardStateSet(slot, state));
+    effects.push(Effect::CardChanged(slot, CardChange::State(state)));
+    Ok(())
+}
+
+/// A change of a living card; month and generation only ever rise.
+fn change_card(
+    ledger: &Ledger,
+    card: CardId,
+    change: CardChange,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, card) = living_card_of(ledger, card)?;
+    let rises = match change {
+        CardChange::Cvv2Generation(generation) => generation > card.cvv2_generation,
+        CardChange::Renewed(expiry) => expiry > card.expiry,
+        CardChange::State(_)
+        | CardChange::Locked(_)
+        | CardChange::Unlocked
+        | CardChange::PinTries(_)
+        | CardChange::Pin(_) => true,
+    };
+    if !rises {
+        return Err(Refusal::NotLater);
+    }
+    effects.push(Effect::CardChanged(slot, change));
     Ok(())
 }
 
@@ -236,7 +317,7 @@ fn lock_card(
     if card.lock.is_some_and(|known| !known.code.row().reversible) {
         return Err(Refusal::LockedIrreversibly);
     }
-    effects.push(Effect::LockSet(slot, lock));
+    effects.push(Effect::CardChanged(slot, CardChange::Locked(lock)));
     Ok(())
 }
 
@@ -245,7 +326,7 @@ fn unlock_card(ledger: &Ledger, card: CardId, effects: &mut Vec<Effect>) -> Resu
     match card.lock {
         Some(lock) if !lock.code.row().reversible => Err(Refusal::LockedIrreversibly),
         Some(_) => {
-            effects.push(Effect::LockCleared(slot));
+            effects.push(Effect::CardChanged(slot, CardChange::Unlocked));
             Ok(())
         }
         None => Ok(()),

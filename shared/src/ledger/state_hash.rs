@@ -44,6 +44,14 @@ impl Ledger {
         hasher.put_all(transactions.len(), transactions.all());
         hasher.put_all(transactions.vacant().len(), transactions.vacant().iter());
         hasher.put_all(transactions.answered().count(), transactions.answered());
+        hasher.put_all(self.rules.len(), self.rules.rows().iter());
+        for (slot, _) in transactions.all() {
+            let charges = self.rules.charges(slot);
+            if !charges.is_empty() {
+                hasher.put_all(charges.len(), charges.iter().map(|charge| (slot, charge)));
+            }
+        }
+        hasher.put_all(self.exceptions.len(), self.exceptions.iter());
         let commands = self.commands_in_order.iter().map(|id| (id, self.commands.get(id)));
         hasher.put_all(self.commands_in_order.len(), commands);
         hasher.put_all(self.books.all().count(), self.books.all());

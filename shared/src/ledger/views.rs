@@ -4,8 +4,12 @@
 use super::{Card, Ledger};
 use crate::balance::Balance;
 use crate::books::{Book, Imbalance, wide};
-use crate::control::{BalanceView, CardView, PartnerBalanceView, Query, StatusView, View};
-use crate::ids::{BalanceId, CardId, ConfigId};
+use crate::control::{
+    BalanceView, CardView, EXCEPTIONS_A_VIEW_MAX, PartnerBalanceView, Query, RuleView, StatusView,
+    View,
+};
+use crate::credential::Pvv;
+use crate::ids::{BalanceId, CardId, ConfigId, CustomerId};
 use crate::money::{Amount, Currency};
 use crate::pan::PanToken;
 use hashbrown::HashMap;
@@ -31,11 +35,33 @@ impl Ledger {
                     held: row.funds.held,
                 }))
             }
+            Query::Rules(subject) => {
+                let slots = self.rules.of(subject).iter();
+                let rows = slots.filter_map(|slot| self.rules.row(*slot));
+                let views = rows.map(|row| {
+                    let (spent, count) = row.used(self.last.at);
+                    RuleView { rule: row.rule.clone(), spent, count }
+                });
+                Some(View::Rules(views.collect()))
+            }
+            Query::Exceptions { after } => {
+                let later = self.exceptions.iter().filter(|entry| entry.sequence > after);
+                Some(View::Exceptions(later.take(EXCEPTIONS_A_VIEW_MAX).copied().collect()))
+            }
             Query::Status => Some(View::Status(StatusView {
                 last_sequence: self.last.sequence,
                 state_hash: self.state_hash(),
             })),
         }
+    }
+
+    /// What a card's credentials are verified against: its PIN's value and the generation of its
+    /// CVC2. An unknown card has none, and costs as much to verify.
+    #[must_use]
+    pub fn verified_against(&self, token: PanToken) -> (Pvv, u16) {
+        self.card_of(token).map_or((Pvv::NONE, 0), |(_, card)| {
+            (card.pvv.unwrap_or(Pvv::NONE), card.cvv2_generation)
+        })
     }
 
     /// The card of a token: its id.
@@ -82,7 +108,7 @@ impl Ledger {
         }
         for (_, entry) in self.transactions.all() {
             if let Some(balance) = entry.balance {
-                *held.entry(balance.0).or_default() += wide(entry.open());
+                *held.entry(balance.0).or_default() += wide(entry.held());
             }
         }
         for (slot, row) in (0_u32..).zip(&self.balances.rows) {
@@ -118,7 +144,7 @@ impl Ledger {
         cards.reverse();
         BalanceView {
             id: balance.id,
-            customer: balance.customer,
+            customer: self.holder(balance.customer).map_or(CustomerId(0), |row| row.id),
             currency: balance.currency,
             ledger: balance.funds.ledger,
             held: balance.funds.held,
@@ -134,11 +160,14 @@ impl Ledger {
     fn card_view(&self, card: &Card) -> Option<CardView> {
         Some(CardView {
             id: card.id,
-            program: self.program_at(card.program).map_or(ConfigId(0), |program| program.id),
+            program: self.program_at(card.program).map_or(ConfigId(0), |row| row.program.id),
             balance: self.balance(card.balance)?.id,
             state: card.state,
             lock: card.lock,
             expiry: card.expiry,
+            cvv2_generation: card.cvv2_generation,
+            pin_tries: card.pin_tries,
+            has_pin: card.pvv.is_some(),
         })
     }
 }

@@ -1,45 +1,57 @@
 //! The line language of the decision tables: one line a message or a change, its outcome last.
 //!
-//! Invariant: whatever a table is about, after each of its lines all sums agree, a second ledger
-//! fed with the journaled record alone is in the same state, and a decline or a refusal has moved
-//! nothing.
+//! Invariant: whatever a table is about, after each of its lines all sums agree, explaining said
+//! what then happened, a second ledger fed with the journaled bytes alone decides the same and is
+//! in the same state, and a decline, a repeat or a refusal has moved nothing.
 //!
 //! | line | means |
 //! |---|---|
-//! | `auth stan=1 card=1 amount=500 [cur= bill= billcur= type= expiry= link= merchant= verification]` | 0100 |
-//! | `reverse stan=9 of=1 [advice base= total= link= oflink= ofclass=]` | 0400, or 0420 where `advice` |
-//! | `void stan=1 [by=]` | the answer to that request never left |
+//! | `auth stan=1 card=1 amount=500` | 0100; a word more for everything else that it carries, `messages.rs` lists them |
+//! | `sale ..`, `advice ..`, `clear ..` | 0200; 0120, 0220, which may be `declined`, `unknown`, `more` |
+//! | `reverse stan=9 of=1 [ofclass=sale advice base= total= ..]`, `nack stan=1 of=1` | 0400 (0420 where `advice`), 0190 or 0290 |
+//! | `lock-outside stan=1 card=1 code=7`, `.. lift` | 0300 |
+//! | `void stan=1 [class= by=]`, `expire` | the answer to that request never left; time has passed |
 //! | `partner 1`, `customer 1 [unverified] [aml]`, `balance A customer=1 cur=EUR`, `close A` | changes |
-//! | `program 10 partner=1 cur=EUR collateral=deposit`, `deposit D partner=1 cur=EUR`, `credit C ..` | changes |
+//! | `program 10 partner=1 cur=EUR collateral=deposit [partial instant= pin-tries= cash-hours= ..]` | a change |
+//! | `deposit D partner=1 cur=EUR`, `credit C ..`, `technical T ..` | changes |
 //! | `card 1 program=10 balance=A expiry=2612 [state= token=]`, `state 1 Linked` | changes |
-//! | `lock 1 code=2`, `unlock 1`, `top-up A 500 EUR`, `reload D 500 EUR` | changes; `id=7` names a command |
-//! | `clock 1798761600000` | the time of what follows |
+//! | `lock 1 code=2`, `unlock 1`, `pin 1`, `renew 1 expiry=2712`, `cvv2 1 generation=2` | changes |
+//! | `rule 1 card=1 amount=day:EUR:500 [zone= channels= ..]`, `unrule 1`, `resolve 1` (the first of the queue) | changes |
+//! | `top-up A 500 EUR`, `reload D 500 EUR` | changes; `id=7` names a command |
+//! | `clock 2026-12-15T00:00:00Z`, `wait 90m`, `wait 7d` | the time of what follows |
 //! | `show A D` | `A available/held/ledger ..` |
+//! | `book EUR` | the sums that are not zero |
+//! | `life 1 [class=sale]` | a transaction: state, authorised/captured/released/returned, flag |
+//! | `look 1` | a card: state, lock and its source, wrong PINs, month, generation |
+//! | `rules card=1` | spent/count of each rule |
+//! | `exceptions` | the queue: kind:amount |
+//! | `explain auth ..` | the rows that were looked at; nothing happens |
 //!
-//! An answer reads `DESCRIPTION action-code DE39`, and `again` where its DE38 was given before; a
-//! change reads `done` or its refusal, and `again` where it is the outcome of an earlier command. A
-//! line without an arrow is `done`.
+//! An answer reads `DESCRIPTION action-code DE39` (1987, 1993, 2003), then what it carries besides,
+//! then `again` where its DE38 was given before; a change reads `done` or its refusal, and `again`
+//! where it is the outcome of an earlier command. A line without an arrow is `done`.
+
+mod line;
+mod management;
+mod messages;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::action_code::ResponseCodes;
-use shared::card::{CardState, YearMonth};
-use shared::command::{
-    Acceptance, Authorization, Change, Collateral, Command, MessageClass, MessageKey, NewCard,
-    PartnerBalanceKind, Program, Reversal,
-};
+use shared::command::{Change, Command};
 use shared::control::{Query, View};
-use shared::effect::{ApprovalCode, Decision, Effect};
-use shared::ids::{
-    BalanceId, CardId, CommandId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId,
-    Sequence, Timestamp,
-};
-use shared::journal_record::{Answer, Record};
-use shared::ledger::Ledger;
+use shared::effect::{ApprovalCode, Decision, Detail, Effect};
+use shared::ids::{BalanceId, CardId, CommandId, PartnerBalanceId, Sequence, Timestamp};
+use shared::iso8583::mti::Version;
+use shared::journal_record::{Answer, Record, RecordRef};
+use shared::ledger::{Explanation, Ledger, Sight};
 use shared::limits::Limits;
-use shared::lock_code::{LockCode, LockSource};
-use shared::money::{Amount, Currency, Money};
-use shared::pan::PanToken;
+use shared::money::Amount;
+
+use line::{Line, currency, id_of};
+use messages::{class_of, key_of};
+use shadow::Shadow;
 
 /// The middle of December 2026.
 const START: u64 = 1_797_292_800_000;
@@ -47,8 +59,7 @@ const START: u64 = 1_797_292_800_000;
 /// Runs `world`, then `table`, and compares every line with what happens.
 pub(crate) fn check(limits: Limits, world: &str, table: &str) {
     let mut desk = Desk::new(limits);
-    let mut expected = Vec::new();
-    let mut found = Vec::new();
+    let mut differing = Vec::new();
     for text in world.lines().chain(table.lines()) {
         let text = text.split('#').next().unwrap_or_default();
         if text.trim().is_empty() {
@@ -56,88 +67,24 @@ pub(crate) fn check(limits: Limits, world: &str, table: &str) {
         }
         let line = Line::parse(text);
         let outcome = desk.run(&line);
-        expected.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
-        found.push(if text.contains("->") || outcome != "done" {
-            format!("{} -> {outcome}", line.left)
-        } else {
-            line.left
-        });
-    }
-    let differing: Vec<String> = expected
-        .iter()
-        .zip(&found)
-        .filter(|(expected, found)| expected != found)
-        .map(|(expected, found)| format!("expected  {expected}\nfound     {found}"))
-        .collect();
-    assert!(differing.is_empty(), "\n{}", differing.join("\n"));
-}
-
-/// One line, taken apart.
-struct Line {
-    left: String,
-    verb: String,
-    names: Vec<String>,
-    values: BTreeMap<String, String>,
-}
-
-impl Line {
-    fn parse(text: &str) -> Self {
-        let left = text.split("->").next().unwrap_or_default();
-        let mut words = left.split_whitespace();
-        let verb = words.next().unwrap_or_default().to_owned();
-        let (mut names, mut values) = (Vec::new(), BTreeMap::new());
-        for word in words {
-            match word.split_once('=') {
-                Some((name, value)) => drop(values.insert(name.to_owned(), value.to_owned())),
-                None => names.push(word.to_owned()),
-            }
-        }
-        let left = left.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { left, verb, names, values }
-    }
-
-    fn name(&self, place: usize) -> &str {
-        self.names.get(place).unwrap_or_else(|| panic!("a word is missing: {}", self.left))
-    }
-
-    fn has(&self, flag: &str) -> bool {
-        self.names.iter().any(|name| name == flag)
-    }
-
-    fn text<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a str {
-        self.values.get(name).map_or(otherwise, String::as_str)
-    }
-
-    fn maybe<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        let read = |text: &String| match text.parse() {
-            Ok(value) => value,
-            Err(_) => panic!("{name} is not a number: {}", self.left),
+        let expected = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found = match text.contains("->") || outcome != "done" {
+            true => format!("{} -> {outcome}", line.left),
+            false => line.left,
         };
-        self.values.get(name).map(read)
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str) -> T {
-        self.maybe(name).unwrap_or_else(|| panic!("{name} is missing: {}", self.left))
-    }
-
-    fn named<T: std::str::FromStr>(&self) -> T {
-        match self.name(0).parse() {
-            Ok(value) => value,
-            Err(_) => panic!("the first word is a number: {}", self.left),
+        if expected != found {
+            differing.push(format!("expected  {expected}\nfound     {found}"));
         }
     }
-
-    /// `A 500 EUR`.
-    fn money(&self) -> Money {
-        Money::new(self.name(1).parse().unwrap(), currency(self.name(2)))
-    }
+    assert!(differing.is_empty(), "\n{}", differing.join("\n"));
 }
 
 /// Two ledgers: one decides, the other replays what was journaled.
 struct Desk {
     ledger: Ledger,
     mirror: Ledger,
-    codes: ResponseCodes,
+    shadow: Shadow,
+    codes: [ResponseCodes; 3],
     now: u64,
     next_command: u128,
     decided_at: BTreeMap<String, Sequence>,
@@ -146,10 +93,12 @@ struct Desk {
 
 impl Desk {
     fn new(limits: Limits) -> Self {
+        let editions = [Version::V1987, Version::V1993, Version::V2003];
         Self {
             ledger: Ledger::new(limits),
             mirror: Ledger::new(limits),
-            codes: ResponseCodes::default(),
+            shadow: Shadow::default(),
+            codes: editions.map(ResponseCodes::of),
             now: START,
             next_command: 1_000_000,
             decided_at: BTreeMap::new(),
@@ -161,36 +110,76 @@ impl Desk {
     fn run(&mut self, line: &Line) -> String {
         match line.verb.as_str() {
             "clock" => {
-                self.now = line.named();
+                let time = chrono::DateTime::parse_from_rfc3339(line.name(0)).unwrap();
+                self.now = time.timestamp_millis().try_into().unwrap();
                 "done".to_owned()
             }
-            "show" => line.names.iter().map(|name| self.funds(name)).collect::<Vec<_>>().join(" "),
-            "auth" => self.apply(&Command::Authorize(authorization(line)), line),
-            "reverse" => self.apply(&Command::Reverse(reversal(line)), line),
-            "void" => {
-                let key = authorization_key(line, "stan", "link");
-                let by = line.maybe("by").map(Sequence);
-                let by = by.or_else(|| self.decided_at.get(&format!("{key:?}")).copied());
-                self.apply(&Command::Void(key, by.expect("nothing was decided for it")), line)
+            "wait" => {
+                self.now += milliseconds(line.name(0));
+                "done".to_owned()
+            }
+            "show" => {
+                line.names().iter().map(|name| self.funds(name)).collect::<Vec<_>>().join(" ")
+            }
+            "book" => self.book(line.name(0)),
+            "life" => {
+                let named = Line::parse(&format!("life stan={} {}", line.name(0), line.left));
+                let class = class_of(line.text("class", "auth"));
+                self.shadow.tell(&key_of(&named, class, "stan", "link"))
+            }
+            "look" => self.card(line.named()),
+            "rules" => self.rules(line),
+            "exceptions" => self.exceptions(),
+            "explain" => {
+                let rest = line.left.trim_start_matches("explain ");
+                let asked = self.command(&Line::parse(rest));
+                rows_of(&self.ledger.explain(&asked, Timestamp(self.now)))
             }
             _ => {
-                self.next_command += 1;
-                let id = CommandId(line.maybe("id").unwrap_or(self.next_command));
-                self.apply(&Command::Manage(id, change(line)), line)
+                let command = self.command(line);
+                self.apply(command, line)
             }
         }
     }
 
-    fn apply(&mut self, command: &Command, line: &Line) -> String {
+    fn command(&mut self, line: &Line) -> Command {
+        match line.verb.as_str() {
+            "auth" | "sale" => Command::Authorize(messages::authorization(line)),
+            "advice" | "clear" => Command::Advise(messages::advice(line)),
+            "reverse" | "nack" => Command::Reverse(messages::reversal(line)),
+            "lock-outside" => Command::LockOutside(messages::lock_outside(line)),
+            "void" => {
+                let key = key_of(line, class_of(line.text("class", "auth")), "stan", "link");
+                let by = line.maybe("by").map(Sequence);
+                let by = by.or_else(|| self.decided_at.get(&format!("{key:?}")).copied());
+                Command::Void(key, by.expect("nothing was decided for it"))
+            }
+            "expire" => Command::Expire,
+            _ => {
+                self.next_command += 1;
+                let id = CommandId(line.maybe("id").unwrap_or(self.next_command));
+                let change = match line.verb.as_str() {
+                    "resolve" => Change::ResolveException(self.queued(line.named())),
+                    _ => management::change(line),
+                };
+                Command::Manage(id, change)
+            }
+        }
+    }
+
+    fn apply(&mut self, command: Command, line: &Line) -> String {
         let before = self.all_funds();
+        let explained = self.ledger.explain(&command, Timestamp(self.now));
         let mut effects: Vec<Effect> = Vec::new();
-        let (stamp, answer) = self.ledger.apply(command, Timestamp(self.now), &mut effects);
-        let (sequence, at, command) = (stamp.sequence, stamp.at, command.clone());
+        let (stamp, answer) = self.ledger.apply(&command, Timestamp(self.now), &mut effects);
+        assert_eq!((explained.answer, &explained.effects), (answer, &effects), "{}", line.left);
+        effects.iter().for_each(|effect| self.shadow.follow(effect));
+        let sequence = stamp.sequence;
         if let Command::Authorize(request) = &command {
             self.decided_at.entry(format!("{:?}", request.key)).or_insert(sequence);
         }
-        let record = Record { sequence, at, command, effects, answer };
-        self.mirror.replay(&record).unwrap();
+        let record = journaled(&Record { sequence, at: stamp.at, command, effects, answer });
+        self.mirror.verify(&record).unwrap();
         assert_eq!(self.mirror.state_hash(), self.ledger.state_hash(), "{}", line.left);
         self.ledger.audit().unwrap();
         let (text, moves) = match answer {
@@ -213,25 +202,33 @@ impl Desk {
     fn decision(&mut self, decision: Decision) -> (String, bool) {
         let reason = decision.reason;
         assert_eq!(decision.approval.is_some(), reason.is_approval(), "DE38 goes with approvals");
-        let code = self.codes.code(reason);
-        let code = str::from_utf8(&code).unwrap();
+        let codes = self
+            .codes
+            .each_ref()
+            .map(|codes| String::from_utf8(codes.code(reason).as_bytes().to_vec()).unwrap());
+        let detail = match decision.detail {
+            Detail::None => String::new(),
+            Detail::Partial { transaction, billed } => format!(" part={transaction}/{billed}"),
+            Detail::Balances { ledger, available, currency } => {
+                format!(" {available}/{ledger} {currency}")
+            }
+        };
         let again = decision.approval.is_some_and(|code| !self.approvals.insert(code));
         let text = format!(
-            "{} {} {code}{}",
+            "{} {} {}{detail}{}",
             reason.description(),
             reason.action_code(),
+            codes.join(" "),
             if again { " again" } else { "" }
         );
-        (text, !again && matches!(reason.action_code().0, 0 | 4000))
+        (text, !again && matches!(reason.action_code().0, 0 | 2 | 4000))
     }
 
     fn all_funds(&self) -> Vec<(Amount, Amount)> {
         let users = self.ledger.balances().map(|(_, _, ledger, held)| (ledger, held));
         let partners = ('A'..='Z').filter_map(|name| {
-            match self
-                .ledger
-                .view(Query::PartnerBalance(PartnerBalanceId(id_of(&name.to_string()))))
-            {
+            let id = PartnerBalanceId(id_of(&name.to_string()));
+            match self.ledger.view(Query::PartnerBalance(id)) {
                 Some(View::PartnerBalance(view)) => Some((view.ledger, view.held)),
                 _ => None,
             }
@@ -249,136 +246,101 @@ impl Desk {
         };
         format!("{name} {}/{held}/{ledger}", ledger - held)
     }
-}
 
-fn id_of(name: &str) -> u128 {
-    name.bytes().fold(0, |id, byte| id << 8 | u128::from(byte))
-}
-
-fn currency(code: &str) -> Currency {
-    Currency::from_alpha(code).unwrap_or_else(|| panic!("no such currency: {code}"))
-}
-
-fn expiry(line: &Line) -> Option<YearMonth> {
-    line.maybe("expiry").map(|yymm| YearMonth::from_yymm(yymm).unwrap())
-}
-
-fn authorization_key(line: &Line, stan: &str, link: &str) -> MessageKey {
-    MessageKey {
-        link: LinkId(line.maybe(link).unwrap_or(1)),
-        class: MessageClass::Authorization,
-        stan: line.number(stan),
-        sent_at: 1_215_120_000,
-        acquirer: 4,
-        forwarder: 0,
+    fn book(&self, code: &str) -> String {
+        let book = self.ledger.book(currency(code)).unwrap_or_default();
+        let sums = [
+            ("users", book.users),
+            ("funding", book.funding),
+            ("settlement", book.settlement),
+            ("receivable", book.receivable),
+            ("partners", book.partners),
+            ("users-cover", book.users_cover),
+            ("partner-settlement", book.partner_settlement),
+            ("bank", book.bank),
+        ];
+        let told = sums.iter().filter(|(_, sum)| *sum != 0);
+        told.map(|(name, sum)| format!("{name}={sum}")).collect::<Vec<_>>().join(" ")
     }
-}
 
-fn authorization(line: &Line) -> Authorization {
-    let mut acceptance = Acceptance::default();
-    for (to, from) in acceptance.merchant.iter_mut().zip(line.text("merchant", "SHOP").bytes()) {
-        *to = from;
+    fn card(&self, id: u64) -> String {
+        let Some(View::Card(card)) = self.ledger.view(Query::Card(CardId(id))) else {
+            return "none".to_owned();
+        };
+        let lock = card.lock.map_or("no lock".to_owned(), |lock| {
+            format!("lock {} by {:?}", lock.code.number(), lock.source)
+        });
+        let pin = if card.has_pin { "PIN" } else { "no PIN" };
+        format!(
+            "{:?}, {lock}, {pin}, {} wrong, to {}, CVC2 {}",
+            card.state, card.pin_tries, card.expiry, card.cvv2_generation
+        )
     }
-    let billed = |amount| Money::new(amount, currency(line.text("billcur", "EUR")));
-    Authorization {
-        key: authorization_key(line, "stan", "link"),
-        token: PanToken([line.number("card"); 16]),
-        processing_code: line.maybe("type").unwrap_or(0),
-        transaction: Money::new(line.number("amount"), currency(line.text("cur", "EUR"))),
-        billing: line.maybe("bill").map(billed),
-        expiry: expiry(line),
-        verification: line.has("verification"),
-        acceptance,
-    }
-}
 
-fn reversal(line: &Line) -> Reversal {
-    let class = MessageClass::Reversal;
-    let own = MessageKey { class, ..authorization_key(line, "stan", "link") };
-    let original = MessageKey {
-        class: match line.text("ofclass", "authorization") {
-            "reversal" => MessageClass::Reversal,
-            "financial" => MessageClass::Financial,
-            _ => MessageClass::Authorization,
-        },
-        ..authorization_key(line, "of", "oflink")
-    };
-    Reversal {
-        key: own,
-        original,
-        advice: line.has("advice"),
-        transaction: line.maybe("base").map(Amount),
-        new_total: line.maybe("total").map(Amount),
+    fn rules(&self, line: &Line) -> String {
+        let query = Query::Rules(management::subject(line));
+        // The counters as of the last command.
+        let Some(View::Rules(rules)) = self.ledger.view(query) else { return "none".to_owned() };
+        let told = rules.iter().map(|view| format!("{}/{}", view.spent, view.count));
+        told.collect::<Vec<_>>().join(" ")
     }
-}
 
-fn change(line: &Line) -> Change {
-    let balance = || BalanceId(id_of(line.name(0)));
-    let partner_balance = || PartnerBalanceId(id_of(line.name(0)));
-    let in_currency = || currency(line.text("cur", "EUR"));
-    let partner = || PartnerId(line.number("partner"));
-    match line.verb.as_str() {
-        "partner" => Change::PutPartner(PartnerId(line.named())),
-        "program" => Change::PutProgram(Program {
-            id: ConfigId(line.named()),
-            partner: partner(),
-            currency: in_currency(),
-            collateral: match line.text("collateral", "none") {
-                "deposit" => Collateral::Deposit,
-                "credit" => Collateral::Credit,
-                _ => Collateral::None,
-            },
-        }),
-        "customer" => Change::PutCustomer {
-            id: CustomerId(line.named()),
-            verified: !line.has("unverified"),
-            aml_locked: line.has("aml"),
-        },
-        "balance" => Change::OpenBalance {
-            id: balance(),
-            customer: CustomerId(line.number("customer")),
-            currency: in_currency(),
-        },
-        "close" => Change::CloseBalance(balance()),
-        "deposit" | "credit" => Change::OpenPartnerBalance {
-            id: partner_balance(),
-            partner: partner(),
-            kind: match line.verb.as_str() {
-                "deposit" => PartnerBalanceKind::Deposit,
-                _ => PartnerBalanceKind::Credit,
-            },
-            currency: in_currency(),
-        },
-        "card" => Change::IssueCard(NewCard {
-            id: CardId(line.named()),
-            token: PanToken([line.maybe("token").unwrap_or_else(|| line.named()); 16]),
-            program: ConfigId(line.number("program")),
-            balance: BalanceId(id_of(line.text("balance", "A"))),
-            expiry: expiry(line).unwrap_or(YearMonth { year: 2026, month: 12 }),
-            state: card_state(line.text("state", "Active")),
-        }),
-        "state" => {
-            Change::SetCardState { card: CardId(line.named()), state: card_state(line.name(1)) }
+    fn exceptions(&self) -> String {
+        let Some(View::Exceptions(queue)) =
+            self.ledger.view(Query::Exceptions { after: Sequence(0) })
+        else {
+            return "no queue".to_owned();
+        };
+        let told: Vec<_> =
+            queue.iter().map(|entry| format!("{:?}:{}", entry.kind, entry.amount)).collect();
+        if told.is_empty() { "none".to_owned() } else { told.join(" ") }
+    }
+
+    /// The message behind an entry of the queue, counted from 1.
+    fn queued(&self, place: usize) -> Sequence {
+        match self.ledger.view(Query::Exceptions { after: Sequence(0) }) {
+            Some(View::Exceptions(queue)) => {
+                queue.get(place - 1).map_or(Sequence(u64::MAX), |entry| entry.sequence)
+            }
+            _ => Sequence(u64::MAX),
         }
-        "lock" => Change::LockCard {
-            card: CardId(line.named()),
-            code: LockCode::from_number(line.number("code")).unwrap(),
-            source: LockSource::Partner,
-        },
-        "unlock" => Change::UnlockCard(CardId(line.named())),
-        "top-up" => Change::TopUp { balance: balance(), money: line.money() },
-        "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
-        other => panic!("no such verb: {other}"),
     }
 }
 
-fn card_state(name: &str) -> CardState {
-    match name {
-        "Ordered" => CardState::Ordered,
-        "Linked" => CardState::Linked,
-        "Active" => CardState::Active,
-        "Expired" => CardState::Expired,
-        "Removed" => CardState::Removed,
-        other => panic!("no such card state: {other}"),
-    }
+/// The record as the journal would give it back.
+fn journaled(record: &Record) -> Record {
+    let Record { sequence, at, command, effects, answer } = record;
+    let mut bytes = Vec::new();
+    let borrowed = RecordRef { sequence: *sequence, at: *at, command, effects, answer: *answer };
+    borrowed.encode(&mut bytes);
+    let read = Record::decode(&bytes).unwrap();
+    assert_eq!(&read, record);
+    read
+}
+
+/// The rows that were looked at, each that failed marked with `!`.
+fn rows_of(explained: &Explanation) -> String {
+    let rows = explained.sights.iter().filter_map(|sight| match sight {
+        Sight::Check { row, passed, inputs, .. } => {
+            assert!(!inputs.is_empty(), "row {row} says what it looked at");
+            Some(format!("{row}{}", if *passed { "" } else { "!" }))
+        }
+        Sight::Found(_) => None,
+    });
+    let rows: Vec<String> = rows.collect();
+    if rows.is_empty() { "none".to_owned() } else { rows.join(" ") }
+}
+
+/// `500ms`, `90m`, `5h`, `7d`.
+fn milliseconds(text: &str) -> u64 {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+    let count: u64 = digits.parse().unwrap();
+    count
+        * match &text[digits.len()..] {
+            "ms" => 1,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            other => panic!("no such unit: {other}"),
+        }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::command::{Change, Command};
+use shared::command::{Change, Command, ReversalKind};
 use shared::ids::Sequence;
 use shared::journal_record::{Answer, Record};
 use shared::pan::{Pan, PanToken, TokenKey};
@@ -17,8 +17,8 @@ pub(super) struct Model {
     cards: BTreeMap<PanToken, u64>,
     /// Booked and held.
     funds: BTreeMap<u64, (i64, i64)>,
-    requests: BTreeMap<u32, Request>,
-    reversals: BTreeMap<u32, &'static str>,
+    requests: BTreeMap<u64, Request>,
+    reversals: BTreeMap<u64, &'static str>,
 }
 
 struct Request {
@@ -71,12 +71,19 @@ impl Model {
             Command::Authorize(request) => {
                 let (card, amount) = (self.cards[&request.token], request.billed().amount.0);
                 let id = record.sequence;
-                let code = format!("{:06}", id.0 % 1_000_000);
+                let code = format!("{:06}", (id.0 - 1) % 999_999 + 1);
                 self.authorize(request.key.stan, (card, amount), code, id)
             }
             Command::Reverse(reversal) => {
                 let original = reversal.original.stan;
-                (self.reverse(reversal.key.stan, original, reversal.advice), String::new())
+                (
+                    self.reverse(
+                        reversal.key.stan,
+                        original,
+                        reversal.kind == ReversalKind::Advice,
+                    ),
+                    String::new(),
+                )
             }
             Command::Void(key, id) => {
                 if self.requests.get(&key.stan).is_some_and(|request| request.id == *id) {
@@ -84,7 +91,9 @@ impl Model {
                 }
                 return;
             }
+            Command::Expire => return,
             Command::Manage(_, change) => return self.change(change),
+            Command::Advise(_) | Command::LockOutside(_) => panic!("{record:?}"),
         };
         let Answer::Decision(decision) = record.answer else { panic!("{record:?}") };
         let code = decision.approval.map(|code| String::from_utf8(code.wire().to_vec()).unwrap());
@@ -131,13 +140,19 @@ impl Model {
             | Change::SetCardState { .. }
             | Change::LockCard { .. }
             | Change::UnlockCard(_)
+            | Change::SetPin { .. }
+            | Change::ResetCvv2 { .. }
+            | Change::RenewCard { .. }
+            | Change::PutRule(_)
+            | Change::RemoveRule(_)
+            | Change::ResolveException(_)
             | Change::Reload { .. } => {}
         }
     }
 
     fn authorize(
         &mut self,
-        stan: u32,
+        stan: u64,
         (card, amount): (u64, i64),
         code: String,
         id: Sequence,
@@ -161,7 +176,7 @@ impl Model {
         answer
     }
 
-    fn reverse(&mut self, stan: u32, original: u32, advice: bool) -> &'static str {
+    fn reverse(&mut self, stan: u64, original: u64, advice: bool) -> &'static str {
         if let Some(first) = self.reversals.get(&stan) {
             return first;
         }
@@ -176,7 +191,7 @@ impl Model {
     }
 
     /// Releases what is held; what never came is kept out.
-    fn take_back(&mut self, stan: u32) {
+    fn take_back(&mut self, stan: u64) {
         let never = Request {
             card: 0,
             amount: 0,

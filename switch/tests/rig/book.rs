@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shared::action_code::Reason;
-use shared::command::{Acceptance, Authorization, Change, Command, MessageClass, MessageKey};
+use shared::command::{
+    Acceptance, Authorization, Change, Command, Credentials, MessageClass, MessageKey, References,
+};
 use shared::effect::Effect;
 use shared::ids::{CommandId, LinkId, PartnerId, Sequence, Timestamp};
 use shared::journal_record::{Answer, RecordRef};
 use shared::ledger::Ledger;
-use shared::money::{Currency, Money};
+use shared::money::{Amount, Currency, Money};
 use shared::pan::PanToken;
 use switch::journal::mark::{Mark, MarkFile};
 use switch::journal::{Appender, Options, Progress};
@@ -28,6 +30,7 @@ pub(crate) struct Book {
     pub(crate) ledger: Ledger,
     appender: Appender,
     effects: Vec<Effect>,
+    clock: Timestamp,
     directory: PathBuf,
     /// Held as long as it is in use.
     _lock: fs::File,
@@ -48,12 +51,13 @@ impl Book {
         };
         let appender = Appender::start(options, recovered.tail).unwrap();
         let Recovered { ledger, lock, .. } = recovered;
-        Self { ledger, appender, effects: Vec::new(), directory, _lock: lock }
+        let clock = Timestamp(1_800_000_000_000);
+        Self { ledger, appender, effects: Vec::new(), clock, directory, _lock: lock }
     }
 
     /// Applies and appends; nothing is on its way yet.
     pub(crate) fn append(&mut self, command: &Command) -> Sequence {
-        let now = Timestamp(1_800_000_000_000 + self.ledger.last().sequence.0);
+        let now = Timestamp(self.clock.0 + self.ledger.last().sequence.0);
         let (stamp, answer) = self.ledger.apply(command, now, &mut self.effects);
         self.appender.append(&RecordRef {
             sequence: stamp.sequence,
@@ -66,6 +70,11 @@ impl Book {
             assert_ne!(decision.reason, Reason::UnknownError);
         }
         stamp.sequence
+    }
+
+    /// What comes from now on happens then, a millisecond a record.
+    pub(crate) fn set_clock(&mut self, at: Timestamp) {
+        self.clock = at;
     }
 
     pub(crate) fn count_early(&mut self, amount: i64) {
@@ -138,7 +147,7 @@ pub(crate) fn some_command(sequence: Sequence) -> Command {
     let key = MessageKey {
         link: LinkId(1),
         class: MessageClass::Authorization,
-        stan: number,
+        stan: u64::from(number),
         sent_at: 314_092_653,
         acquirer: 990_001,
         forwarder: 0,
@@ -150,12 +159,19 @@ pub(crate) fn some_command(sequence: Sequence) -> Command {
         ),
         1 => Command::Authorize(Authorization {
             key,
+            repeat: false,
             token: PanToken([number.to_le_bytes()[0]; 16]),
             processing_code: 0,
             transaction: Money::new(1050, Currency(978)),
             billing: None,
+            cash_back: Amount::ZERO,
             expiry: None,
             verification: false,
+            incremental: false,
+            partial_allowed: false,
+            credentials: Credentials::default(),
+            original: None,
+            references: References::default(),
             acceptance: Acceptance::default(),
         }),
         _ => Command::Void(key, Sequence(1)),

@@ -1,5 +1,6 @@
 //! A real switch process with its folder; it never outlives its test.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,10 +11,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use shared::ids::Sequence;
-use shared::key_file::KeyFile;
 use tempfile::TempDir;
 
-use super::issuer::PAN_TOKEN;
+use super::plastic::key_file;
 use super::{Client, Control};
 
 /// Nothing takes this long unless it never comes.
@@ -24,6 +24,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_switch");
 /// A switch's folder: configuration, keys, journal.
 pub(crate) struct Home {
     folder: TempDir,
+    /// A test has damaged the journal itself.
+    damaged: Cell<bool>,
 }
 
 /// A process that serves.
@@ -45,21 +47,28 @@ struct Log {
 impl Home {
     /// Small segments, free ports; `journal` and `link` are lines of their sections.
     pub(crate) fn new(journal: &str, link: &str) -> Self {
-        let home = Self { folder: tempfile::tempdir().unwrap() };
-        let mut bytes = [9; KeyFile::BYTES];
-        bytes[..32].copy_from_slice(&PAN_TOKEN);
-        fs::write(home.path("keys.toml"), KeyFile::from_bytes(&bytes).render().as_str()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let home = Self { folder, damaged: Cell::new(false) };
+        fs::write(home.path("keys.toml"), key_file().render().as_str()).unwrap();
         home.configure(journal, link);
         home
     }
 
     pub(crate) fn configure(&self, journal: &str, link: &str) {
+        self.configure_links(
+            journal,
+            &format!("[[links]]\nname = \"net\"\naddress = \"127.0.0.1:0\"\n{link}\n"),
+        );
+    }
+
+    /// With all of the links' sections.
+    pub(crate) fn configure_links(&self, journal: &str, links: &str) {
         let segment =
             if journal.contains("segment_bytes") { "" } else { "segment_bytes = 262144\n" };
         let text = format!(
             "[journal]\n{segment}transactions_reserved = 1024\n{journal}\n\
              [metrics]\naddress = \"127.0.0.1:0\"\n\
-             [[links]]\nname = \"net\"\naddress = \"127.0.0.1:0\"\n{link}\n"
+             {links}"
         );
         fs::write(self.path("switch.toml"), text).unwrap();
     }
@@ -110,9 +119,14 @@ impl Home {
             running.child.wait().unwrap();
             return Err(running.log.text());
         }
-        running.link = running.log.address("listening");
-        running.metrics = running.log.address("metrics");
+        running.link = running.log.address("listening", None).unwrap_or(nowhere);
+        running.metrics = running.log.address("metrics", None).unwrap();
         Ok(running)
+    }
+
+    /// From now on the journal need not be sound.
+    pub(crate) fn expect_damage(&self) {
+        self.damaged.set(true);
     }
 
     /// What `switch verify` prints of the journal: outcome, last sequence, state hash.
@@ -126,6 +140,17 @@ impl Home {
     }
 }
 
+/// Whatever a test did, its journal decides the same once more.
+impl Drop for Home {
+    fn drop(&mut self) {
+        let served = self.journal().is_dir() && !self.damaged.get();
+        if served && !std::thread::panicking() {
+            let (outcome, ..) = self.verify();
+            assert!(outcome == "clean" || outcome.starts_with("torn tail"), "{outcome}");
+        }
+    }
+}
+
 /// Runs the binary to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()
@@ -134,6 +159,11 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 impl Running {
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.link)
+    }
+
+    /// Where a link listens.
+    pub(crate) fn address_of(&self, link: &str) -> SocketAddr {
+        self.log.address("listening", Some(link)).unwrap()
     }
 
     pub(crate) fn control(&self) -> Control {
@@ -180,23 +210,46 @@ impl Running {
 
     /// Status line and body of an HTTP page.
     pub(crate) fn page(&self, path: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(self.metrics).unwrap();
-        stream.set_read_timeout(Some(WAIT)).unwrap();
+        self.try_page(path).expect("the switch answers")
+    }
+
+    /// The same, or nothing of a switch that has ended.
+    fn try_page(&self, path: &str) -> Option<(String, String)> {
+        let mut stream = TcpStream::connect(self.metrics).ok()?;
+        stream.set_read_timeout(Some(WAIT)).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: switch\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
+        stream.read_to_string(&mut text).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        Some((head.lines().next()?.to_owned(), body.to_owned()))
     }
 
     /// The sum of a metric over its labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let (_, body) = self.page("/metrics");
+        self.try_metric(name).expect("the switch answers")
+    }
+
+    /// The same, or nothing of a switch that has ended.
+    pub(crate) fn try_metric(&self, name: &str) -> Option<f64> {
+        let (_, body) = self.try_page("/metrics")?;
         let lines = body.lines().filter(|line| {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
         });
-        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+        Some(lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum())
+    }
+
+    /// A link's metric, as soon as it is this.
+    pub(crate) fn wait_for_metric(&self, name: &str, link: &str, value: u32) {
+        let line = format!("{name}{{link=\"{link}\"}} {value}");
+        let deadline = std::time::Instant::now() + WAIT;
+        loop {
+            let (_, page) = self.page("/metrics");
+            if page.lines().any(|found| found == line) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "no {line} in {page}");
+        }
     }
 
     /// Resident memory, in KiB.
@@ -232,11 +285,15 @@ impl Log {
         }
     }
 
-    fn address(&self, message: &str) -> SocketAddr {
+    /// The address in the first line with this message, and of this link.
+    fn address(&self, message: &str, link: Option<&str>) -> Option<SocketAddr> {
         let lines = self.lines.lock().unwrap();
-        let line =
-            lines.0.iter().find(|line| field_of(line, "message").as_deref() == Some(message));
-        field_of(line.unwrap(), "address").unwrap().parse().unwrap()
+        let is_it = |line: &&String| {
+            field_of(line, "message").as_deref() == Some(message)
+                && (link.is_none() || field_of(line, "link").as_deref() == link)
+        };
+        let line = lines.0.iter().find(is_it)?;
+        Some(field_of(line, "address").unwrap().parse().unwrap())
     }
 
     fn text(&self) -> String {

@@ -1,0 +1,100 @@
+//! Limits and permissions in a decision: whether the rules of everybody concerned allow a payment,
+//! and what their counters take and give back.
+//!
+//! Invariant: what is counted for a transaction is given back when it does not come to pass, in
+//! the same period, and no more than was counted.
+
+use super::column::{Asked, Parties};
+use super::{Case, Witness};
+use crate::effect::{Effect, RuleSlot, TransactionSlot};
+use crate::ledger::Ledger;
+use crate::money::Amount;
+use crate::rule::Subject;
+
+/// The rules of the card, its holder, its program and its partner.
+fn rules_of<'a>(
+    ledger: &'a Ledger,
+    parties: &'a Parties<'_>,
+) -> impl Iterator<Item = RuleSlot> + 'a {
+    let card = parties.card.filter(|(_, card)| card.ruled);
+    let holder = parties.holder.filter(|holder| holder.ruled);
+    let program = parties.program.filter(|row| row.ruled);
+    let partner = parties.program.and_then(|row| ledger.partner_at(row.partner));
+    let partner = partner.filter(|partner| partner.ruled);
+    let subjects = [
+        card.map(|(_, card)| Subject::Card(card.id)),
+        holder.map(|holder| Subject::Customer(holder.id)),
+        program.map(|row| Subject::Program(row.program.id)),
+        partner.map(|partner| Subject::Partner(partner.id)),
+    ];
+    subjects.into_iter().flatten().flat_map(|subject| ledger.rules.of(subject)).copied()
+}
+
+/// Whether anybody concerned has rules.
+pub(super) fn is_ruled(ledger: &Ledger, parties: &Parties<'_>) -> bool {
+    parties.card.is_some_and(|(_, card)| card.ruled)
+        || parties.holder.is_some_and(|holder| holder.ruled)
+        || parties.program.is_some_and(|row| {
+            row.ruled || ledger.partner_at(row.partner).is_some_and(|partner| partner.ruled)
+        })
+}
+
+/// Whether the rules of one row of the order of checks let the payment pass.
+pub(super) fn rules_allow(
+    ledger: &Ledger,
+    parties: &Parties<'_>,
+    asked: &Asked<'_>,
+    row: u8,
+) -> bool {
+    let payment = asked.payment();
+    rules_of(ledger, parties)
+        .filter_map(|slot| ledger.rules.row(slot))
+        .filter(|rule| rule.rule.row().0 == row)
+        .all(|rule| rule.allows(&asked.request.acceptance, &payment))
+}
+
+impl<W: Witness> Case<'_, W> {
+    /// Counts a payment for `transaction` in every rule that looks at it.
+    pub(super) fn charge(
+        &mut self,
+        parties: &Parties<'_>,
+        asked: &Asked<'_>,
+        transaction: TransactionSlot,
+    ) {
+        let (ledger, payment) = (self.ledger, asked.payment());
+        if !payment.amount.is_positive() || !is_ruled(ledger, parties) {
+            return;
+        }
+        for slot in rules_of(ledger, parties) {
+            let row = ledger.rules.row(slot);
+            if let Some(row) = row.filter(|row| row.adds_up(&asked.request.acceptance, &payment)) {
+                self.push(Effect::RuleCharged {
+                    rule: slot,
+                    transaction,
+                    window: row.window_now(payment.at),
+                    amount: payment.amount,
+                    count: u32::from(payment.counts),
+                });
+            }
+        }
+    }
+
+    /// Gives back `amount` of what was counted for `transaction`, and the payment itself where
+    /// nothing is left of it.
+    pub(super) fn give_back(&mut self, transaction: TransactionSlot, amount: Amount, whole: bool) {
+        let ledger = self.ledger;
+        for charge in ledger.rules.running_charges(transaction) {
+            let given = charge.amount.min(amount);
+            let count = u32::from(whole && charge.counted);
+            if given.is_positive() || count > 0 {
+                self.push(Effect::RuleGivenBack {
+                    rule: charge.rule,
+                    transaction,
+                    window_start: charge.window_start,
+                    amount: given,
+                    count,
+                });
+            }
+        }
+    }
+}

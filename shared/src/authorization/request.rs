@@ -1,0 +1,322 @@
+//! Authorization and financial requests: 0100, 0200 and their repeats.
+//!
+//! Invariant: an approval holds, posts or raises on both sides or on neither; a decline moves no
+//! money. Source: authorization 2 and 3.
+
+use super::column::{Asked, Declined, Parties, Rows, check, wrong_pin};
+use super::matching::Match;
+use super::{Case, Kind, Room, Witness, adds_to_another, entry, of_authorization};
+use crate::action_code::Reason;
+use crate::command::{Authorization, MessageClass, Policy};
+use crate::credential::CredentialResult;
+use crate::effect::{
+    ApprovalCode, CardChange, Decision, Detail, Direction, Effect, ExceptionKind, Transaction,
+    TransactionSlot, TransactionState,
+};
+use crate::lock_code::{Lock, LockCode, LockSource};
+use crate::money::{Amount, Money};
+
+/// What is approved: in the balance's currency, and in the transaction's.
+#[derive(Clone, Copy)]
+struct Approved {
+    billed: Amount,
+    transaction: Amount,
+    partial: bool,
+}
+
+/// Decides an authorization or financial request.
+pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization) -> Decision {
+    let content = of_authorization(request);
+    let parties = Parties::of(case.ledger, request.token);
+    if let Some(decision) = known(case, request, &parties, content) {
+        return decision; // 2, 3
+    }
+    let reversed_before = case.is_reversed_before(request, &parties); // 2
+    // Two slots stay free for what a reversal may need.
+    if case.ledger.transactions.holds() + 2 >= case.ledger.limits.transactions_max {
+        return Decision::bare(Reason::UnknownError);
+    }
+    let Some(room) = case.room() else { return Decision::bare(Reason::UnknownError) };
+    let kind = Kind::of(request.processing_code);
+    if reversed_before {
+        let decision = Decision::bare(Reason::ReversedBeforeRequest);
+        let own = entry(request, content, decision, case.stamp);
+        case.push(Effect::Remembered(room.own, Transaction { card: parties.card_slot(), ..own }));
+        return decision;
+    }
+    let base = case.base_of(request, &parties, kind, &room);
+    let asked = Asked {
+        request,
+        kind,
+        rows: Rows::of(kind),
+        money: request.billed(),
+        counts: request.billed().amount.is_positive() && !adds_to_another(request, kind),
+        at: case.stamp.at,
+    };
+    let checked = check(case.ledger, &parties, &asked, case.witness);
+    if asked.rows.has(11) {
+        count_pin(case, request, &parties, checked);
+    }
+    let checked = checked.map_err(|declined| declined.reason);
+    let outcome = checked.and_then(|()| refer(base)).and_then(|base| {
+        let approved = cover(case, request, &parties, kind)?;
+        Ok((base, approved))
+    });
+    let card = parties.card_slot();
+    match outcome {
+        Ok((base, approved)) => {
+            case.approve(&Approval { request, content, parties, asked, base, approved, room })
+        }
+        Err(reason) => {
+            let decision = Decision::bare(reason);
+            let own = Transaction { card, ..entry(request, content, decision, case.stamp) };
+            case.push(Effect::Remembered(room.own, own));
+            decision
+        }
+    }
+}
+
+/// Rows 2 and 3: the answer to what was answered before, or taken back before it came.
+fn known<W: Witness>(
+    case: &mut Case<'_, W>,
+    request: &Authorization,
+    parties: &Parties<'_>,
+    content: u64,
+) -> Option<Decision> {
+    if let Some((_, earlier)) = case.ledger.transactions.find(&request.key) {
+        return Some(case.answer_again(earlier, content));
+    }
+    let (_, card) = parties.card?;
+    let earlier = request.repeat.then(|| case.repeated(&request.key, request.references, card));
+    let earlier = earlier.flatten().filter(|earlier| earlier.content == content)?;
+    Some(case.answer_again(earlier, content))
+}
+
+/// What an incremental authorization adds to.
+fn refer(base: Option<Match>) -> Result<Option<TransactionSlot>, Reason> {
+    match base {
+        None => Ok(None),
+        Some(Match::One(slot)) => Ok(Some(slot)),
+        Some(Match::None) => Err(Reason::OriginalNotFound),
+        Some(Match::Ambiguous) => Err(Reason::OriginalAmbiguous),
+    }
+}
+
+/// Counts a wrong PIN, locks the card at the last one, and starts anew at a right one, whatever the
+/// rows below say.
+fn count_pin<W: Witness>(
+    case: &mut Case<'_, W>,
+    request: &Authorization,
+    parties: &Parties<'_>,
+    checked: Result<(), Declined>,
+) {
+    let Some((slot, card)) = parties.card else { return };
+    match checked {
+        Err(Declined { reason: Reason::InvalidPin | Reason::PinTriesExceeded, .. }) => {
+            let tries = card.pin_tries.saturating_add(1);
+            case.push(Effect::CardChanged(slot, CardChange::PinTries(tries)));
+            if wrong_pin(card, parties.program) == Reason::PinTriesExceeded {
+                let (code, source) = (LockCode::PinTriesExceeded, LockSource::Switch);
+                let lock = Lock { code, source, since: case.stamp.at };
+                case.push(Effect::CardChanged(slot, CardChange::Locked(lock)));
+            }
+        }
+        // What is declined at or above row 11 leaves the counter alone.
+        Err(Declined { row: ..=11, .. }) => {}
+        Ok(()) | Err(_) => {
+            if card.pin_tries > 0 && request.credentials.pin == CredentialResult::Ok {
+                case.push(Effect::CardChanged(slot, CardChange::PinTries(0)));
+            }
+        }
+    }
+}
+
+/// Row 20: whether the holder's money covers it, or a part where program and acquirer take that.
+fn cover<W: Witness>(
+    case: &mut Case<'_, W>,
+    request: &Authorization,
+    parties: &Parties<'_>,
+    kind: Option<Kind>,
+) -> Result<Approved, Reason> {
+    let (_, balance) = parties.balance.ok_or(Reason::UnknownError)?;
+    let billed = request.billed();
+    let whole =
+        Approved { billed: billed.amount, transaction: request.transaction.amount, partial: false };
+    if !matches!(kind, Some(Kind::Purchase | Kind::Cash)) {
+        return Ok(whole);
+    }
+    let covers = balance.funds.covers(billed.amount);
+    let part =
+        if covers { None } else { part_of(request, parties, kind, balance.funds.available()) };
+    let passes = covers || part.is_some();
+    case.witness.saw(20, passes, Reason::InsufficientFunds, || {
+        let available = balance.funds.available();
+        let part = part.map_or(String::new(), |part| format!(", {} in part", part.billed));
+        format!("{available} available, {billed} asked for{part}")
+    });
+    match part {
+        _ if covers => Ok(whole),
+        Some(part) => Ok(part),
+        None => Err(Reason::InsufficientFunds),
+    }
+}
+
+/// The part of a purchase that `available` covers; never any of its cash.
+fn part_of(
+    request: &Authorization,
+    parties: &Parties<'_>,
+    kind: Option<Kind>,
+    available: Amount,
+) -> Option<Approved> {
+    let allowed = parties.program.is_some_and(|row| row.program.policy.partial_approval)
+        && request.partial_allowed
+        && !adds_to_another(request, kind)
+        && kind == Some(Kind::Purchase);
+    if !allowed {
+        return None;
+    }
+    let (asked, billed) = (wide(request.transaction.amount), wide(request.billed().amount));
+    // In the billing currency the cash is rounded up, so that none of it is approved.
+    let cash = (wide(request.cash_back) * billed + asked - 1).div_euclid(asked);
+    let purchase = billed - cash;
+    let part = purchase.min(wide(available));
+    let transaction = match request.billing {
+        None => part,
+        Some(_) => part * asked / billed,
+    };
+    let approved =
+        Approved { billed: narrow(part)?, transaction: narrow(transaction)?, partial: true };
+    (approved.billed.is_positive() && approved.transaction.is_positive()).then_some(approved)
+}
+
+fn wide(amount: Amount) -> i128 {
+    i128::from(amount.0)
+}
+
+fn narrow(amount: i128) -> Option<Amount> {
+    i64::try_from(amount).ok().map(Amount)
+}
+
+/// All that an approval is made of.
+struct Approval<'a> {
+    request: &'a Authorization,
+    content: u64,
+    parties: Parties<'a>,
+    asked: Asked<'a>,
+    base: Option<TransactionSlot>,
+    approved: Approved,
+    room: Room,
+}
+
+impl<W: Witness> Case<'_, W> {
+    /// Row 2 for a request that a reversal named by its references alone, before it came.
+    fn is_reversed_before(&mut self, request: &Authorization, parties: &Parties<'_>) -> bool {
+        let card = parties.card.map(|(_, card)| card).filter(|card| card.tombstones > 0);
+        let grave = card.and_then(|card| self.tombstone_for(request, card));
+        if let Some(grave) = grave {
+            self.witness.saw(2, false, Reason::ReversedBeforeRequest, || {
+                format!("reversal {} came before it", grave.id)
+            });
+        }
+        grave.is_some()
+    }
+
+    fn approve(&mut self, approval: &Approval<'_>) -> Decision {
+        let Approval { request, content, parties, asked, approved, room, .. } = approval;
+        let kind = asked.kind.unwrap_or(Kind::Purchase);
+        let decision = self.approval_of(parties, kind, *approved);
+        let policy = parties.program.map_or(Policy::default(), |row| row.program.policy);
+        let amount = approved.billed;
+        let mut own = Transaction {
+            card: parties.card_slot(),
+            balance: parties.balance.map(|(slot, _)| slot),
+            deposit: parties.deposit.map(|(slot, _)| slot),
+            direction: kind.direction(),
+            base: approval.base,
+            requested: approved.transaction,
+            ..entry(request, *content, decision, self.stamp)
+        };
+        let until = kind.hold_until(&policy, self.stamp.at);
+        let financial = request.key.class == MessageClass::Financial;
+        let moves = amount.is_positive() && kind != Kind::Inquiry;
+        if !moves {
+            self.push(Effect::Remembered(room.own, own));
+            return decision;
+        }
+        let counted_for = match (approval.base, kind.direction(), financial) {
+            (Some(base), ..) => {
+                own.authorised = amount;
+                self.push(Effect::Remembered(room.own, own));
+                let requested = approved.transaction;
+                self.push(Effect::Raised { transaction: base, amount, requested, until });
+                base
+            }
+            (None, Direction::Debit, false) => {
+                own.state = TransactionState::Authorized;
+                (own.authorised, own.expires_at) = (amount, until);
+                self.push(Effect::Remembered(room.own, own));
+                room.own
+            }
+            (None, Direction::Debit, true) => {
+                own.state = TransactionState::Posted;
+                self.push(Effect::Remembered(room.own, own));
+                self.push(Effect::Settled(room.own, amount));
+                room.own
+            }
+            (None, Direction::Credit, false) => {
+                own.state = TransactionState::Authorized;
+                (own.authorised, own.expires_at) = (amount, until);
+                self.push(Effect::Remembered(room.own, own));
+                if kind == Kind::PaymentCredit && amount <= policy.instant_credit_max {
+                    self.push(Effect::Captured(room.own, amount));
+                }
+                return decision;
+            }
+            (None, Direction::Credit, true) => {
+                self.credit(approval, own);
+                return decision;
+            }
+        };
+        let asked = Asked { money: Money { amount, ..asked.money }, ..*asked };
+        self.charge(parties, &asked, counted_for);
+        decision
+    }
+
+    fn approval_of(&self, parties: &Parties<'_>, kind: Kind, approved: Approved) -> Decision {
+        let Approved { billed, transaction, partial } = approved;
+        let balances = parties.balance.filter(|_| kind == Kind::Inquiry);
+        let detail = match balances {
+            Some((_, balance)) => Detail::Balances {
+                ledger: balance.funds.ledger,
+                available: balance.funds.available(),
+                currency: balance.currency,
+            },
+            None if partial => Detail::Partial { transaction, billed },
+            None => Detail::None,
+        };
+        let reason = if partial { Reason::ApprovedPartially } else { Reason::Approved };
+        Decision { reason, approval: Some(ApprovalCode::of(self.stamp.sequence)), detail }
+    }
+
+    /// 0200 with a credit: booked at once, out of the pending credit that it refers to where there
+    /// is one.
+    fn credit(&mut self, approval: &Approval<'_>, mut own: Transaction) {
+        let Approval { request, parties, approved, room, .. } = approval;
+        own.state = TransactionState::Posted;
+        match self.pending_credit(request, parties, room) {
+            Match::One(slot) => self.clear(slot, own, approved.billed, (room, true)),
+            Match::None => {
+                if request.original.is_some() {
+                    own.flagged = Some(Reason::OriginalNotFound);
+                    self.raise_exception(ExceptionKind::Unmatched, approved.billed);
+                }
+                self.settle_whole(own, approved.billed, room);
+            }
+            Match::Ambiguous => {
+                own.flagged = Some(Reason::OriginalAmbiguous);
+                self.raise_exception(ExceptionKind::Ambiguous, approved.billed);
+                self.settle_whole(own, approved.billed, room);
+            }
+        }
+    }
+}

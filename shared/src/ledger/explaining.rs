@@ -1,0 +1,158 @@
+//! Why a command is decided as it is: the same code with somebody looking, and nothing changed.
+
+use super::{Ledger, Stamp};
+use crate::action_code::Reason;
+use crate::authorization::Witness;
+use crate::command::Command;
+use crate::control::Query;
+use crate::effect::{Account, BalanceSlot, Effect, PartnerBalanceSlot, Transaction};
+use crate::ids::Timestamp;
+use crate::journal_record::Answer;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// A row of the order of checks.
+    Check {
+        /// Its number in the documented table.
+        row: u8,
+        /// Whether it passed.
+        passed: bool,
+        /// What it declines with.
+        reason: Reason,
+        /// What it looked at.
+        inputs: String,
+    },
+    /// Something found: which transaction a message means.
+    Found(String),
+}
+
+/// A decision and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Everything looked at, in order.
+    pub sights: Vec<Sight>,
+    /// What is answered.
+    pub answer: Answer,
+    /// What changes.
+    pub effects: Vec<Effect>,
+}
+
+#[derive(Default)]
+struct Notes(Vec<Sight>);
+
+impl Witness for Notes {
+    fn saw(&mut self, row: u8, passed: bool, reason: Reason, inputs: impl FnOnce() -> String) {
+        self.0.push(Sight::Check { row, passed, reason, inputs: inputs() });
+    }
+
+    fn found(&mut self, what: impl FnOnce() -> String) {
+        self.0.push(Sight::Found(what()));
+    }
+}
+
+impl Ledger {
+    /// The balances that a command is about: those that its effects touch, and those of its card.
+    /// Asked before the effects are applied.
+    #[must_use]
+    pub fn accounts_of(&self, command: &Command, effects: &[Effect]) -> Vec<Query> {
+        let mut found: Vec<(Option<BalanceSlot>, Option<PartnerBalanceSlot>)> = Vec::new();
+        let token = match command {
+            Command::Authorize(request) => Some(request.token),
+            Command::Advise(advice) => Some(advice.message.token),
+            Command::Reverse(reversal) => reversal.token,
+            Command::LockOutside(lock) => Some(lock.token),
+            Command::Void(..) | Command::Expire | Command::Manage(..) => None,
+        };
+        if let Some((_, card)) = token.and_then(|token| self.card_of(token)) {
+            let held = self.program_at(card.program).and_then(|row| row.held);
+            found.push((Some(card.balance), held));
+        }
+        for effect in effects {
+            found.extend(self.touched(effect));
+        }
+        let mut queries = Vec::new();
+        for (balance, deposit) in found {
+            let balance = balance.and_then(|slot| self.balance(slot));
+            let deposit = deposit.and_then(|slot| self.partner_balance(slot));
+            let both = [
+                balance.map(|row| Query::Balance(row.id)),
+                deposit.map(|row| Query::PartnerBalance(row.id)),
+            ];
+            for query in both.into_iter().flatten() {
+                if !queries.contains(&query) {
+                    queries.push(query);
+                }
+            }
+        }
+        queries
+    }
+
+    fn touched(
+        &self,
+        effect: &Effect,
+    ) -> Option<(Option<BalanceSlot>, Option<PartnerBalanceSlot>)> {
+        let of_entry = |entry: &Transaction| (entry.balance, entry.deposit);
+        let of_slot = |slot| self.transactions.get(slot).map(of_entry);
+        match effect {
+            Effect::Remembered(_, entry) => Some(of_entry(entry)),
+            Effect::Raised { transaction, .. } => of_slot(*transaction),
+            Effect::Released(slot, _)
+            | Effect::Captured(slot, _)
+            | Effect::Settled(slot, _)
+            | Effect::Returned(slot, _) => of_slot(*slot),
+            Effect::Posted { from, to, .. } => {
+                let accounts = [*from, *to];
+                let balance = accounts.iter().find_map(|account| match account {
+                    Account::User(slot) => Some(*slot),
+                    Account::Partner(_)
+                    | Account::Funding
+                    | Account::Settlement
+                    | Account::Receivable
+                    | Account::UsersCover
+                    | Account::PartnerSettlement
+                    | Account::Bank => None,
+                });
+                let deposit = accounts.iter().find_map(|account| match account {
+                    Account::Partner(slot) => Some(*slot),
+                    Account::User(_)
+                    | Account::Funding
+                    | Account::Settlement
+                    | Account::Receivable
+                    | Account::UsersCover
+                    | Account::PartnerSettlement
+                    | Account::Bank => None,
+                });
+                Some((balance, deposit))
+            }
+            Effect::Closed(..)
+            | Effect::Forgotten(_)
+            | Effect::PartnerPut(_)
+            | Effect::ProgramPut(_)
+            | Effect::CustomerPut { .. }
+            | Effect::BalanceOpened { .. }
+            | Effect::PartnerBalanceOpened { .. }
+            | Effect::CardIssued(_)
+            | Effect::BalanceClosed(_)
+            | Effect::BalanceCovered(..)
+            | Effect::CardChanged(..)
+            | Effect::RulePut(..)
+            | Effect::RuleRemoved(_)
+            | Effect::RuleCharged { .. }
+            | Effect::RuleGivenBack { .. }
+            | Effect::ExceptionRaised(_)
+            | Effect::ExceptionResolved(_)
+            | Effect::CommandRemembered(..)
+            | Effect::CommandForgotten => None,
+        }
+    }
+
+    /// Decides `command` as of `now` and says how; the state stays as it is.
+    #[must_use]
+    pub fn explain(&self, command: &Command, now: Timestamp) -> Explanation {
+        let stamp = Stamp { sequence: self.last.sequence.next(), at: now.max(self.last.at) };
+        let (mut notes, mut effects) = (Notes::default(), Vec::new());
+        let answer = self.decide_before(command, stamp, &mut effects, &mut notes);
+        Explanation { sights: notes.0, answer, effects }
+    }
+}

@@ -1,0 +1,7 @@
+//! The manual: what the issuer does, for those who certify, operate and extend it. Text only.
+
+#[doc = include_str!("manual/messages.md")]
+pub mod messages {}
+
+#[doc = include_str!("manual/wire.md")]
+pub mod wire {}

@@ -1,0 +1,81 @@
+//! The transactions as their effects tell them, kept beside the ledger: what a table asks of one
+//! transaction is read here.
+
+use std::collections::BTreeMap;
+
+use shared::command::MessageKey;
+use shared::effect::{Effect, Transaction, TransactionSlot, TransactionState};
+use shared::money::Amount;
+
+#[derive(Default)]
+pub(super) struct Shadow(BTreeMap<TransactionSlot, Transaction>);
+
+impl Shadow {
+    /// Follows one effect; every change of state must be one that the life of a transaction has.
+    pub(super) fn follow(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Remembered(slot, entry) => {
+                assert!(self.0.insert(*slot, *entry).is_none(), "slot {slot:?} is taken");
+            }
+            Effect::Forgotten(slot) => {
+                let gone = self.0.remove(slot).expect("it was remembered");
+                assert_eq!(gone.open(), Amount::ZERO, "an open hold is never forgotten");
+            }
+            Effect::Raised { transaction, amount, requested, until } => {
+                let entry = self.of(*transaction);
+                entry.authorised.0 += amount.0;
+                entry.requested.0 += requested.0;
+                entry.expires_at = *until;
+            }
+            Effect::Released(slot, amount) => self.of(*slot).released.0 += amount.0,
+            Effect::Captured(slot, amount) => {
+                self.of(*slot).captured.0 += amount.0;
+            }
+            Effect::Settled(slot, amount) => self.of(*slot).captured.0 += amount.0,
+            Effect::Returned(slot, amount) => self.of(*slot).returned.0 += amount.0,
+            Effect::Closed(slot, state) => {
+                let entry = self.of(*slot);
+                assert!(entry.state.may_become(*state), "{:?} to {state:?}", entry.state);
+                assert_eq!(entry.open(), Amount::ZERO, "what is closed holds nothing");
+                entry.state = *state;
+            }
+            Effect::PartnerPut(_)
+            | Effect::ProgramPut(_)
+            | Effect::CustomerPut { .. }
+            | Effect::BalanceOpened { .. }
+            | Effect::BalanceClosed(_)
+            | Effect::BalanceCovered(..)
+            | Effect::PartnerBalanceOpened { .. }
+            | Effect::CardIssued(_)
+            | Effect::CardChanged(..)
+            | Effect::RulePut(..)
+            | Effect::RuleRemoved(_)
+            | Effect::RuleCharged { .. }
+            | Effect::RuleGivenBack { .. }
+            | Effect::ExceptionRaised(_)
+            | Effect::ExceptionResolved(_)
+            | Effect::Posted { .. }
+            | Effect::CommandRemembered(..)
+            | Effect::CommandForgotten => {}
+        }
+    }
+
+    fn of(&mut self, slot: TransactionSlot) -> &mut Transaction {
+        self.0.get_mut(&slot).expect("it was remembered")
+    }
+
+    /// `State authorised/captured/released/returned`, and the flag where there is one.
+    pub(super) fn tell(&self, key: &MessageKey) -> String {
+        let Some(entry) = self.0.values().find(|entry| entry.key == *key) else {
+            return "none".to_owned();
+        };
+        let Transaction { state, authorised, captured, released, returned, .. } = entry;
+        let flag = entry.flagged.map_or(String::new(), |reason| format!(" {reason:?}"));
+        let moved = [authorised, captured, released, returned].iter().any(|a| a.0 != 0);
+        if moved || *state == TransactionState::Authorized {
+            format!("{state:?} {authorised}/{captured}/{released}/{returned}{flag}")
+        } else {
+            format!("{state:?}{flag}")
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! How the model finds what a message means: repeats, tombstones and originals.
+
+use shared::command::{Authorization, MessageClass, MessageKey, References};
+use shared::effect::{Decision, Direction, TransactionState};
+use shared::pan::PanToken;
+
+use crate::pending;
+use crate::state::{Content, Entry, Model};
+
+/// Newest transactions of a card that references are compared with.
+const COMPARED: usize = shared::limits::COMPARED_ON_CARD_MAX;
+
+/// Which transaction a message means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    Nothing,
+    One(u64),
+    Several,
+}
+
+/// What a message is compared by.
+#[derive(Clone, Copy)]
+pub(crate) struct Clues {
+    pub(crate) references: References,
+    /// DE4, where the message says it.
+    pub(crate) amount: Option<i64>,
+}
+
+pub(crate) fn content_of(request: &Authorization) -> Content {
+    let money = [Some(request.transaction), request.billing];
+    let mut numbers = [0; 7];
+    numbers[0] = i64::from(request.processing_code);
+    for (place, money) in money.into_iter().enumerate() {
+        numbers[1 + 2 * place] = money.map_or(-1, |money| money.amount.0);
+        numbers[2 + 2 * place] = money.map_or(-1, |money| i64::from(money.currency.0));
+    }
+    Content(numbers, Some(request.token), request.acceptance.merchant)
+}
+
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| *byte == b' ')
+}
+
+impl Entry {
+    fn same_life_cycle(&self, other: &References) -> bool {
+        !is_blank(&other.life_cycle) && self.life_cycle == other.life_cycle
+    }
+
+    fn same_retrieval(&self, other: &References) -> bool {
+        let absent = other.rrn.iter().all(|byte| matches!(byte, b' ' | b'0'));
+        !absent && (self.rrn, self.terminal) == (other.rrn, other.terminal)
+    }
+
+    /// Adds to another one.
+    pub(crate) fn is_increment(&self) -> bool {
+        self.key.class == MessageClass::Authorization && self.base.is_some() && self.authorised > 0
+    }
+
+    /// Held or posted something.
+    pub(crate) fn moved(&self) -> bool {
+        self.authorised > 0 || self.captured > 0
+    }
+
+    /// Holds, posted and did not take back, or adds to another one.
+    fn has_money(&self, model: &Model) -> bool {
+        match self.state {
+            TransactionState::Authorized => self.open() > 0 || self.posted() > 0,
+            TransactionState::Posted => self.posted() > 0,
+            TransactionState::Answered => {
+                let adds = self.is_increment() && self.authorised > self.released;
+                let base = self.base.filter(|_| adds).and_then(|base| model.entry(base));
+                base.is_some_and(|base| base.open() > 0)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Model {
+    /// The one message whose answer a marked repeat under an unknown key takes.
+    pub(crate) fn repeated(
+        &self,
+        key: &MessageKey,
+        token: PanToken,
+        references: References,
+        content: &Content,
+    ) -> Option<Decision> {
+        let card = self.card_of(token)?;
+        let clues = Clues { references, amount: None };
+        let meant = self.meant_by_references(card, clues, |entry| {
+            entry.key.class == key.class && entry.state != TransactionState::Tombstone
+        });
+        match meant {
+            Meant::One(number) => {
+                let first = self.entry(number).filter(|first| first.content == *content)?;
+                Some(first.answer_to(content))
+            }
+            Meant::Nothing | Meant::Several => None,
+        }
+    }
+
+    /// Whether a tombstone of the card has the references of a request.
+    pub(crate) fn is_buried(&self, request: &Authorization) -> bool {
+        let Some(card) = self.card_of(request.token) else { return false };
+        self.entries.iter().any(|entry| {
+            entry.state == TransactionState::Tombstone
+                && entry.card == Some(card)
+                && (entry.same_life_cycle(&request.references)
+                    || entry.same_retrieval(&request.references))
+                && (entry.requested == 0 || entry.requested == request.transaction.amount.0)
+        })
+    }
+
+    /// Whether an entry may be meant by a message of a card; all may by one without a card.
+    fn of_same_card(&self, entry: &Entry, token: Option<PanToken>) -> bool {
+        let Some(token) = token else { return true };
+        let card = self.card_of(token);
+        let any = card.is_none() && !pending::UNKNOWN_CARD_REACHES_NOTHING;
+        entry.card.is_none() || entry.card == card || any
+    }
+
+    /// What stands under a key, and under the same trace in the other one of request and advice:
+    /// the one with money, else the one under the key.
+    pub(crate) fn under(&self, key: &MessageKey, token: Option<PanToken>) -> Option<u64> {
+        let other = match key.class {
+            MessageClass::Authorization => MessageClass::AuthorizationAdvice,
+            MessageClass::AuthorizationAdvice => MessageClass::Authorization,
+            MessageClass::Financial => MessageClass::FinancialAdvice,
+            MessageClass::FinancialAdvice => MessageClass::Financial,
+            MessageClass::Reversal
+            | MessageClass::FileAction
+            | MessageClass::NegativeAcknowledgement => return None,
+        };
+        let found: Vec<&Entry> = [key.class, other]
+            .into_iter()
+            .filter_map(|class| self.known(&MessageKey { class, ..*key }))
+            .filter(|entry| self.of_same_card(entry, token))
+            .collect();
+        let with_money = found.iter().find(|entry| entry.has_money(self));
+        with_money.or(found.first()).map(|entry| entry.number)
+    }
+
+    /// By life-cycle id, then by RRN and terminal, of those that `fits` on the same card.
+    pub(crate) fn meant_by_references(
+        &self,
+        card: usize,
+        clues: Clues,
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Meant {
+        let of_card = self.entries.iter().rev().filter(|entry| entry.card == Some(card));
+        let candidates: Vec<&Entry> = of_card.take(COMPARED).filter(|entry| fits(entry)).collect();
+        let references = &clues.references;
+        let same: [&dyn Fn(&Entry) -> bool; 2] =
+            [&|e| e.same_life_cycle(references), &|e| e.same_retrieval(references)];
+        for same in same {
+            let mut found: Vec<&Entry> = candidates.iter().copied().filter(|e| same(e)).collect();
+            if found.iter().any(|entry| entry.has_money(self)) {
+                found.retain(|entry| entry.has_money(self));
+            }
+            if found.len() > 1 {
+                let of_amount: Vec<&Entry> =
+                    found.iter().copied().filter(|e| Some(e.requested) == clues.amount).collect();
+                if let [only] = of_amount.as_slice() {
+                    found = vec![only];
+                }
+            }
+            match found.as_slice() {
+                [] => {}
+                [only] => return Meant::One(only.number),
+                _ => return Meant::Several,
+            }
+        }
+        Meant::Nothing
+    }
+
+    /// The answer to a message whose key is known.
+    pub(crate) fn answered_before(&self, key: &MessageKey, content: &Content) -> Option<Decision> {
+        Some(self.known(key)?.answer_to(content))
+    }
+
+    /// The open hold, or the pending credit, that a request adds to or books.
+    pub(crate) fn open_one(
+        &self,
+        request: &Authorization,
+        keys: &[MessageKey],
+        clues: Clues,
+    ) -> Meant {
+        let Some(card) = self.card_of(request.token) else { return Meant::Nothing };
+        let direction = Entry::direction_of(request);
+        let fits = |entry: &Entry| {
+            entry.is_open() && entry.direction == direction && entry.card == Some(card)
+        };
+        let keyed = keys
+            .iter()
+            .filter_map(|key| self.under(key, Some(request.token)))
+            .find(|number| self.entry(*number).is_some_and(fits));
+        match keyed {
+            Some(number) => Meant::One(number),
+            None => self.meant_by_references(card, clues, fits),
+        }
+    }
+
+    /// What an advice means: its keys, then its references.
+    pub(crate) fn original_of_advice(
+        &self,
+        message: &Authorization,
+        direction: Direction,
+    ) -> Meant {
+        let own = |class| MessageKey { class, ..message.key };
+        let mut keys: Vec<MessageKey> = message.original.into_iter().collect();
+        keys.push(own(message.key.class.of_request()));
+        keys.push(own(MessageClass::Authorization));
+        if let Some(number) = keys.iter().find_map(|key| self.under(key, Some(message.token))) {
+            return Meant::One(number);
+        }
+        let Some(card) = self.card_of(message.token) else { return Meant::Nothing };
+        let financial = message.key.class == MessageClass::FinancialAdvice;
+        let (references, amount) = (message.references, Some(message.transaction.amount.0));
+        self.meant_by_references(card, Clues { references, amount }, |entry| {
+            let class = match entry.key.class {
+                MessageClass::Authorization | MessageClass::AuthorizationAdvice => true,
+                MessageClass::Financial => financial,
+                MessageClass::FinancialAdvice
+                | MessageClass::Reversal
+                | MessageClass::FileAction
+                | MessageClass::NegativeAcknowledgement => false,
+            };
+            class && entry.moved() && entry.base.is_none() && entry.direction == direction
+        })
+    }
+
+    /// What a reversal takes back.
+    pub(crate) fn original_of_reversal(
+        &self,
+        original: &MessageKey,
+        token: Option<PanToken>,
+        clues: Clues,
+    ) -> Meant {
+        if !original.class.is_reversible() {
+            return Meant::Nothing;
+        }
+        let other = match original.class.of_request() {
+            MessageClass::Financial => MessageClass::Authorization,
+            _ => MessageClass::Financial,
+        };
+        let other = MessageKey { class: other, ..*original };
+        let named = self.under(original, token).or_else(|| self.under(&other, token));
+        if let Some(number) = named {
+            return Meant::One(number);
+        }
+        let Some(card) = token.and_then(|token| self.card_of(token)) else {
+            return Meant::Nothing;
+        };
+        self.meant_by_references(card, clues, |entry| {
+            entry.key.class.is_reversible() && entry.moved()
+        })
+    }
+}
