@@ -5,6 +5,8 @@
 //! start. The messages are of one second: each second of DE7 has a part of the repeat index of its
 //! own, which is made once.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 use std::hint::black_box;
 use std::rc::Rc;
 

@@ -156,7 +156,24 @@ impl Bench {
                 told[at(slot)].as_mut()?.state = *state;
                 Some(at(slot))
             }
-            _ => None,
+            Effect::PartnerPut(_)
+            | Effect::ProgramPut(_)
+            | Effect::CustomerPut { .. }
+            | Effect::BalanceOpened { .. }
+            | Effect::PartnerBalanceOpened { .. }
+            | Effect::CardIssued(_)
+            | Effect::BalanceClosed(_)
+            | Effect::BalanceCovered(..)
+            | Effect::CardChanged(..)
+            | Effect::RulePut(..)
+            | Effect::RuleRemoved(_)
+            | Effect::RuleCharged { .. }
+            | Effect::RuleGivenBack { .. }
+            | Effect::ExceptionRaised(_)
+            | Effect::ExceptionResolved(_)
+            | Effect::Posted { .. }
+            | Effect::CommandRemembered(..)
+            | Effect::CommandForgotten => None,
         }
     }
 

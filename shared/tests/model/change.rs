@@ -1,5 +1,7 @@
 //! The model's changes of the issuer's own data.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each function gets some of the changes")]
+
 use shared::card::CardState;
 use shared::command::{Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Program};
 use shared::control::{Outcome, Refusal};

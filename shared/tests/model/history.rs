@@ -119,7 +119,11 @@ impl History {
             .filter_map(|(command, at)| match command {
                 Command::Authorize(request) => Some((*request, *at)),
                 Command::Advise(advice) => Some((advice.message, *at)),
-                _ => None,
+                Command::Reverse(_)
+                | Command::LockOutside(_)
+                | Command::Void(..)
+                | Command::Expire
+                | Command::Manage(..) => None,
             })
             .collect();
         if messages.is_empty() {
@@ -325,7 +329,7 @@ impl History {
                 lock.lock = None;
                 Command::LockOutside(lock)
             }
-            other => other,
+            other @ (Command::Void(..) | Command::Expire | Command::Manage(..)) => other,
         }
     }
 
@@ -360,7 +364,10 @@ impl History {
                 reversal.repeat = true;
                 Command::Reverse(reversal)
             }
-            other => other,
+            other @ (Command::LockOutside(_)
+            | Command::Void(..)
+            | Command::Expire
+            | Command::Manage(..)) => other,
         }
     }
 

@@ -71,7 +71,11 @@ impl Entry {
                 let base = self.base.filter(|_| adds).and_then(|base| model.entry(base));
                 base.is_some_and(|base| base.open() > 0)
             }
-            _ => false,
+            TransactionState::Cleared
+            | TransactionState::Expired
+            | TransactionState::Reversed
+            | TransactionState::Voided
+            | TransactionState::Tombstone => false,
         }
     }
 }
@@ -241,7 +245,12 @@ impl Model {
         }
         let other = match original.class.of_request() {
             MessageClass::Financial => MessageClass::Authorization,
-            _ => MessageClass::Financial,
+            MessageClass::Authorization
+            | MessageClass::Reversal
+            | MessageClass::AuthorizationAdvice
+            | MessageClass::FinancialAdvice
+            | MessageClass::FileAction
+            | MessageClass::NegativeAcknowledgement => MessageClass::Financial,
         };
         let other = MessageKey { class: other, ..*original };
         let named = self.under(original, token).or_else(|| self.under(&other, token));

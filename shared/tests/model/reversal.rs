@@ -245,10 +245,8 @@ fn unmatched(kind: ReversalKind) -> Reason {
 /// What a partial reversal leaves, in the balance's currency; `None` where nothing is left.
 fn left_of(reversal: &Reversal, original: &Entry) -> Option<i64> {
     let stated = i128::from(reversal.new_total.filter(|total| total.0 > 0)?.0);
-    let whole = match original.state {
-        TransactionState::Posted => original.captured,
-        _ => original.authorised,
-    };
+    let posted = original.state == TransactionState::Posted;
+    let whole = if posted { original.captured } else { original.authorised };
     let left = match reversal.new_billing.filter(|billing| billing.0 > 0) {
         Some(billing) => i128::from(billing.0),
         None if original.requested == 0 => return None,

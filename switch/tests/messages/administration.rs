@@ -38,10 +38,10 @@ fn card(line: &mut Line) -> CardView {
 #[test]
 fn a_network_locks_and_unlocks_a_card_from_outside() {
     in_every_dialect("lock_outside = true", |line| {
-        for (mti, record, lock) in [
-            ("0300", "3", LockCode::PendingQuery),
-            ("0302", "7 suspected by the network", LockCode::SuspectedFraud),
-            ("0304", "6", LockCode::PinTriesExceeded),
+        for (mti, record, lock, code) in [
+            ("0300", "3", LockCode::PendingQuery, ["05", "100", "1000"]),
+            ("0302", "7 suspected by the network", LockCode::SuspectedFraud, ["59", "102", "1002"]),
+            ("0304", "6", LockCode::PinTriesExceeded, ["75", "106", "1006"]),
         ] {
             let set = file_action(line, mti, "1", record);
             let answer = line.client.ask(&set);
@@ -54,11 +54,6 @@ fn a_network_locks_and_unlocks_a_card_from_outside() {
             let found = card(line).lock.unwrap();
             assert_eq!((found.code, found.source), (lock, LockSource::Outside));
             let declined = line.request("0100", 100);
-            let code = match lock {
-                LockCode::PendingQuery => ["05", "100", "1000"],
-                LockCode::SuspectedFraud => ["59", "102", "1002"],
-                _ => ["75", "106", "1006"],
-            };
             line.expect(&declined, code);
         }
         let lift = file_action(line, "0302", "3", "");

@@ -15,7 +15,6 @@ use crate::rig::{Book, Home, Issuer, PAN_TOKEN, balance_id, pan, purchase};
 const HOUR_MS: u64 = 3_600_000;
 const SEGMENT_BYTES: u64 = 262_144;
 
-#[expect(clippy::disallowed_methods, reason = "how old the journal is, is told from the clock")]
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp(u64::try_from(since.as_millis()).unwrap())
