@@ -3,5 +3,8 @@
 #[doc = include_str!("manual/messages.md")]
 pub mod messages {}
 
+#[doc = include_str!("manual/reasons.md")]
+pub mod reasons {}
+
 #[doc = include_str!("manual/wire.md")]
 pub mod wire {}

@@ -1,9 +1,10 @@
-//! Random histories against a naive model written from the documents: every answer, every balance,
-//! every transaction, limit and card must agree, and what the journal holds must lead other
-//! ledgers to the same state.
+//! Random histories, and every order of the messages of one transaction, against a naive model
+//! written from the documents: every answer, every balance, every transaction, limit and card must
+//! agree, and what the journal holds must lead other ledgers to the same state.
 //!
 //! `MODEL_STEPS` asks for more commands, `MODEL_SEED` for another start; a difference names the
 //! seed of its history and the shortest prefix of it, and `MODEL_SEED=n MODEL_STEPS=1` runs it.
+//! `MODEL_ORDER` asks for longer orders.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,8 +27,8 @@ mod history_changes;
 mod limit;
 #[path = "model/matching.rs"]
 mod matching;
-#[path = "model/pending.rs"]
-mod pending;
+#[path = "model/orders.rs"]
+mod orders;
 #[path = "model/random.rs"]
 mod random;
 #[path = "model/request.rs"]
@@ -45,6 +46,7 @@ use std::collections::BTreeMap;
 
 use bench::Bench;
 use history::History;
+use orders::Orders;
 use shared::journal_record::Answer;
 use shared::limits::TEST;
 
@@ -52,6 +54,8 @@ use shared::limits::TEST;
 const STEPS: u64 = 200_000;
 /// Commands of one history.
 const HISTORY_STEPS: u64 = 1_000;
+/// Messages of one order unless asked otherwise.
+const ORDER: u64 = 3;
 
 #[test]
 fn histories_agree_with_the_model() {
@@ -62,6 +66,14 @@ fn histories_agree_with_the_model() {
         run(seed, &mut reached);
     }
     println!("{reached:#?}");
+}
+
+#[test]
+fn every_order_of_the_messages_of_one_transaction_agrees_with_the_model() {
+    let length = usize::try_from(asked("MODEL_ORDER").unwrap_or(ORDER)).unwrap();
+    let mut orders = Orders::new();
+    orders.walk(length);
+    println!("orders by length {:?}\n{:#?}", orders.walked, orders.answers);
 }
 
 fn run(seed: u64, reached: &mut BTreeMap<String, u64>) {

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_a_message_lacks_is_told_beside_what_it_says() {
-        let (text, sound) = shown(Dialect::iso87_ascii(), b"0100\0\x20\0\0\0\0\0\x000001");
+        let (text, sound) = shown(Dialect::iso87_ascii(), b"0100\0\x20\0\0\0\0\0\x00000001");
         assert!(text.starts_with("0100, 18 bytes, iso87-ascii\n 11"), "{text}");
         assert_eq!(
             sound.unwrap_err(),

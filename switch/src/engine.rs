@@ -4,8 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use shared::action_code::Reason;
-use shared::command::{Change, Command, MessageKey};
+use shared::command::{Authorization, Change, Command, MessageClass, MessageKey};
 use shared::control::{Outcome, Query, View};
 use shared::credential::Pvv;
 use shared::effect::{Decision, Effect};
@@ -98,14 +97,7 @@ impl Engine {
             self.tell_again(request.key);
         }
         let gate = match (self.mode, command) {
-            // A counted PIN is on disk before the answer, and before that of a repeat, or a power
-            // cut would give free tries.
-            (Mode::WriteBehind, Command::Authorize(_))
-                if self.changed_a_card() || tells_of_a_wrong_pin(&decision) =>
-            {
-                Gate::Durable(sequence)
-            }
-            (Mode::WriteBehind, Command::Authorize(request)) => {
+            (Mode::WriteBehind, Command::Authorize(request)) if self.only_held(request) => {
                 if decision.reason.is_approval() {
                     let billed = request.billed();
                     self.appender.count_early(billed.currency.0, billed.amount.0);
@@ -117,8 +109,23 @@ impl Engine {
         Some(Decided { decision, gate, sequence })
     }
 
-    fn changed_a_card(&self) -> bool {
-        self.effects.iter().any(|effect| matches!(effect, Effect::CardChanged(..)))
+    /// Whether the request that was just decided changed nothing but holds and counters, which a
+    /// later message makes good should a power cut take them: not a financial message, not a
+    /// counted PIN, not a credit made available at once. A repeat tells of a record that may be
+    /// any of these and may not be on disk yet. Source: durability 2.
+    fn only_held(&self, request: &Authorization) -> bool {
+        let held = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Remembered(..)
+                    | Effect::Raised { .. }
+                    | Effect::RuleCharged { .. }
+                    | Effect::Forgotten(_)
+            )
+        };
+        request.key.class == MessageClass::Authorization
+            && !self.effects.is_empty()
+            && self.effects.iter().all(held)
     }
 
     /// What the credentials of a token's card are verified against.
@@ -237,8 +244,4 @@ impl Engine {
     fn now_gate(&self) -> Gate {
         Gate::Durable(self.last())
     }
-}
-
-fn tells_of_a_wrong_pin(decision: &Decision) -> bool {
-    matches!(decision.reason, Reason::InvalidPin | Reason::PinTriesExceeded)
 }

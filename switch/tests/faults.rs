@@ -238,52 +238,41 @@ fn an_answer_that_reached_nobody_holds_nothing() {
     assert_eq!(running.connect().ask(&purchase(&pan(1), 50, 100)).text(39), "05");
 }
 
-/// A wrong PIN, in write-behind, and its repeat on another connection; what came back. `None` where
-/// the switch ended before.
-fn a_wrong_pin_told_twice(fault: &str) -> Option<[Option<Message>; 2]> {
+/// In write-behind the answer to `request`, and that to its repeat on another connection, come when
+/// its record is on the disk.
+fn is_on_the_disk_before_anybody_hears_of_it(request: &Message, code: &str) {
+    if !can_trace() {
+        return;
+    }
     let (home, _) = left_behind(Left::Closed);
     home.configure("mode = \"write-behind\"", "");
-    let running = home.try_start(with_fault(&home, "fdatasync", fault)).ok()?;
+    let running = slow_disk(&home, 400_000);
     let (mut first, mut second) = (running.connect(), running.connect());
-    // As many syncs of the journal's thread as there were before it began.
-    for stan in 20..30 {
-        first.send(&reversal("0420", stan, &purchase(&pan(1), stan, 1)).frame());
-        first.receive()?;
-    }
-    let before = running.try_metric("switch_answers_total")?;
-    let mut request = purchase(&pan(1), 50, 100);
-    request.fields.insert(52, Plastic::of(1).iso0("1234"));
     assert!(first.send(&request.frame()));
     let deadline = std::time::Instant::now() + crate::rig::WAIT;
-    // Where its sync has failed already, the switch is gone.
-    while running.try_metric("switch_answers_total").is_some_and(|answers| answers <= before) {
+    while running.metric("switch_answers_total") < 1.0 {
         assert!(std::time::Instant::now() < deadline, "it was decided");
     }
-    // It may have gone meanwhile.
-    second.send(&request.typed("0101").frame());
-    Some([first.receive(), second.receive()])
+    let decided = running.metric("switch_last_sequence");
+    let repeat = format!("{}1", &request.mti[..3]);
+    assert!(second.send(&request.clone().typed(&repeat).frame()));
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.receive().expect("an answer comes").text(39), code);
+        assert!(running.metric("switch_durable_sequence") >= decided);
+    }
 }
 
 #[test]
 fn a_wrong_pin_is_on_the_disk_before_anybody_hears_of_it() {
-    if !can_trace() {
-        return;
-    }
-    // The sync of its record takes a while, and fails.
-    let mut failed = 0;
-    for when in 1.. {
-        let fault = format!("error=EIO:delay_enter=200000:when={when}");
-        match a_wrong_pin_told_twice(&fault) {
-            None => {}
-            Some([None, None]) => failed += 1,
-            Some([Some(first), Some(second)]) => {
-                assert_eq!((first.text(39), second.text(39)), ("55", "55"));
-                break;
-            }
-            Some(told) => panic!("the one heard what the other did not: {told:?}"),
-        }
-    }
-    assert!(failed > 0, "no sync was the one of its record");
+    let mut request = purchase(&pan(1), 50, 100);
+    request.fields.insert(52, Plastic::of(1).iso0("1234"));
+    is_on_the_disk_before_anybody_hears_of_it(&request, "55");
+}
+
+#[test]
+fn a_financial_message_is_on_the_disk_before_anybody_hears_of_it() {
+    let request = purchase(&pan(1), 50, 100).typed("0200");
+    is_on_the_disk_before_anybody_hears_of_it(&request, "00");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use shared::command::{Advice, Advised, Authorization, MessageClass};
 use shared::effect::{Decision, Direction, ExceptionKind, TransactionState};
 
 use crate::matching::{Meant, content_of};
-use crate::pending;
 use crate::request::{Asked, Kind};
 use crate::state::{Entry, Model};
 
@@ -118,11 +117,10 @@ impl Model {
     }
 
     fn count_forced(&mut self, number: u64, message: &Authorization, amount: i64, adds: bool) {
-        let payment = !(adds && pending::ADDING_IS_NO_PAYMENT);
         if let Some(card) = self.card_of(message.token)
             && Entry::direction_of(message) == Direction::Debit
         {
-            self.count_message(number, message, card, (amount, payment));
+            self.count_message(number, message, card, (amount, !adds));
         }
     }
 
@@ -137,12 +135,8 @@ impl Model {
                 let entry = self.entry(number).unwrap();
                 let posted = entry.state == TransactionState::Posted && financial;
                 if entry.is_open() || posted {
-                    let returns = financial || pending::INSTANT_CREDIT_IS_DECLINED;
-                    self.take_back(number, TransactionState::Reversed, returns);
-                } else if entry.is_increment()
-                    && entry.state == TransactionState::Answered
-                    && pending::INCREMENT_IS_ADVISED
-                {
+                    self.take_back(number, TransactionState::Reversed);
+                } else if entry.is_increment() && entry.state == TransactionState::Answered {
                     self.take_off(number, 0);
                     self.close(number, TransactionState::Reversed);
                 }

@@ -17,6 +17,7 @@ use crate::state::{Entry, Model};
 const EVERYTHING_EVERY: u64 = 64;
 
 /// Core, model, and the core twice more: fed with records.
+#[derive(Clone)]
 pub(crate) struct Bench {
     pub(crate) ledger: Ledger,
     pub(crate) model: Model,

@@ -5,7 +5,6 @@ use shared::command::Acceptance;
 use shared::money::Currency;
 use shared::rule::{Bound, Period, Rule, Subject};
 
-use crate::pending;
 use crate::state::{Counted, Model};
 
 const DAY: i64 = 86_400_000;
@@ -265,9 +264,7 @@ impl Model {
                     && currency_of(&limit.rule) == currency_of(rule);
                 if !goes_on {
                     (limit.from, limit.until, limit.spent, limit.payments) = (0, 0, 0, 0);
-                    if pending::NEW_COUNTER_OWES_NOTHING {
-                        limit.number = self.numbers_given;
-                    }
+                    limit.number = self.numbers_given;
                 }
                 limit.rule = rule.clone();
             }

@@ -4,7 +4,6 @@ use shared::command::{Authorization, MessageClass, MessageKey, References};
 use shared::effect::{Decision, Direction, TransactionState};
 use shared::pan::PanToken;
 
-use crate::pending;
 use crate::state::{Content, Entry, Model};
 
 /// Newest transactions of a card that references are compared with.
@@ -119,8 +118,7 @@ impl Model {
     fn of_same_card(&self, entry: &Entry, token: Option<PanToken>) -> bool {
         let Some(token) = token else { return true };
         let card = self.card_of(token);
-        let any = card.is_none() && !pending::UNKNOWN_CARD_REACHES_NOTHING;
-        entry.card.is_none() || entry.card == card || any
+        entry.card.is_none() || entry.card == card
     }
 
     /// What stands under a key, and under the same trace in the other one of request and advice:

@@ -11,7 +11,6 @@ use shared::money::{Amount, Currency};
 
 use crate::limit::Spending;
 use crate::matching::{Clues, Meant, content_of};
-use crate::pending;
 use crate::state::{Content, Entry, Model};
 
 /// What a processing code asks for.
@@ -61,8 +60,7 @@ fn adds(request: &Authorization) -> bool {
 
 /// Whether a request is one more payment.
 fn is_payment(request: &Authorization) -> bool {
-    let incremental = request.incremental && !pending::ONLY_AUTHORIZATIONS_ARE_INCREMENTAL;
-    !(incremental || adds(request)) && request.billed().amount.0 > 0
+    !adds(request) && request.billed().amount.0 > 0
 }
 
 /// What the order of checks is asked about.
@@ -329,7 +327,7 @@ impl Model {
                 card.lock = Some(Lock { code, source, since });
             }
             Some((row, _)) if row <= 11 => {}
-            _ if credit && pending::CREDIT_LEAVES_PIN_COUNT => {}
+            _ if credit => {}
             _ if request.credentials.pin == CredentialResult::Ok => card.wrong_pins = 0,
             _ => {}
         }
@@ -339,11 +337,10 @@ impl Model {
     /// in the billing currency.
     fn part(&self, request: &Authorization, kind: Kind, card: usize) -> Option<(i64, i64)> {
         let policy = &self.programs[self.cards[card].program].policy;
-        let incremental = request.incremental && !pending::ONLY_AUTHORIZATIONS_ARE_INCREMENTAL;
         let allowed = policy.partial_approval
             && request.partial_allowed
             && kind == Kind::Purchase
-            && !(incremental || adds(request));
+            && !adds(request);
         let (whole, billed) =
             (i128::from(request.transaction.amount.0), i128::from(request.billed().amount.0));
         let goods = (whole - i128::from(request.cash_back.0)) * billed / whole;
@@ -394,9 +391,7 @@ impl Model {
         let mut entry = Entry::of(self, request, decision);
         let pot = self.pot_of(card);
         (entry.user, entry.pot) = (Some(user), pot);
-        if pending::PART_IS_THE_BASE {
-            entry.requested = requested;
-        }
+        entry.requested = requested;
         if kind == Kind::Inquiry || amount == 0 {
             self.remember(entry);
             return decision;

@@ -106,7 +106,7 @@ impl Model {
         let left = left_of(reversal, &entry);
         match (entry.state, left) {
             (TransactionState::Authorized | TransactionState::Posted, None) => {
-                self.take_back(number, TransactionState::Reversed, true);
+                self.take_back(number, TransactionState::Reversed);
             }
             (TransactionState::Authorized, Some(left)) => self.lower(number, left),
             (TransactionState::Posted, Some(left)) => {
@@ -131,11 +131,11 @@ impl Model {
         }
     }
 
-    /// Releases what is open and, where `returns` or it was no hold, posts back what is posted.
-    pub(crate) fn take_back(&mut self, number: u64, state: TransactionState, returns: bool) {
+    /// Releases what is open, and posts back what is posted.
+    pub(crate) fn take_back(&mut self, number: u64, state: TransactionState) {
         let entry = self.entry(number).unwrap();
         if entry.is_open() {
-            self.end_hold(number, state, returns);
+            self.end_hold(number, state);
             return;
         }
         let posted = entry.posted();
@@ -177,7 +177,7 @@ impl Model {
         }
         match entry.state {
             TransactionState::Authorized | TransactionState::Posted => {
-                self.take_back(entry.number, TransactionState::Voided, true);
+                self.take_back(entry.number, TransactionState::Voided);
             }
             TransactionState::Answered => {
                 if entry.is_increment() {

@@ -18,7 +18,6 @@ use shared::money::{Amount, Currency};
 use shared::pan::PanToken;
 
 use crate::limit::LimitRow;
-use crate::pending;
 
 /// Answers that a message forgets at most, before it is decided. Source: transactions.
 const FORGOTTEN_A_MESSAGE: usize = 3;
@@ -390,11 +389,11 @@ impl Model {
     }
 
     /// Ends a hold or a pending credit: what is open of it is released; what a credit made
-    /// available at once goes back where `returns`.
-    pub(crate) fn end_hold(&mut self, number: u64, state: TransactionState, returns: bool) {
+    /// available at once goes back.
+    pub(crate) fn end_hold(&mut self, number: u64, state: TransactionState) {
         let entry = self.entry(number).unwrap();
         let (open, captured, posted) = (entry.open(), entry.captured, entry.posted());
-        if entry.direction == Direction::Credit && returns {
+        if entry.direction == Direction::Credit {
             self.give_back(number, posted);
         }
         self.uncount(number, open, captured == 0);
@@ -415,7 +414,7 @@ impl Model {
         let outdated: Vec<_> =
             self.answers().into_iter().take_while(|(since, _)| self.outdated(*since)).collect();
         for (_, _, number) in due.into_iter().take(most) {
-            self.end_hold(number, TransactionState::Expired, pending::INSTANT_CREDIT_EXPIRES);
+            self.end_hold(number, TransactionState::Expired);
         }
         for (_, number) in outdated.into_iter().take(most) {
             self.forget(number);

@@ -28,6 +28,13 @@ pub(crate) fn key(class: MessageClass, stan: u64) -> MessageKey {
     MessageKey { link: LinkId(1), class, stan, sent_at: 0, acquirer: 7, forwarder: 0 }
 }
 
+pub(crate) fn references(rrn: u8) -> References {
+    let mut references = References::default();
+    references.rrn[11] = b'0' + rrn;
+    references.terminal[0] = b'T';
+    references
+}
+
 /// A purchase of `amount` EUR at a terminal.
 pub(crate) fn purchase(class: MessageClass, card: u64, stan: u64, amount: i64) -> Authorization {
     Authorization {
