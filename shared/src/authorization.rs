@@ -41,7 +41,9 @@ use crate::effect::{
 };
 use crate::ids::Timestamp;
 use crate::ledger::{Ledger, Stamp};
+use crate::limits::SUM_MAX;
 use crate::money::Amount;
+use crate::transactions::FORGOTTEN_A_MESSAGE_MAX;
 
 /// Milliseconds of an hour.
 const HOUR_MS: u64 = 3_600_000;
@@ -110,7 +112,7 @@ impl Kind {
 struct Room {
     own: TransactionSlot,
     tombstone: Option<TransactionSlot>,
-    forgotten: [Option<TransactionSlot>; 3],
+    forgotten: [Option<TransactionSlot>; FORGOTTEN_A_MESSAGE_MAX],
 }
 
 impl Room {
@@ -126,7 +128,7 @@ impl<'a, W: Witness> Case<'a, W> {
         let mut vacancies = self.ledger.transactions.vacancies(self.stamp.at, &self.ledger.limits);
         let own = vacancies.take()?;
         let tombstone = vacancies.take();
-        let mut forgotten = [None; 3];
+        let mut forgotten = [None; FORGOTTEN_A_MESSAGE_MAX];
         for (place, slot) in forgotten.iter_mut().zip(vacancies.forgotten()) {
             *place = Some(slot);
             self.effects.push(Effect::Forgotten(slot));
@@ -136,6 +138,23 @@ impl<'a, W: Witness> Case<'a, W> {
 
     fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Posts `amount` of a transaction back. Where its balance was closed since, the receivable
+    /// account takes it, and people look.
+    fn post_back(&mut self, slot: TransactionSlot, found: &Transaction, amount: Amount) {
+        if amount.is_positive() {
+            self.push(Effect::Returned(slot, amount));
+            self.note_closed(found, amount);
+        }
+    }
+
+    /// Queues what is posted for a transaction whose balance was closed since.
+    fn note_closed(&mut self, found: &Transaction, amount: Amount) {
+        let balance = found.balance.and_then(|slot| self.ledger.balance(slot));
+        if amount.is_positive() && balance.is_some_and(|balance| balance.closed) {
+            self.raise_exception(ExceptionKind::Suspense, amount);
+        }
     }
 
     fn raise_exception(&mut self, kind: ExceptionKind, amount: Amount) {
@@ -161,11 +180,20 @@ impl<'a, W: Witness> Case<'a, W> {
     }
 }
 
-/// Whether a request raises the hold of another one.
+/// Whether a request, or an advice of one, raises the hold of another one.
 fn adds_to_another(request: &Authorization, kind: Option<Kind>) -> bool {
     request.incremental
-        && request.key.class == MessageClass::Authorization
+        && request.key.class.of_request() == MessageClass::Authorization
         && kind.is_some_and(Kind::is_debit)
+}
+
+/// Whether a transaction's sums still fit with `amount` more approved, `requested` in its own
+/// currency.
+fn may_grow(found: &Transaction, amount: Amount, requested: Amount) -> bool {
+    let fits = |sum: Amount, more: Amount| sum.0 < SUM_MAX && more.0 < SUM_MAX;
+    fits(found.authorised, amount)
+        && fits(found.captured, amount)
+        && fits(found.requested, requested)
 }
 
 /// The entry of a message that moved nothing yet.
@@ -197,6 +225,7 @@ fn bare_entry(key: MessageKey, content: u64, decision: Decision, stamp: Stamp) -
         deposit: None,
         currency: crate::money::Currency(0),
         base: None,
+        spoken_of: false,
         requested: Amount::ZERO,
         authorised: Amount::ZERO,
         captured: Amount::ZERO,

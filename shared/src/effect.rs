@@ -171,9 +171,7 @@ impl TransactionState {
                         | Self::Posted
                         | Self::Answered
                         | Self::Cleared
-                        | Self::Expired
-                        | Self::Voided
-                        | Self::Reversed,
+                        | Self::Expired,
                     Self::Reversed
                 )
                 | (Self::Answered, Self::Voided)
@@ -233,8 +231,10 @@ pub struct Transaction {
     pub deposit: Option<PartnerBalanceSlot>,
     /// The currency of its amounts: the balance's, or the billed one where there is no balance.
     pub currency: Currency,
-    /// The transaction that it adds to, clears or adjusts.
+    /// The transaction that it adds to, clears, adjusts or takes back.
     pub base: Option<TransactionSlot>,
+    /// Whether it is the base of a later one: the network knows of it.
+    pub spoken_of: bool,
     /// What was asked for, in the transaction's own currency: the base of a partial reversal.
     pub requested: Amount,
     /// What was approved.

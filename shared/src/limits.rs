@@ -4,6 +4,10 @@
 /// Cards that may draw on one balance.
 pub const CARDS_A_BALANCE_MAX: usize = 64;
 
+/// Money of one balance or transaction, minor units: what the issuer's own people bring in ends
+/// here, and what is forced or taken back beyond still fits.
+pub const SUM_MAX: i64 = i64::MAX / 4;
+
 /// Entries of the exception queue at most; the oldest leaves, and stays in the journal.
 pub const EXCEPTIONS_MAX: usize = 10_000;
 /// Transactions of one card that a message without an exact reference is compared with at most,
@@ -30,12 +34,17 @@ pub struct Limits {
     pub cards_max: usize,
     /// Rules ever made, removed ones included.
     pub rules_max: usize,
-    /// Transactions: open holds, and answers kept for repeats.
+    /// Transactions: open holds, what they became, and answers kept for repeats.
     pub transactions_max: usize,
-    /// Of these, answers without an open hold: declines, reversals, tombstones.
+    /// Of these, answers that moved no money: declines, reversals, advices, tombstones.
     pub answers_max: usize,
     /// How long such an answer is kept. Source: authorization 4 (24 hours).
     pub answer_retention_ms: u64,
+    /// Of these, approvals that hold nothing any more: posted, cleared, reversed, expired, and what
+    /// was added to a hold.
+    pub ended_max: usize,
+    /// How long such an approval is kept, so that what takes it back or repeats it finds it.
+    pub ended_retention_ms: u64,
     /// Command ids kept with their outcome.
     pub commands_max: usize,
     /// How long a command id is kept. Source: requirements 3 (at least 72 hours).
@@ -54,6 +63,8 @@ pub const PRODUCTION: Limits = Limits {
     transactions_max: 40_000_000,
     answers_max: 10_000_000,
     answer_retention_ms: 24 * 3_600_000,
+    ended_max: 20_000_000,
+    ended_retention_ms: 30 * 24 * 3_600_000,
     commands_max: 20_000_000,
     command_retention_ms: 96 * 3_600_000,
 };
@@ -70,12 +81,14 @@ pub const TEST: Limits = Limits {
     transactions_max: 24,
     answers_max: 8,
     answer_retention_ms: 10_000,
+    ended_max: 6,
+    ended_retention_ms: 3_600_000,
     commands_max: 64,
     command_retention_ms: 60_000,
 };
 
 const fn sound(limits: &Limits) -> bool {
-    limits.answers_max < limits.transactions_max
+    limits.answers_max + limits.ended_max < limits.transactions_max
         && limits.transactions_max < u32::MAX as usize
         && limits.cards_max < u32::MAX as usize
         && limits.rules_max < u32::MAX as usize
@@ -85,6 +98,7 @@ const fn sound(limits: &Limits) -> bool {
         && limits.commands_max > 0
         // Two answers may be remembered by one command.
         && limits.answers_max >= 2
+        && limits.ended_max >= 2
 }
 
 const _: () = assert!(sound(&PRODUCTION) && sound(&TEST));

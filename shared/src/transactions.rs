@@ -1,9 +1,10 @@
 //! Keys and their answers: the repeat index, the holds, what is kept for how long, and which
 //! transactions a card has.
 //!
-//! Invariants: a key is remembered at most once; an approval is kept as long as its hold is open,
-//! any other answer until its retention or the table's bound frees it, oldest first. Slots are
-//! given out in one order, so that a replay gives out the same. Source: authorization 4.
+//! Invariants: a key is remembered at most once; an approval is kept as long as its hold is open and
+//! then until its retention ends or the table's bound frees it, oldest first; an answer that moved
+//! nothing likewise, in a queue of its own, so that no flood of declines drives out what was paid.
+//! Slots are given out in one order, so that a replay gives out the same. Source: authorization 4.
 
 mod key_index;
 mod lanes;
@@ -20,8 +21,10 @@ use key_index::KeyIndex;
 use lanes::{Lanes, Place};
 use slab::Slab;
 
-/// Answers that one message may forget: more than it may remember, so that the backlog shrinks.
-const FORGOTTEN_A_MESSAGE_MAX: usize = 3;
+/// What one message may forget of each queue: more than it may add, so that the backlog shrinks.
+const FORGOTTEN_A_QUEUE_MAX: usize = 3;
+/// What one message may forget.
+pub(crate) const FORGOTTEN_A_MESSAGE_MAX: usize = 2 * FORGOTTEN_A_QUEUE_MAX;
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -30,9 +33,12 @@ pub(crate) struct Transactions {
     vacant: Vec<TransactionSlot>,
     index: KeyIndex,
     lanes: Lanes,
-    /// Answers without an open hold, by the time from which they are kept.
-    answered: VecDeque<(Timestamp, TransactionSlot)>,
+    answered: Queue,
+    ended: Queue,
 }
+
+/// What holds nothing, by the time from which it is kept.
+type Queue = VecDeque<(Timestamp, TransactionSlot)>;
 
 /// A transaction and its places in the lists that run through the table.
 #[derive(Clone, Debug)]
@@ -94,7 +100,8 @@ impl Transactions {
             vacant: Vec::new(),
             index: KeyIndex::new(),
             lanes: Lanes::default(),
-            answered: VecDeque::new(),
+            answered: Queue::new(),
+            ended: Queue::new(),
         }
     }
 
@@ -106,6 +113,13 @@ impl Transactions {
 
     pub(crate) fn get(&self, slot: TransactionSlot) -> Option<&Transaction> {
         self.slab.get(slot).map(|row| &row.entry)
+    }
+
+    /// What a transaction adds to, clears or adjusts, if it is still remembered: a slot that was
+    /// given to another since has a later one.
+    pub(crate) fn base_of(&self, entry: &Transaction) -> Option<(TransactionSlot, &Transaction)> {
+        let slot = entry.base?;
+        Some((slot, self.get(slot).filter(|base| base.id < entry.id)?))
     }
 
     /// The transaction remembered under `key`.
@@ -137,7 +151,7 @@ impl Transactions {
 
     /// How many of them are open holds, which nothing but their end frees.
     pub(crate) fn holds(&self) -> usize {
-        self.len() - self.answered.len()
+        self.len() - self.answered.len() - self.ended.len()
     }
 
     /// All remembered, in order of slot.
@@ -150,9 +164,12 @@ impl Transactions {
         &self.vacant
     }
 
-    /// Answers in the order in which they will be forgotten; part of the state.
-    pub(crate) fn answered(&self) -> impl Iterator<Item = &(Timestamp, TransactionSlot)> {
-        self.answered.iter()
+    /// Answers that moved nothing, then ended approvals, each in the order in which they will be
+    /// forgotten; part of the state.
+    pub(crate) fn queues(
+        &self,
+    ) -> [impl ExactSizeIterator<Item = &(Timestamp, TransactionSlot)>; 2] {
+        [self.answered.iter(), self.ended.iter()]
     }
 
     /// When the next hold ends by itself.
@@ -165,33 +182,46 @@ impl Transactions {
         self.lanes.due(&self.slab, now)
     }
 
-    /// Answers past their retention, oldest first.
+    /// Answers, then ended approvals, past their retention, oldest first.
     pub(crate) fn outdated(
         &self,
         now: Timestamp,
         limits: &Limits,
     ) -> impl Iterator<Item = TransactionSlot> {
-        let retention = limits.answer_retention_ms;
-        let due = move |(since, _): &&(Timestamp, TransactionSlot)| {
-            since.0.saturating_add(retention) <= now.0
+        let due = move |queue: &'_ Queue, retention: u64| {
+            let due = |(since, _): &&(Timestamp, TransactionSlot)| {
+                since.0.saturating_add(retention) <= now.0
+            };
+            queue.iter().take_while(due).count()
         };
-        self.answered.iter().take_while(due).map(|(_, slot)| *slot)
+        let answered = due(&self.answered, limits.answer_retention_ms);
+        let ended = due(&self.ended, limits.ended_retention_ms);
+        let both = self.answered.iter().take(answered).chain(self.ended.iter().take(ended));
+        both.map(|(_, slot)| *slot)
     }
 
     /// Plans room for the answers of one message.
     pub(crate) fn vacancies(&self, now: Timestamp, limits: &Limits) -> Vacancies<'_> {
-        let excess = (self.answered.len() + 2)
-            .saturating_sub(limits.answers_max)
-            .max((self.len() + 2).saturating_sub(limits.transactions_max));
-        let due = |(place, (since, _)): &(usize, &(Timestamp, TransactionSlot))| {
-            since.0.saturating_add(limits.answer_retention_ms) <= now.0 || *place < excess
-        };
         let mut forgotten = [None; FORGOTTEN_A_MESSAGE_MAX];
         let mut forgotten_count = 0;
-        let due = self.answered.iter().enumerate().take_while(due);
-        for (place, (_, (_, slot))) in forgotten.iter_mut().zip(due) {
-            *place = Some(*slot);
-            forgotten_count += 1;
+        let mut over = (self.len() + 2).saturating_sub(limits.transactions_max);
+        let queues = [
+            (&self.answered, limits.answers_max, limits.answer_retention_ms),
+            (&self.ended, limits.ended_max, limits.ended_retention_ms),
+        ];
+        for (queue, most, retention) in queues {
+            let excess = (queue.len() + 2).saturating_sub(most).max(over);
+            let due = |(place, (since, _)): &(usize, &(Timestamp, TransactionSlot))| {
+                since.0.saturating_add(retention) <= now.0 || *place < excess
+            };
+            let due = queue.iter().take(FORGOTTEN_A_QUEUE_MAX).enumerate().take_while(due);
+            for (_, (_, slot)) in due {
+                if let Some(place) = forgotten.get_mut(forgotten_count) {
+                    *place = Some(*slot);
+                }
+                forgotten_count += 1;
+                over = over.saturating_sub(1);
+            }
         }
         let slots_max = limits.transactions_max;
         Vacancies { table: self, forgotten, forgotten_count, taken: 0, slots_max }
@@ -222,10 +252,21 @@ impl Transactions {
         if let Some(older) = newest.and_then(|newest| self.slab.get_mut(newest)) {
             older.newer = Some(slot);
         }
-        if entry.state == TransactionState::Authorized {
-            self.lanes.join(&mut self.slab, slot, entry.at);
-        } else {
-            self.answered.push_back((entry.at, slot));
+        if let Some(base) = entry.base.and_then(|base| self.slab.get_mut(base)) {
+            base.entry.spoken_of = true;
+        }
+        match entry.state {
+            TransactionState::Authorized => self.lanes.join(&mut self.slab, slot, entry.at),
+            TransactionState::Posted => self.ended.push_back((entry.at, slot)),
+            TransactionState::Answered if entry.is_increment() => {
+                self.ended.push_back((entry.at, slot));
+            }
+            TransactionState::Answered
+            | TransactionState::Cleared
+            | TransactionState::Expired
+            | TransactionState::Reversed
+            | TransactionState::Voided
+            | TransactionState::Tombstone => self.answered.push_back((entry.at, slot)),
         }
         Some(())
     }
@@ -271,18 +312,16 @@ impl Transactions {
         row.entry.state = state;
         if was == TransactionState::Authorized {
             self.lanes.leave(&mut self.slab, slot);
-            self.answered.push_back((now, slot));
+            self.ended.push_back((now, slot));
         }
         Some(())
     }
 
-    /// Frees the slot of the oldest answer, and says what its card's newest is now; `None` where
-    /// it is another one.
+    /// Frees the slot of the oldest of a queue, and says what its card's newest is now; `None`
+    /// where it is another one.
     pub(crate) fn forget(&mut self, slot: TransactionSlot) -> Option<(Transaction, Newest)> {
-        if self.answered.front().is_none_or(|(_, oldest)| *oldest != slot) {
-            return None;
-        }
-        self.answered.pop_front();
+        let is_oldest = |queue: &&mut Queue| queue.front().is_some_and(|(_, it)| *it == slot);
+        [&mut self.answered, &mut self.ended].into_iter().find(is_oldest)?.pop_front();
         let Row { entry, older, newer, .. } = self.slab.take(slot)?;
         if let Some(older) = older.and_then(|older| self.slab.get_mut(older)) {
             older.newer = newer;
@@ -328,6 +367,7 @@ mod tests {
             deposit: None,
             currency: Currency(978),
             base: None,
+            spoken_of: false,
             requested: Amount(authorised),
             authorised: Amount(authorised),
             captured: Amount::ZERO,
@@ -349,6 +389,14 @@ mod tests {
             Some(())
         };
         table.change(slot, change).is_some()
+    }
+
+    fn answered(table: &Transactions) -> Vec<(Timestamp, TransactionSlot)> {
+        table.answered.iter().copied().collect()
+    }
+
+    fn ended(table: &Transactions) -> Vec<(Timestamp, TransactionSlot)> {
+        table.ended.iter().copied().collect()
     }
 
     fn hold(stan: u32) -> Transaction {
@@ -389,7 +437,7 @@ mod tests {
         for stan in 0..60 {
             let (_, slot) = fill(&mut table, 0, stan);
             assert_ne!(slot, 0);
-            assert!(table.answered().count() <= TEST.answers_max);
+            assert!(answered(&table).len() <= TEST.answers_max);
         }
         assert_eq!((table.len(), table.holds()), (1 + TEST.answers_max - 1, 1));
         assert!(table.find(&hold(1000).key).is_some());
@@ -437,9 +485,9 @@ mod tests {
         assert!(!release(&mut table, slot, 1));
         assert!(table.close(slot, TransactionState::Authorized, Timestamp(1)).is_none());
         assert!(table.close(slot, TransactionState::Reversed, Timestamp(9)).is_some());
-        assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(9), slot)]);
-        assert!(table.close(slot, TransactionState::Reversed, Timestamp(10)).is_some());
-        assert_eq!(table.answered().count(), 1, "it is kept from its first end");
+        assert_eq!(ended(&table), [(Timestamp(9), slot)]);
+        assert!(table.close(slot, TransactionState::Reversed, Timestamp(10)).is_none());
+        assert_eq!(ended(&table).len(), 1, "it ends once");
         assert!(table.forget(TransactionSlot(1)).is_none());
         assert!(table.forget(slot).is_some() && table.forget(slot).is_none());
     }
@@ -450,7 +498,7 @@ mod tests {
         let slot = TransactionSlot(0);
         assert!(put(&mut table, slot.0, &entry(1, 5, TransactionState::Answered, 0)));
         assert!(table.close(slot, TransactionState::Voided, Timestamp(6)).is_some());
-        assert_eq!(table.answered().collect::<Vec<_>>(), [&(Timestamp(5), slot)]);
+        assert_eq!(answered(&table), [(Timestamp(5), slot)]);
         assert_eq!(table.holds(), 0);
     }
 

@@ -175,8 +175,10 @@ fn every_refusal_says_what_was_wrong() {
          reload Z 5 EUR -> PartnerBalanceNotFound
          reload D 5 PLN -> CurrencyMismatch
          reload D 0 EUR -> InvalidAmount
-         reload D 9223372036854775807 EUR
+         reload D 2305843009213693952 EUR -> InvalidAmount           # a quarter of what can be counted
+         reload D 2305843009213693951 EUR
          reload D 1 EUR -> InvalidAmount
+         top-up A 2305843009213692952 EUR -> InvalidAmount
          close Z -> BalanceNotFound
          close A -> BalanceNotEmpty
          close P
@@ -185,7 +187,7 @@ fn every_refusal_says_what_was_wrong() {
          balance P customer=1 cur=PLN -> IdTaken                  # an id is never used again
          program 20 partner=1 cur=PLN
          card 3 program=20 balance=P -> BalanceNotFound
-         show A D P -> A 1000/0/1000 D 9223372036854775807/0/9223372036854775807 P none",
+         show A D P -> A 1000/0/1000 D 2305843009213693951/0/2305843009213693951 P none",
     );
 }
 

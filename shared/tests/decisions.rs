@@ -323,8 +323,8 @@ fn an_answer_that_never_left_is_voided_once_and_only_that_one() {
          auth stan=3 card=1 amount=801 -> INSUFFICIENT_FUNDS_ON_DEPOSIT_BALANCE 1016 51 116 1016
          auth stan=4 card=1 amount=100 -> APPROVED 0000 00 000 0000
          reverse stan=5 of=4 base=100 total=40 -> REVERSAL_ACCEPTED 4000 00 400 4000
-         void stan=4 -> noted                                     # what is left of it
+         void stan=4 -> noted                                     # the network has spoken of it
          void stan=99 by=1 -> noted                               # nobody's key
-         show A D -> A 1000/0/1000 D 800/0/800",
+         show A D -> A 960/40/1000 D 760/40/800",
     );
 }

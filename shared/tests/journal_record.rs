@@ -136,7 +136,7 @@ const FIELDS: &str = "
     lock max mcc mccs merchant merchants message money month more_to_come new_billing new_total
     original partial_allowed partial_approval partner period pin pin_tries_max policy
     processing_code program purchase_hold_hours pvv reason references released repeat requested
-    result retrieval returned rrn rule sent_at sequence since source stan start state subject
+    result retrieval returned rrn rule sent_at sequence since source spoken_of stan start state subject
     terminal to token transaction until verification verification_value verified window
     window_start year zone";
 
@@ -450,6 +450,7 @@ fn effects() -> Vec<Effect> {
         deposit: Some(PartnerBalanceSlot(0)),
         currency,
         base: None,
+        spoken_of: false,
         requested: Amount(100),
         authorised: Amount(100),
         captured: Amount::ZERO,

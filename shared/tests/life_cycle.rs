@@ -120,7 +120,7 @@ fn an_advised_approval_by_the_state_of_its_original() {
                 "{advice} -> ADVICE_RECORDED 0000 00 000 0000
                  life 2 class=advice -> Answered ReversedBeforeRequest
                  show A D -> A 1000/0/1000 D 5000/0/5000
-                 exceptions -> none"
+                 exceptions -> Flagged(ReversedBeforeRequest):300"
             ),
         );
     }
@@ -277,22 +277,17 @@ fn a_clearing_by_the_state_of_its_original() {
             ),
         );
     }
-    check(
-        REVERSED,
-        &format!(
-            "{clear} -> ADVICE_RECORDED 0000 00 000 0000                                      # a reversed hold: forced
-             life 2 class=clear -> Posted 0/300/0/0
-             show A D -> A 700/0/700 D 4700/0/4700"
-        ),
-    );
-    check(
-        TOMBSTONE,
-        &format!(
-            "{clear} -> ADVICE_RECORDED 0000 00 000 0000
-             life 2 class=clear -> Answered ReversedBeforeRequest
-             show A D -> A 1000/0/1000 D 5000/0/5000"
-        ),
-    );
+    for state in [REVERSED, TOMBSTONE] {
+        check(
+            state,
+            &format!(
+                "{clear} -> ADVICE_RECORDED 0000 00 000 0000                                  # forced
+                 life 2 class=clear -> Posted 0/300/0/0 ReversedBeforeRequest
+                 show A D -> A 700/0/700 D 4700/0/4700
+                 exceptions -> Flagged(ReversedBeforeRequest):300"
+            ),
+        );
+    }
     check(
         NONE,
         &format!(
@@ -339,7 +334,8 @@ fn the_completion_of_a_financial_request() {
             "reverse stan=9 of=1 ofclass=sale -> REVERSAL_ACCEPTED 4000 00 400 4000
              {} -> ADVICE_RECORDED 0000 00 000 0000
              life 2 class=clear -> Answered ReversedBeforeRequest
-             show A D -> A 1000/0/1000 D 5000/0/5000",
+             show A D -> A 1000/0/1000 D 5000/0/5000
+             exceptions -> Flagged(ReversedBeforeRequest):300",
             complete(300)
         ),
     );

@@ -232,7 +232,7 @@ fn a_credit_is_pending_until_it_is_cleared() {
          sale stan=9 card=1 amount=5 type=200000 rrn=S terminal=T -> APPROVED 0000 00 000 0000
          life 9 class=sale -> Posted 0/5/0/0 OriginalAmbiguous
          show A D -> A 1205/0/1205 D 5205/0/5205
-         exceptions -> Unmatched:10 Ambiguous:5
+         exceptions -> Unmatched:10 Unmatched:10 Ambiguous:5
          reverse stan=10 of=5 ofclass=sale -> REVERSAL_ACCEPTED 4000 00 400 4000
          show A D -> A 1195/0/1195 D 5195/0/5195",
     );

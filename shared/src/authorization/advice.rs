@@ -5,10 +5,10 @@
 //! Source: authorization 2 (rows 1 to 3 decide) and 4.
 
 use super::column::{Asked, Parties, Rows, check};
-use super::matching::Match;
-use super::{Case, Kind, Room, Witness, entry, of_authorization};
+use super::matching::{Match, Named};
+use super::{Case, Kind, Room, Witness, adds_to_another, entry, may_grow, of_authorization};
 use crate::action_code::Reason;
-use crate::command::{Advice, Advised, Authorization, MessageClass, Policy};
+use crate::command::{Advice, Advised, Authorization, MessageClass, MessageKey, Policy};
 use crate::effect::{
     Decision, Direction, Effect, ExceptionKind, Transaction, TransactionSlot, TransactionState,
 };
@@ -36,8 +36,7 @@ pub(crate) fn advise<W: Witness>(case: &mut Case<'_, W>, advice: &Advice) -> Dec
     }
     let parties = Parties::of(case.ledger, message.token);
     if let (true, Some((_, card))) = (message.repeat, parties.card)
-        && let Some(earlier) = case.repeated(&message.key, message.references, card)
-        && earlier.content == content
+        && let Some(earlier) = case.repeated(&message.key, message.references, card, content)
     {
         return case.answer_again(earlier, content); // 3
     }
@@ -51,7 +50,16 @@ pub(crate) fn advise<W: Witness>(case: &mut Case<'_, W>, advice: &Advice) -> Dec
     let (advised, more_to_come) = (advice.advised, advice.more_to_come);
     let advising =
         Advising { message, content, parties, kind, direction, advised, more_to_come, room };
-    let original = case.original_of_advice(message, &parties, direction, &advising.room);
+    let asked = case.asked_increment(&advising);
+    if asked.is_none()
+        && let Some(decision) = case.advise_increment(&advising)
+    {
+        return decision;
+    }
+    let original = match asked {
+        Some(slot) => Match::One(slot),
+        None => case.original_of_advice(message, &parties, direction, &advising.room),
+    };
     match message.key.class {
         MessageClass::FinancialAdvice => case.advise_financial(&advising, original),
         MessageClass::AuthorizationAdvice
@@ -114,6 +122,52 @@ impl<W: Witness> Case<'_, W> {
         decision
     }
 
+    /// What an advice of an increment reports on, where that was asked for here and approved.
+    fn asked_increment(&self, advising: &Advising<'_>) -> Option<TransactionSlot> {
+        let Advising { message, room, parties, kind, .. } = advising;
+        if !adds_to_another(message, *kind) {
+            return None;
+        }
+        let own_trace = MessageKey { class: MessageClass::Authorization, ..message.key };
+        let slot = self.exact(&own_trace, Named::Card(parties.card_slot()), room)?;
+        let known = self.ledger.transactions.get(slot)?;
+        known.authorised.is_positive().then_some(slot)
+    }
+
+    /// An increment that was decided elsewhere and never asked for here: it raises the hold that it
+    /// adds to, or changes nothing where it was declined.
+    fn advise_increment(&mut self, advising: &Advising<'_>) -> Option<Decision> {
+        let Advising { message, room, parties, kind, .. } = advising;
+        if !adds_to_another(message, *kind) {
+            return None;
+        }
+        if advising.advised == Advised::Declined {
+            let decision = Decision::bare(Reason::AdviceRecorded);
+            let own = self.advised_entry(advising, decision);
+            self.push(Effect::Remembered(room.own, own));
+            return Some(decision);
+        }
+        let base = match self.base_of(message, parties, *kind, room)? {
+            Match::One(slot) => (slot, *self.ledger.transactions.get(slot)?),
+            Match::None | Match::Ambiguous => return None,
+        };
+        let decision = Decision::bare(Reason::AdviceRecorded);
+        let mut own = self.advised_entry(advising, decision);
+        let amount = message.billed().amount;
+        own.base = Some(base.0);
+        self.flag_forced(advising, &mut own, (amount, false));
+        let raises = amount.is_positive() && message.billed().currency == base.1.currency;
+        if raises && self.may_raise(advising, amount, &base.1) {
+            own.authorised = amount;
+            self.push(Effect::Remembered(room.own, own));
+            self.raise_by_force(advising, amount, (base.0, &base.1));
+        } else {
+            self.raise_exception(ExceptionKind::Suspense, amount);
+            self.push(Effect::Remembered(room.own, own));
+        }
+        Some(decision)
+    }
+
     /// An advised approval with its original.
     fn advise_hold(
         &mut self,
@@ -136,7 +190,7 @@ impl<W: Witness> Case<'_, W> {
                 self.force_hold(advising, own);
             }
             TransactionState::Reversed | TransactionState::Tombstone => {
-                own.flagged = Some(Reason::ReversedBeforeRequest);
+                self.note_reversed(advising, &mut own);
                 self.push(Effect::Remembered(own_slot, own));
             }
             TransactionState::Posted | TransactionState::Cleared | TransactionState::Expired => {
@@ -267,10 +321,9 @@ impl<W: Witness> Case<'_, W> {
         (slot, found): (TransactionSlot, &Transaction),
     ) {
         let money = advising.message.billed();
-        let base = found.base.and_then(|base| {
-            let held = self.ledger.transactions.get(base)?;
-            (held.state == TransactionState::Authorized).then_some((base, *held))
-        });
+        let base = self.ledger.transactions.base_of(found);
+        let base = base.map(|(base, held)| (base, *held));
+        let base = base.filter(|(_, held)| held.state == TransactionState::Authorized);
         let by = money.amount.0 - (found.authorised.0 - found.released.0);
         let Some((base, held)) = base.filter(|(_, held)| held.currency == money.currency) else {
             self.push(Effect::Remembered(advising.room.own, own));
@@ -298,17 +351,23 @@ impl<W: Witness> Case<'_, W> {
         amount: Amount,
         (slot, found): (TransactionSlot, &Transaction),
     ) -> bool {
-        let money = Money { amount, ..advising.message.billed() };
-        let fits = found.direction == Direction::Credit || advising.parties.taking(money).is_some();
-        if !fits {
+        if !self.may_raise(advising, amount, found) {
             self.raise_exception(ExceptionKind::Suspense, amount);
             return false;
         }
-        let until = found.expires_at;
         let requested = in_transaction_currency(advising.message, amount);
+        let until = found.expires_at;
         self.push(Effect::Raised { transaction: slot, amount, requested, until });
         self.charge_forced(advising, (amount, false), slot);
         true
+    }
+
+    fn may_raise(&self, advising: &Advising<'_>, amount: Amount, found: &Transaction) -> bool {
+        let money = Money { amount, ..advising.message.billed() };
+        let requested = in_transaction_currency(advising.message, amount);
+        let taken =
+            found.direction == Direction::Credit || advising.parties.taking(money).is_some();
+        taken && may_grow(found, amount, requested)
     }
 
     fn lower(&mut self, slot: TransactionSlot, by: Amount) {
@@ -326,8 +385,8 @@ impl<W: Witness> Case<'_, W> {
         found: &Transaction,
         state: TransactionState,
     ) {
-        if found.direction == Direction::Credit && found.posted().is_positive() {
-            self.push(Effect::Returned(slot, found.posted()));
+        if found.direction == Direction::Credit {
+            self.post_back(slot, found, found.posted());
         }
         let open = found.open();
         if open.is_positive() {

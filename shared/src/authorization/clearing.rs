@@ -6,7 +6,7 @@
 
 use super::advice::{Advising, answer_to, in_transaction_currency};
 use super::matching::Match;
-use super::{Case, Kind, Room, Witness};
+use super::{Case, Kind, Room, Witness, may_grow};
 use crate::action_code::Reason;
 use crate::command::{Advised, MessageClass};
 use crate::effect::{
@@ -85,8 +85,7 @@ impl<W: Witness> Case<'_, W> {
         let Match::One(slot) = original else { return None };
         let transactions = &self.ledger.transactions;
         let found = *transactions.get(slot)?;
-        let base = found.base.filter(|_| found.is_increment() && !declined);
-        match base.and_then(|base| Some((base, transactions.get(base)?))) {
+        match transactions.base_of(&found).filter(|_| found.is_increment() && !declined) {
             Some((base, held)) => Some((base, *held)),
             None => Some((slot, found)),
         }
@@ -104,10 +103,16 @@ impl<W: Witness> Case<'_, W> {
             matches!(found.key.class, MessageClass::Financial | MessageClass::FinancialAdvice);
         match (financial, found.state) {
             (true, TransactionState::Posted) => self.complete(advising, own, (slot, found)),
+            // The message that it reports on was taken back, whichever of the two came first.
             (true, TransactionState::Reversed | TransactionState::Tombstone)
-            | (false, TransactionState::Tombstone) => {
-                own.flagged = Some(Reason::ReversedBeforeRequest);
+                if found.key.class == MessageClass::Financial =>
+            {
+                self.note_reversed(advising, &mut own);
                 self.push(Effect::Remembered(advising.room.own, own));
+            }
+            (_, TransactionState::Reversed | TransactionState::Tombstone) => {
+                self.note_reversed(advising, &mut own);
+                self.force_post(advising, own);
             }
             (false, TransactionState::Authorized)
                 if found.direction == advising.direction && found.currency == money.currency =>
@@ -128,6 +133,14 @@ impl<W: Witness> Case<'_, W> {
                 self.force_post(advising, own);
             }
         }
+    }
+
+    /// What refers to something taken back is for people to look at.
+    pub(super) fn note_reversed(&mut self, advising: &Advising<'_>, own: &mut Transaction) {
+        let reason = Reason::ReversedBeforeRequest;
+        own.flagged = own.flagged.or(Some(reason));
+        let amount = advising.message.billed().amount;
+        self.raise_exception(ExceptionKind::Flagged(reason), amount);
     }
 
     /// What is posted on an original that has nothing to clear is for people to look at.
@@ -167,7 +180,9 @@ impl<W: Witness> Case<'_, W> {
         let same = money.currency == found.currency && found.direction == advising.direction;
         let by = money.amount.0 - found.posted().0;
         let more = Money { amount: Amount(by), ..money };
-        let fits = found.balance.is_none() || advising.parties.taking(more).is_some();
+        let requested = in_transaction_currency(advising.message, more.amount);
+        let fits = may_grow(found, more.amount, requested)
+            && (found.balance.is_none() || advising.parties.taking(more).is_some());
         if !same {
             own.flagged = own.flagged.or(Some(Reason::CurrencyMismatch));
             let kind = ExceptionKind::Flagged(Reason::CurrencyMismatch);
@@ -181,7 +196,6 @@ impl<W: Witness> Case<'_, W> {
         if same && by > 0 && fits {
             self.push(Effect::Settled(slot, more.amount));
             // What a later partial reversal is in proportion to.
-            let requested = in_transaction_currency(advising.message, more.amount);
             self.push(Effect::Raised {
                 transaction: slot,
                 amount: more.amount,
@@ -190,7 +204,7 @@ impl<W: Witness> Case<'_, W> {
             });
             self.charge_forced(advising, (more.amount, false), slot);
         } else if same && by < 0 {
-            self.push(Effect::Returned(slot, Amount(-by)));
+            self.post_back(slot, found, Amount(-by));
             self.give_back(slot, Amount(-by), false);
         }
     }
@@ -229,8 +243,9 @@ impl<W: Witness> Case<'_, W> {
             Direction::Credit => held.posted().0 - posted.0,
             Direction::Debit => 0,
         });
-        if unused.is_positive() {
-            self.push(Effect::Returned(slot, unused));
+        self.post_back(slot, &held, unused);
+        if held.direction == Direction::Credit {
+            self.note_closed(&held, amount);
         }
         self.push(Effect::Closed(slot, TransactionState::Cleared));
     }
@@ -258,9 +273,7 @@ impl<W: Witness> Case<'_, W> {
         match found.state {
             TransactionState::Authorized => self.release_all(slot, found, state),
             TransactionState::Posted => {
-                if found.posted().is_positive() {
-                    self.push(Effect::Returned(slot, found.posted()));
-                }
+                self.post_back(slot, found, found.posted());
                 self.give_back(slot, found.posted(), true);
                 self.push(Effect::Closed(slot, state));
             }

@@ -7,13 +7,14 @@
 use super::Kind;
 use super::charging::{is_ruled, rules_allow};
 use crate::action_code::Reason;
-use crate::balance::{Balance, PartnerBalance};
+use crate::balance::{Balance, Funds, PartnerBalance};
 use crate::card::{CardState, YearMonth};
 use crate::command::{Authorization, Collateral, EntryMode};
 use crate::credential::CredentialResult;
 use crate::effect::{BalanceSlot, CardSlot, PartnerBalanceSlot};
 use crate::ids::Timestamp;
 use crate::ledger::{Card, Customer, Ledger, ProgramRow};
+use crate::limits::SUM_MAX;
 use crate::money::{Amount, Money};
 use crate::pan::PanToken;
 use crate::rule::Payment;
@@ -138,9 +139,8 @@ impl<'a> Parties<'a> {
     /// The balance that `money` could be held or posted on without a check: open, of the same
     /// currency, and with sums that still fit on both sides.
     pub(super) fn taking(&self, money: Money) -> Option<BalanceSlot> {
-        let fits = |funds: crate::balance::Funds| {
-            let far = i64::MAX / 4;
-            money.amount.0 < far && funds.ledger.0.abs() < far && funds.held.0 < far
+        let fits = |funds: Funds| {
+            money.amount.0 < SUM_MAX && funds.ledger.0.abs() < SUM_MAX && funds.held.0 < SUM_MAX
         };
         let (slot, balance) = self.balance?;
         let deposit_fits = self.deposit.is_none_or(|(_, deposit)| fits(deposit.funds));

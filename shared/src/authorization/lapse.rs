@@ -8,11 +8,13 @@ use crate::effect::{Effect, TransactionState};
 use crate::ids::Sequence;
 use crate::limits::EXPIRED_A_COMMAND_MAX;
 
-/// Takes back the approval decided at `id`, of which no byte reached a socket.
+/// Takes back the approval decided at `id`, of which no byte reached a socket: unless the network
+/// has spoken of it since, by an advice, a clearing, a reversal or an increment. Then it knows of
+/// the approval, and only its messages end it.
 pub(crate) fn void<W: Witness>(case: &mut Case<'_, W>, key: &MessageKey, id: Sequence) {
     let found = case.ledger.transactions.find(key);
     let Some((slot, found)) = found.filter(|(_, found)| found.id == id) else { return };
-    if !found.decision.reason.is_approval() {
+    if found.spoken_of || !found.decision.reason.is_approval() {
         return;
     }
     case.end(slot, found, TransactionState::Voided);

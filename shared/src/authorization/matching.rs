@@ -7,7 +7,7 @@
 use super::column::Parties;
 use super::{Case, Kind, Room, Witness, adds_to_another};
 use crate::command::{Authorization, MessageClass, MessageKey, References, Reversal};
-use crate::effect::{CardSlot, Direction, Transaction, TransactionSlot, TransactionState};
+use crate::effect::{CardSlot, Detail, Direction, Transaction, TransactionSlot, TransactionState};
 use crate::ledger::Card;
 use crate::limits::COMPARED_ON_CARD_MAX;
 use crate::money::Amount;
@@ -74,6 +74,16 @@ impl Candidates {
         }
     }
 
+    /// What a reversal means: the amount, where it fits exactly one, even one that was taken back
+    /// already, so that nothing else is taken back in its place.
+    fn best_to_take_back(self) -> Match {
+        let dead = self.all_of_amount.one().filter(|_| self.live_of_amount.count == 0);
+        match self.live_of_amount.one().or(dead) {
+            Some(slot) => Match::One(slot),
+            None => self.best(),
+        }
+    }
+
     fn best(self) -> Match {
         let (group, of_amount) = match self.live.count {
             0 => (self.all, self.all_of_amount),
@@ -97,9 +107,8 @@ impl<'a, W: Witness> Case<'a, W> {
             }
             TransactionState::Posted => found.posted().is_positive(),
             TransactionState::Answered => {
-                let base = found.base.filter(|_| found.is_increment());
-                let held = base.and_then(|base| self.ledger.transactions.get(base));
-                held.is_some_and(|held| held.open().is_positive())
+                let base = self.ledger.transactions.base_of(found);
+                found.is_increment() && base.is_some_and(|(_, held)| held.open().is_positive())
             }
             TransactionState::Cleared
             | TransactionState::Expired
@@ -149,42 +158,59 @@ impl<'a, W: Witness> Case<'a, W> {
         amount: Option<Amount>,
         wanted: impl Fn(TransactionSlot, &Transaction) -> bool,
     ) -> Match {
-        let (life_cycle, retrieval) = references.fingerprints();
-        if (life_cycle, retrieval) == (0, 0) {
-            return Match::None;
-        }
-        let (mut by_life_cycle, mut by_retrieval) = (Candidates::default(), Candidates::default());
-        let transactions = &self.ledger.transactions;
-        for (slot, found) in transactions.of_card(card.newest, COMPARED_ON_CARD_MAX) {
-            if !wanted(slot, found) {
-                continue;
-            }
-            let (of_amount, has_money) = (amount == Some(found.requested), self.has_money(found));
-            if life_cycle != 0 && found.life_cycle == life_cycle {
-                by_life_cycle.add(slot, of_amount, has_money);
-            }
-            if retrieval != 0 && found.retrieval == retrieval {
-                by_retrieval.add(slot, of_amount, has_money);
-            }
-        }
+        let [by_life_cycle, by_retrieval] = self.candidates(card, references, amount, wanted);
         match by_life_cycle.best() {
             Match::None => by_retrieval.best(),
             found @ (Match::One(_) | Match::Ambiguous) => found,
         }
     }
 
+    /// Those of a card that share the life-cycle id, and those that share RRN and terminal.
+    fn candidates(
+        &self,
+        card: &Card,
+        references: References,
+        amount: Option<Amount>,
+        wanted: impl Fn(TransactionSlot, &Transaction) -> bool,
+    ) -> [Candidates; 2] {
+        let (life_cycle, retrieval) = references.fingerprints();
+        let (mut by_life_cycle, mut by_retrieval) = (Candidates::default(), Candidates::default());
+        if (life_cycle, retrieval) == (0, 0) {
+            return [by_life_cycle, by_retrieval];
+        }
+        let transactions = &self.ledger.transactions;
+        for (slot, found) in transactions.of_card(card.newest, COMPARED_ON_CARD_MAX) {
+            let same_life_cycle = life_cycle != 0 && found.life_cycle == life_cycle;
+            let same_retrieval = retrieval != 0 && found.retrieval == retrieval;
+            if !(same_life_cycle || same_retrieval) || !wanted(slot, found) {
+                continue;
+            }
+            let (of_amount, has_money) = (amount == Some(found.requested), self.has_money(found));
+            if same_life_cycle {
+                by_life_cycle.add(slot, of_amount, has_money);
+            }
+            if same_retrieval {
+                by_retrieval.add(slot, of_amount, has_money);
+            }
+        }
+        [by_life_cycle, by_retrieval]
+    }
+
     /// What a message marked as a repeat repeats, where its key says nothing: the only message of
-    /// its class with its references.
+    /// its class with its references and its content.
     pub(super) fn repeated(
         &self,
         key: &MessageKey,
         references: References,
         card: &Card,
+        content: u64,
     ) -> Option<&'a Transaction> {
         let ledger = self.ledger;
         let class = key.class;
         let found = self.by_references(card, references, None, |_, found| {
-            found.key.class == class && found.state != TransactionState::Tombstone
+            found.key.class == class
+                && found.content == content
+                && found.state != TransactionState::Tombstone
         });
         match found {
             Match::One(slot) => ledger.transactions.get(slot),
@@ -201,10 +227,13 @@ impl<'a, W: Witness> Case<'a, W> {
         let (life_cycle, retrieval) = request.references.fingerprints();
         let amount = request.transaction.amount;
         let transactions: &'a Transactions = &self.ledger.transactions;
-        let mut graves = transactions.of_card(card.newest, COMPARED_ON_CARD_MAX);
+        let graves = transactions
+            .of_card(card.newest, COMPARED_ON_CARD_MAX)
+            .filter(|(_, found)| found.state == TransactionState::Tombstone);
+        // As many as there are: no card is searched to its end for what is not there.
+        let mut graves = graves.take(card.tombstones as usize);
         let grave = graves.find(|(_, found)| {
-            found.state == TransactionState::Tombstone
-                && (found.requested == amount || found.requested == Amount::ZERO)
+            (found.requested == amount || found.requested == Amount::ZERO)
                 && ((life_cycle != 0 && found.life_cycle == life_cycle)
                     || (retrieval != 0 && found.retrieval == retrieval))
         });
@@ -334,18 +363,56 @@ impl<'a, W: Witness> Case<'a, W> {
         let named = self.exact(&reversal.original, whose, room);
         let named = named.or_else(|| self.exact(&other, whose, room));
         let found = match (named, card) {
-            (Some(slot), _) => Match::One(slot),
+            (Some(slot), _) => Match::One(self.standing_for(slot, room)),
             (None, None) => Match::None,
-            (None, Some((_, card))) => {
-                let amount = reversal.transaction;
-                self.by_references(card, reversal.references, amount, |slot, found| {
-                    let moved = found.authorised.is_positive() || found.captured.is_positive();
-                    room.keeps(slot) && found.key.class.is_reversible() && moved
-                })
-            }
+            (None, Some((_, card))) => self.unnamed_original(reversal, card, room),
         };
         self.tell("takes back", found);
         found
+    }
+
+    /// An advice that moved nothing by itself stands for what it reported on.
+    fn standing_for(&self, slot: TransactionSlot, room: &Room) -> TransactionSlot {
+        let transactions = &self.ledger.transactions;
+        let advice = transactions.get(slot).filter(|found| {
+            found.state == TransactionState::Answered
+                && !found.is_increment()
+                && found.key.class != found.key.class.of_request()
+        });
+        let base = advice.and_then(|advice| transactions.base_of(advice));
+        base.filter(|(base, _)| room.keeps(*base)).map_or(slot, |(base, _)| base)
+    }
+
+    /// What a reversal takes back whose original is not known by its key.
+    fn unnamed_original(&self, reversal: &Reversal, card: &Card, room: &Room) -> Match {
+        let amount = reversal.transaction;
+        let of_clearings = reversal.original.class.of_request() == MessageClass::Financial;
+        let [by_life_cycle, by_retrieval] =
+            self.candidates(card, reversal.references, amount, |slot, found| {
+                let moved = found.authorised.is_positive() || found.captured.is_positive();
+                let clearing =
+                    found.key.class == MessageClass::FinancialAdvice && found.base.is_some();
+                let class = found.key.class.is_reversible() && (of_clearings || !clearing);
+                room.keeps(slot) && class && moved
+            });
+        let found = match by_life_cycle.best_to_take_back() {
+            Match::None => by_retrieval.best_to_take_back(),
+            found @ (Match::One(_) | Match::Ambiguous) => found,
+        };
+        // It names another message than this one, and another amount: that one has yet to come.
+        let other = |slot| {
+            let found = self.ledger.transactions.get(slot);
+            found.is_none_or(|found| {
+                let trace = reversal.original.stan;
+                let named = trace != reversal.key.stan && trace != found.key.stan;
+                let whole = !matches!(found.decision.detail, Detail::Partial { .. });
+                named && whole && amount.is_some_and(|amount| amount != found.requested)
+            })
+        };
+        match found {
+            Match::One(slot) if other(slot) => Match::None,
+            Match::None | Match::One(_) | Match::Ambiguous => found,
+        }
     }
 
     fn tell(&mut self, relation: &str, found: Match) {

@@ -5,9 +5,9 @@
 
 use super::column::{Asked, Declined, Parties, Rows, check, wrong_pin};
 use super::matching::Match;
-use super::{Case, Kind, Room, Witness, adds_to_another, entry, of_authorization};
+use super::{Case, Kind, Room, Witness, adds_to_another, entry, may_grow, of_authorization};
 use crate::action_code::Reason;
-use crate::command::{Authorization, MessageClass, Policy};
+use crate::command::{Authorization, Channel, MessageClass, Policy};
 use crate::credential::CredentialResult;
 use crate::effect::{
     ApprovalCode, CardChange, Decision, Detail, Direction, Effect, ExceptionKind, Transaction,
@@ -60,7 +60,11 @@ pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization
     let checked = checked.map_err(|declined| declined.reason);
     let outcome = checked.and_then(|()| refer(base)).and_then(|base| {
         let approved = cover(case, request, &parties, kind)?;
-        Ok((base, approved))
+        let held = base.and_then(|base| case.ledger.transactions.get(base));
+        match held.is_none_or(|held| may_grow(held, approved.billed, approved.transaction)) {
+            true => Ok((base, approved)),
+            false => Err(Reason::InvalidAmount),
+        }
     });
     let card = parties.card_slot();
     match outcome {
@@ -87,8 +91,10 @@ fn known<W: Witness>(
         return Some(case.answer_again(earlier, content));
     }
     let (_, card) = parties.card?;
-    let earlier = request.repeat.then(|| case.repeated(&request.key, request.references, card));
-    let earlier = earlier.flatten().filter(|earlier| earlier.content == content)?;
+    if !request.repeat {
+        return None;
+    }
+    let earlier = case.repeated(&request.key, request.references, card, content)?;
     Some(case.answer_again(earlier, content))
 }
 
@@ -142,8 +148,12 @@ fn cover<W: Witness>(
     let billed = request.billed();
     let whole =
         Approved { billed: billed.amount, transaction: request.transaction.amount, partial: false };
-    if !matches!(kind, Some(Kind::Purchase | Kind::Cash)) {
-        return Ok(whole);
+    match kind {
+        Some(Kind::Purchase | Kind::Cash) => {}
+        Some(Kind::Credit | Kind::PaymentCredit) if parties.taking(billed).is_none() => {
+            return Err(Reason::InvalidAmount);
+        }
+        Some(Kind::Credit | Kind::PaymentCredit | Kind::Inquiry) | None => return Ok(whole),
     }
     let covers = balance.funds.covers(billed.amount);
     let part =
@@ -171,7 +181,8 @@ fn part_of(
     let allowed = parties.program.is_some_and(|row| row.program.policy.partial_approval)
         && request.partial_allowed
         && !adds_to_another(request, kind)
-        && kind == Some(Kind::Purchase);
+        && kind == Some(Kind::Purchase)
+        && request.acceptance.channel != Channel::Atm;
     if !allowed {
         return None;
     }
@@ -248,6 +259,8 @@ impl<W: Witness> Case<'_, W> {
                 own.authorised = amount;
                 self.push(Effect::Remembered(room.own, own));
                 let requested = approved.transaction;
+                let held_until = self.ledger.transactions.get(base).map(|base| base.expires_at);
+                let until = held_until.map_or(until, |held| held.max(until));
                 self.push(Effect::Raised { transaction: base, amount, requested, until });
                 base
             }
@@ -306,7 +319,8 @@ impl<W: Witness> Case<'_, W> {
         match self.pending_credit(request, parties, room) {
             Match::One(slot) => self.clear(slot, own, approved.billed, (room, true)),
             Match::None => {
-                if request.original.is_some() {
+                // A refund is of something; a payment credit need not be.
+                if request.original.is_some() || approval.asked.kind == Some(Kind::Credit) {
                     own.flagged = Some(Reason::OriginalNotFound);
                     self.raise_exception(ExceptionKind::Unmatched, approved.billed);
                 }

@@ -18,14 +18,13 @@ use crate::money::Amount;
 pub(crate) fn reverse<W: Witness>(case: &mut Case<'_, W>, reversal: &Reversal) -> Decision {
     let content = of_reversal(reversal);
     if let Some((_, earlier)) = case.ledger.transactions.find(&reversal.key) {
-        return case.answer_again(earlier, content);
+        return acknowledged(case.answer_again(earlier, content), reversal.kind);
     }
     let card = reversal.token.and_then(|token| case.ledger.card_of(token));
     if let (true, Some((_, card))) = (reversal.repeat, card)
-        && let Some(earlier) = case.repeated(&reversal.key, reversal.references, card)
-        && earlier.content == content
+        && let Some(earlier) = case.repeated(&reversal.key, reversal.references, card, content)
     {
-        return case.answer_again(earlier, content);
+        return acknowledged(case.answer_again(earlier, content), reversal.kind);
     }
     let Some(room) = case.room() else { return Decision::bare(Reason::UnknownError) };
     let original = match case.original_of_reversal(reversal, &room) {
@@ -53,6 +52,17 @@ pub(crate) fn reverse<W: Witness>(case: &mut Case<'_, W>, reversal: &Reversal) -
     };
     case.take_back(reversal, own, original, &room);
     decision
+}
+
+/// An advice of a reversal is acknowledged, though a request under its key was not.
+fn acknowledged(decision: Decision, kind: ReversalKind) -> Decision {
+    match (decision.reason, kind) {
+        (
+            Reason::ReversalUnmatched,
+            ReversalKind::Advice | ReversalKind::NegativeAcknowledgement,
+        ) => Decision::bare(Reason::ReversalAcknowledged),
+        (_, _) => decision,
+    }
 }
 
 impl<W: Witness> Case<'_, W> {
@@ -124,12 +134,19 @@ impl<W: Witness> Case<'_, W> {
             (TransactionState::Posted, Some(left)) => {
                 let by = Amount(found.posted().0 - left.0);
                 if by.is_positive() {
-                    self.push(Effect::Returned(slot, by));
+                    self.post_back(slot, found, by);
                     self.give_back(slot, by, false);
                 }
             }
-            (TransactionState::Answered, left) => {
-                self.lower_base(found, left.unwrap_or(Amount::ZERO));
+            (TransactionState::Answered, Some(left)) if found.is_increment() => {
+                self.lower_base(found, left);
+                let by = Amount(found.authorised.0 - found.released.0 - left.0);
+                if by.is_positive() {
+                    self.push(Effect::Released(slot, by));
+                }
+            }
+            (TransactionState::Answered, _) => {
+                self.lower_base(found, Amount::ZERO);
                 self.push(Effect::Closed(slot, TransactionState::Reversed));
             }
             (TransactionState::Cleared | TransactionState::Expired, None) => {
@@ -149,10 +166,7 @@ impl<W: Witness> Case<'_, W> {
     /// The new authorised amount is what is left, or what is captured if that is more.
     fn lower_hold(&mut self, slot: TransactionSlot, found: &Transaction, left: Amount) {
         if found.direction == Direction::Credit {
-            let by = Amount(found.posted().0 - left.0);
-            if by.is_positive() {
-                self.push(Effect::Returned(slot, by));
-            }
+            self.post_back(slot, found, Amount(found.posted().0 - left.0));
         }
         let open_then = Amount((left.0 - found.captured.0).max(0));
         let by = Amount(found.open().0 - open_then.0);
@@ -165,10 +179,10 @@ impl<W: Witness> Case<'_, W> {
     /// Takes what an incremental authorization added off the hold that it was added to, but for
     /// `left` of it.
     pub(super) fn lower_base(&mut self, increment: &Transaction, left: Amount) {
-        let Some(base) = increment.base.filter(|_| increment.is_increment()) else {
+        let base = self.ledger.transactions.base_of(increment);
+        let Some((base, held)) = base.filter(|_| increment.is_increment()) else {
             return;
         };
-        let Some(held) = self.ledger.transactions.get(base) else { return };
         let by =
             Amount((increment.authorised.0 - increment.released.0 - left.0).min(held.open().0));
         if by.is_positive() {

@@ -6,7 +6,7 @@
 //! requirements #27, #29, #33, #80-#87, #97-#103.
 
 use super::{Card, Ledger, Stamp};
-use crate::balance::Balance;
+use crate::balance::{Balance, Funds};
 use crate::card::CardState;
 use crate::command::{
     Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Policy, Program,
@@ -18,9 +18,9 @@ use crate::effect::{
 use crate::ids::{
     BalanceId, CardId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
 };
-use crate::limits::CARDS_A_BALANCE_MAX;
+use crate::limits::{CARDS_A_BALANCE_MAX, SUM_MAX};
 use crate::lock_code::Lock;
-use crate::money::{Currency, Money};
+use crate::money::{Amount, Currency, Money};
 use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
 
 /// Command ids that one command may forget.
@@ -341,7 +341,7 @@ fn top_up(
 ) -> Result<(), Refusal> {
     let (slot, balance) = open_balance_of(ledger, balance)?;
     checked_money(money, balance.currency)?;
-    balance.funds.booked(money.amount).ok_or(Refusal::InvalidAmount)?;
+    fits(balance.funds, money.amount)?;
     if let Some(partner) = balance.covered_by {
         let key = (partner, PartnerBalanceKind::Credit, money.currency);
         let credit = ledger.partner_balance_of(key).ok_or(Refusal::CollateralBalanceNotFound)?;
@@ -364,13 +364,21 @@ fn reload(
     let slot = ledger.partner_balances.slot(balance).ok_or(Refusal::PartnerBalanceNotFound)?;
     let row = ledger.partner_balances.at(slot).ok_or(Refusal::PartnerBalanceNotFound)?;
     checked_money(money, row.currency)?;
-    row.funds.booked(money.amount).ok_or(Refusal::InvalidAmount)?;
+    fits(row.funds, money.amount)?;
     effects.push(posted(Account::Bank, Account::Partner(PartnerBalanceSlot(slot)), money));
     Ok(())
 }
 
 fn posted(from: Account, to: Account, money: Money) -> Effect {
     Effect::Posted { from, to, amount: money.amount, currency: money.currency }
+}
+
+/// What comes in leaves room for what networks force and take back.
+fn fits(funds: Funds, amount: Amount) -> Result<(), Refusal> {
+    match funds.booked(amount) {
+        Some(after) if after.ledger.0 <= SUM_MAX => Ok(()),
+        Some(_) | None => Err(Refusal::InvalidAmount),
+    }
 }
 
 fn checked_money(money: Money, currency: Currency) -> Result<(), Refusal> {

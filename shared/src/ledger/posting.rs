@@ -6,7 +6,9 @@
 use super::Ledger;
 use crate::balance::Funds;
 use crate::books::{Book, wide};
-use crate::effect::{Account, CardSlot, Direction, Transaction, TransactionSlot, TransactionState};
+use crate::effect::{
+    Account, BalanceSlot, CardSlot, Direction, Transaction, TransactionSlot, TransactionState,
+};
 use crate::ids::Timestamp;
 use crate::money::{Amount, Currency};
 use crate::transactions::Newest;
@@ -137,7 +139,8 @@ impl Ledger {
             Direction::Debit => amount,
             Direction::Credit => Amount(amount.0.checked_neg()?),
         };
-        let user = entry.balance.map_or(Account::Receivable, Account::User);
+        let user = entry.balance.filter(|slot| self.takes(*slot, by));
+        let user = user.map_or(Account::Receivable, Account::User);
         self.post(user, Account::Settlement, by, entry.currency)?;
         match entry.deposit {
             Some(slot) => {
@@ -146,6 +149,12 @@ impl Ledger {
             }
             None => Some(()),
         }
+    }
+
+    /// Whether a balance takes a posting of `by` from it: one that was closed takes none any more.
+    fn takes(&self, slot: BalanceSlot, by: Amount) -> bool {
+        let booked = |funds: Funds| funds.booked(Amount(by.0.checked_neg()?));
+        self.balance(slot).is_some_and(|row| !row.closed && booked(row.funds).is_some())
     }
 
     /// Moves `amount` between two accounts of one book.

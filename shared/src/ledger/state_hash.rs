@@ -43,7 +43,9 @@ impl Ledger {
         let transactions = &self.transactions;
         hasher.put_all(transactions.len(), transactions.all());
         hasher.put_all(transactions.vacant().len(), transactions.vacant().iter());
-        hasher.put_all(transactions.answered().count(), transactions.answered());
+        for queue in transactions.queues() {
+            hasher.put_all(queue.len(), queue);
+        }
         hasher.put_all(self.rules.len(), self.rules.rows().iter());
         for (slot, _) in transactions.all() {
             let charges = self.rules.charges(slot);

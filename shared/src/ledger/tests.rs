@@ -77,6 +77,7 @@ fn hold(stan: u32) -> Transaction {
         deposit: None,
         currency: EUR,
         base: None,
+        spoken_of: false,
         requested: Amount(5),
         authorised: Amount(5),
         captured: Amount::ZERO,

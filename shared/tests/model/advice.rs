@@ -2,11 +2,11 @@
 //! adjusts the hold where there is one.
 
 use shared::action_code::Reason;
-use shared::command::{Advice, Advised, Authorization, MessageClass};
+use shared::command::{Advice, Advised, Authorization, MessageClass, MessageKey};
 use shared::effect::{Decision, Direction, ExceptionKind, TransactionState};
 
-use crate::matching::{Meant, content_of};
-use crate::request::{Asked, Kind};
+use crate::matching::{Clues, Meant, content_of};
+use crate::request::{Asked, Kind, adds};
 use crate::state::{Entry, Model};
 
 /// A billed amount in the proportion of the message's own amounts.
@@ -36,7 +36,16 @@ impl Model {
         if !self.has_room(1) {
             return Decision::bare(Reason::UnknownError);
         }
-        let meant = self.original_of_advice(message, Entry::direction_of(message));
+        let asked = self.asked_increment(message);
+        if asked.is_none()
+            && let Some(decision) = self.advise_increment(advice)
+        {
+            return decision;
+        }
+        let meant = match asked {
+            Some(number) => Meant::One(number),
+            None => self.original_of_advice(message, Entry::direction_of(message)),
+        };
         let financial = message.key.class == MessageClass::FinancialAdvice;
         let decision = Decision::bare(match meant {
             Meant::One(_) => Reason::AdviceRecorded,
@@ -78,6 +87,48 @@ impl Model {
             }
         }
         decision
+    }
+
+    /// What was asked for here under the trace of something that adds to a hold.
+    fn asked_increment(&self, message: &Authorization) -> Option<u64> {
+        let own = MessageKey { class: MessageClass::Authorization, ..message.key };
+        let known = self.under(&own, Some(message.token)).filter(|_| adds(message))?;
+        (self.entry(known).unwrap().authorised > 0).then_some(known)
+    }
+
+    /// 0120 of something that adds to a hold, and was not asked for here.
+    fn advise_increment(&mut self, advice: &Advice) -> Option<Decision> {
+        let message = &advice.message;
+        if !adds(message) {
+            return None;
+        }
+        let recorded = Decision::bare(Reason::AdviceRecorded);
+        let mut entry = Entry::of(self, message, recorded);
+        if advice.advised == Advised::Declined {
+            self.remember(entry);
+            return Some(recorded);
+        }
+        let clues = Clues { references: message.references, amount: None };
+        let keys: Vec<MessageKey> = message.original.into_iter().collect();
+        let Meant::One(base) = self.open_one(message, &keys, clues) else { return None };
+        let billed = message.billed();
+        let amount = billed.amount.0;
+        if advice.advised == Advised::Unknown {
+            entry.flagged = Some(Reason::FormatError);
+            self.raise(ExceptionKind::Flagged(Reason::FormatError), amount);
+        }
+        entry.base = Some(base);
+        self.flag_forced(message, &mut entry, amount, false);
+        let same = self.entry(base).unwrap().currency == billed.currency;
+        if amount > 0 && same && self.taking(message).is_some() {
+            entry.authorised = amount;
+            self.remember(entry);
+            self.raise_by_force(message, base, amount);
+        } else {
+            self.raise(ExceptionKind::Suspense, amount);
+            self.remember(entry);
+        }
+        Some(recorded)
     }
 
     /// The balance that takes money without a check.
@@ -136,7 +187,7 @@ impl Model {
                 let posted = entry.state == TransactionState::Posted && financial;
                 if entry.is_open() || posted {
                     self.take_back(number, TransactionState::Reversed);
-                } else if entry.is_increment() && entry.state == TransactionState::Answered {
+                } else if entry.still_adds() {
                     self.take_off(number, 0);
                     self.close(number, TransactionState::Reversed);
                 }
@@ -147,7 +198,7 @@ impl Model {
     /// 0120 with an original, approved.
     fn authorized(&mut self, advice: &Advice, mut own: Entry, number: u64) {
         let entry = self.entry(number).unwrap();
-        let increment = entry.is_increment() && entry.authorised > entry.released;
+        let increment = entry.still_adds();
         match entry.state {
             TransactionState::Authorized if entry.direction == own.direction => {
                 self.adjust(&advice.message, own, number);
@@ -162,7 +213,7 @@ impl Model {
                 self.force_hold(advice, own);
             }
             TransactionState::Reversed | TransactionState::Tombstone => {
-                own.flagged = Some(Reason::ReversedBeforeRequest);
+                self.note_reversed(&mut own);
                 self.remember(own);
             }
             TransactionState::Posted | TransactionState::Cleared | TransactionState::Expired => {
@@ -268,23 +319,25 @@ impl Model {
         let amount = message.billed().amount.0;
         let named = self.entry(number).unwrap();
         // An increment stands for its hold.
-        let increment = named.is_increment()
-            && named.state == TransactionState::Answered
-            && named.authorised > named.released;
+        let increment = named.still_adds();
         let number =
             named.base.filter(|base| increment && self.entry(*base).is_some()).unwrap_or(number);
         own.base = Some(number);
         let entry = self.entry(number).unwrap();
-        let class = entry.key.class.of_request();
+        let (entry_class, class) = (entry.key.class, entry.key.class.of_request());
         let same = entry.direction == own.direction && entry.currency == message.billed().currency;
         let declined =
             entry.state == TransactionState::Answered && !entry.decision.reason.is_approval();
         let reason = entry.decision.reason;
         match (class, entry.state) {
-            (_, TransactionState::Tombstone)
-            | (MessageClass::Financial, TransactionState::Reversed) => {
-                own.flagged = Some(Reason::ReversedBeforeRequest);
-                self.remember(own);
+            (_, TransactionState::Tombstone | TransactionState::Reversed) => {
+                self.note_reversed(&mut own);
+                // The message that it reports on was taken back; everything else is posted.
+                if entry_class == MessageClass::Financial {
+                    self.remember(own);
+                } else {
+                    self.force_post(advice, own);
+                }
             }
             (MessageClass::Financial, TransactionState::Posted) => {
                 self.complete(advice, own, number, same);
@@ -314,6 +367,12 @@ impl Model {
                 self.force_post(advice, own);
             }
         }
+    }
+
+    fn note_reversed(&mut self, own: &mut Entry) {
+        own.flagged = own.flagged.or(Some(Reason::ReversedBeforeRequest));
+        let flagged = ExceptionKind::Flagged(Reason::ReversedBeforeRequest);
+        self.raise(flagged, own.content.billed());
     }
 
     /// The posted amount of a financial message becomes the advised one.

@@ -2,8 +2,8 @@
 //! messages and time jumps that links produce. The same seed gives the same history.
 
 use shared::command::{
-    Advice, Advised, Authorization, Command, Credentials, LockOutside, MessageClass, MessageKey,
-    References, Reversal, ReversalKind,
+    Advice, Advised, Authorization, Channel, Command, Credentials, LockOutside, MessageClass,
+    MessageKey, References, Reversal, ReversalKind,
 };
 use shared::credential::CredentialResult;
 use shared::ids::{CommandId, LinkId, Sequence, Timestamp};
@@ -151,6 +151,8 @@ impl History {
         if self.random.percent(10) {
             message.cash_back = Amount(self.random.pick(&AMOUNTS));
         }
+        message.acceptance.channel =
+            self.random.pick(&[Channel::Pos, Channel::Pos, Channel::Ecommerce, Channel::Atm]);
         message.acceptance.mcc = self.random.pick(&[5411, 5411, 6011, 7995]);
         message.partial_allowed = self.random.percent(50);
         message.verification = self.random.percent(10);
@@ -234,6 +236,7 @@ impl History {
         if let Some((first, _)) = self.earlier().filter(|_| self.random.percent(15)) {
             message.key = MessageKey { class, ..first.key };
         }
+        message.incremental = self.random.percent(20);
         message.repeat = self.random.percent(8);
         let advised = [Advised::Approved, Advised::Approved, Advised::Declined, Advised::Unknown];
         Advice {

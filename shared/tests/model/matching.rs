@@ -1,6 +1,7 @@
 //! How the model finds what a message means: repeats, tombstones and originals.
 
-use shared::command::{Authorization, MessageClass, MessageKey, References};
+use shared::action_code::Reason;
+use shared::command::{Authorization, MessageClass, MessageKey, References, Reversal};
 use shared::effect::{Decision, Direction, TransactionState};
 use shared::pan::PanToken;
 
@@ -50,9 +51,17 @@ impl Entry {
         !absent && (self.rrn, self.terminal) == (other.rrn, other.terminal)
     }
 
-    /// Adds to another one.
+    /// Added to another one.
     pub(crate) fn is_increment(&self) -> bool {
-        self.key.class == MessageClass::Authorization && self.base.is_some() && self.authorised > 0
+        let class = self.key.class.of_request();
+        class == MessageClass::Authorization && self.base.is_some() && self.authorised > 0
+    }
+
+    /// Adds to another one, and not all of that was taken off again.
+    pub(crate) fn still_adds(&self) -> bool {
+        self.state == TransactionState::Answered
+            && self.is_increment()
+            && self.authorised > self.released
     }
 
     /// Held or posted something.
@@ -66,9 +75,8 @@ impl Entry {
             TransactionState::Authorized => self.open() > 0 || self.posted() > 0,
             TransactionState::Posted => self.posted() > 0,
             TransactionState::Answered => {
-                let adds = self.is_increment() && self.authorised > self.released;
-                let base = self.base.filter(|_| adds).and_then(|base| model.entry(base));
-                base.is_some_and(|base| base.open() > 0)
+                let base = self.base.filter(|_| self.still_adds());
+                base.and_then(|base| model.entry(base)).is_some_and(|base| base.open() > 0)
             }
             TransactionState::Cleared
             | TransactionState::Expired
@@ -91,13 +99,12 @@ impl Model {
         let card = self.card_of(token)?;
         let clues = Clues { references, amount: None };
         let meant = self.meant_by_references(card, clues, |entry| {
-            entry.key.class == key.class && entry.state != TransactionState::Tombstone
+            entry.key.class == key.class
+                && entry.content == *content
+                && entry.state != TransactionState::Tombstone
         });
         match meant {
-            Meant::One(number) => {
-                let first = self.entry(number).filter(|first| first.content == *content)?;
-                Some(first.answer_to(content))
-            }
+            Meant::One(number) => Some(self.entry(number)?.answer_to(content)),
             Meant::Nothing | Meant::Several => None,
         }
     }
@@ -149,6 +156,18 @@ impl Model {
         clues: Clues,
         fits: impl Fn(&Entry) -> bool,
     ) -> Meant {
+        self.found_by_references(card, clues, fits, false)
+    }
+
+    /// The same; what takes back would rather mean what has no money any more than what is of
+    /// another amount.
+    fn found_by_references(
+        &self,
+        card: usize,
+        clues: Clues,
+        fits: impl Fn(&Entry) -> bool,
+        takes_back: bool,
+    ) -> Meant {
         let of_card = self.entries.iter().rev().filter(|entry| entry.card == Some(card));
         let candidates: Vec<&Entry> = of_card.take(COMPARED).filter(|entry| fits(entry)).collect();
         let references = &clues.references;
@@ -156,13 +175,19 @@ impl Model {
             [&|e| e.same_life_cycle(references), &|e| e.same_retrieval(references)];
         for same in same {
             let mut found: Vec<&Entry> = candidates.iter().copied().filter(|e| same(e)).collect();
+            let of_amount = |entry: &&Entry| Some(entry.requested) == clues.amount;
+            let exact: Vec<&Entry> = found.iter().copied().filter(of_amount).collect();
+            if let ([dead], true) = (exact.as_slice(), takes_back)
+                && !dead.has_money(self)
+            {
+                return Meant::One(dead.number);
+            }
             if found.iter().any(|entry| entry.has_money(self)) {
                 found.retain(|entry| entry.has_money(self));
             }
             if found.len() > 1 {
-                let of_amount: Vec<&Entry> =
-                    found.iter().copied().filter(|e| Some(e.requested) == clues.amount).collect();
-                if let [only] = of_amount.as_slice() {
+                let exact: Vec<&Entry> = found.iter().copied().filter(of_amount).collect();
+                if let [only] = exact.as_slice() {
                     found = vec![only];
                 }
             }
@@ -232,12 +257,8 @@ impl Model {
     }
 
     /// What a reversal takes back.
-    pub(crate) fn original_of_reversal(
-        &self,
-        original: &MessageKey,
-        token: Option<PanToken>,
-        clues: Clues,
-    ) -> Meant {
+    pub(crate) fn original_of_reversal(&self, reversal: &Reversal) -> Meant {
+        let (original, token) = (&reversal.original, reversal.token);
         if !original.class.is_reversible() {
             return Meant::Nothing;
         }
@@ -253,13 +274,30 @@ impl Model {
         let other = MessageKey { class: other, ..*original };
         let named = self.under(original, token).or_else(|| self.under(&other, token));
         if let Some(number) = named {
-            return Meant::One(number);
+            // An advice that changed another message stands for that one.
+            let found = self.entry(number).unwrap();
+            let advice = found.key.class != found.key.class.of_request();
+            let idle = found.state == TransactionState::Answered && !found.still_adds();
+            let base = found.base.filter(|base| advice && idle && self.entry(*base).is_some());
+            return Meant::One(base.unwrap_or(number));
         }
         let Some(card) = token.and_then(|token| self.card_of(token)) else {
             return Meant::Nothing;
         };
-        self.meant_by_references(card, clues, |entry| {
-            entry.key.class.is_reversible() && entry.moved()
-        })
+        let financial = original.class.of_request() == MessageClass::Financial;
+        let amount = reversal.transaction.map(|amount| amount.0);
+        let clues = Clues { references: reversal.references, amount };
+        let fits = |entry: &Entry| {
+            let clearing = entry.key.class == MessageClass::FinancialAdvice && entry.base.is_some();
+            entry.key.class.is_reversible() && entry.moved() && (financial || !clearing)
+        };
+        let meant = self.found_by_references(card, clues, fits, true);
+        let Meant::One(number) = meant else { return meant };
+        // Another trace and another amount: another message, which has yet to come.
+        let found = self.entry(number).unwrap();
+        let names_another = original.stan != reversal.key.stan && original.stan != found.key.stan;
+        let partly = found.decision.reason == Reason::ApprovedPartially;
+        let differs = amount.is_some_and(|amount| amount != found.requested);
+        if names_another && differs && !partly { Meant::Nothing } else { meant }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Orders {
 
 #[derive(Clone)]
 enum Event {
-    Message(Command),
+    Message(Box<Command>),
     /// The answer to the first message never left.
     Lost,
     /// Hours pass, and holds expire.
@@ -49,57 +49,65 @@ impl Orders {
         Self { start, messages: messages(), walked: Vec::new(), answers: BTreeMap::new() }
     }
 
-    /// Walks every order of up to `length` messages; the orders that ended in a difference name it.
+    /// Walks every order of up to `length` messages; a difference names the order that led to it.
     pub(crate) fn walk(&mut self, length: usize) {
         self.walked = vec![0; length + 1];
         let start = self.start.clone();
-        self.branch(&start, &mut Vec::new(), None, START, length);
+        self.branch(&start, &Branch { order: Vec::new(), decided: Sequence(1), now: START });
     }
 
-    fn branch(
-        &mut self,
-        before: &Bench,
-        order: &mut Vec<usize>,
-        decided: Option<Sequence>,
-        now: u64,
-        length: usize,
-    ) {
+    fn branch(&mut self, before: &Bench, branch: &Branch) {
+        let length = self.walked.len() - 1;
         for place in 0..self.messages.len() {
-            if order.contains(&place) {
+            if branch.order.contains(&place) {
                 continue;
             }
             let mut bench = before.clone();
             let (name, event) = self.messages[place].clone();
-            let (now, command) = match event {
-                Event::Message(command) => (now + 1_000, command),
-                Event::Lost => {
-                    let at = decided.unwrap_or(Sequence(1));
-                    (now + 1_000, Command::Void(key(MessageClass::Authorization, 1), at))
+            let mut branch = branch.clone();
+            branch.order.push(place);
+            branch.now += 1_000;
+            let command = match event {
+                Event::Message(command) => *command,
+                Event::Lost => Command::Void(key(MessageClass::Authorization, 1), branch.decided),
+                Event::Later => {
+                    branch.now += LATER_MS;
+                    Command::Expire
                 }
-                Event::Later => (now + LATER_MS, Command::Expire),
             };
-            order.push(place);
-            let mut told = bench.step(&command, Timestamp(now));
-            if order.len() == length && told.is_ok() {
+            let mut told = bench.step(&command, Timestamp(branch.now));
+            if branch.order.len() == length && told.is_ok() {
                 told = bench.compare_everything().and(told);
             }
             let (stamp, answer) = told.unwrap_or_else(|difference| {
-                let names: Vec<_> = order.iter().map(|place| self.messages[*place].0).collect();
+                let names = branch.order.iter().map(|place| self.messages[*place].0);
+                let names: Vec<_> = names.collect();
                 panic!("{}: {difference}\n{command:?}\n{:?}", names.join(", "), bench.effects)
             });
-            self.walked[order.len()] += 1;
+            self.walked[branch.order.len()] += 1;
             *self.answers.entry(crate::name(answer)).or_default() += 1;
-            if order.len() < length {
-                let decided = if name == REQUEST { Some(stamp.sequence) } else { decided };
-                self.branch(&bench, order, decided, now, length);
+            if name == REQUEST {
+                branch.decided = stamp.sequence;
             }
-            order.pop();
+            if branch.order.len() < length {
+                self.branch(&bench, &branch);
+            }
         }
     }
 }
 
+/// An order so far.
+#[derive(Clone)]
+struct Branch {
+    order: Vec<usize>,
+    /// Where the first message was decided.
+    decided: Sequence,
+    now: u64,
+}
+
 const REQUEST: &str = "0100";
 
+#[expect(clippy::too_many_lines, reason = "one table, a line a message")]
 fn messages() -> Vec<(&'static str, Event)> {
     let original = key(MessageClass::Authorization, 1);
     let request = |class, stan, amount| {
@@ -137,7 +145,7 @@ fn messages() -> Vec<(&'static str, Event)> {
     let more =
         Authorization { incremental: true, ..follows(request(MessageClass::Authorization, 2, 20)) };
     let (hold, post) = (MessageClass::AuthorizationAdvice, MessageClass::FinancialAdvice);
-    let message = Event::Message;
+    let message = |command| Event::Message(Box::new(command));
     let sale = request(MessageClass::Financial, 1, AMOUNT);
     let other = Authorization { processing_code: 10_000, ..first };
     vec![
@@ -146,6 +154,15 @@ fn messages() -> Vec<(&'static str, Event)> {
         ("0100 of other content", message(Command::Authorize(other))),
         ("0100 incremental", message(Command::Authorize(more))),
         ("0200", message(Command::Authorize(sale))),
+        ("0120 incremental", {
+            let message = Authorization { incremental: true, ..follows(request(hold, 10, 15)) };
+            let advised = Advised::Approved;
+            Event::Message(Box::new(Command::Advise(Advice {
+                message,
+                advised,
+                more_to_come: false,
+            })))
+        }),
         ("0120 raised", message(advice(hold, 3, 75, Advised::Approved, false))),
         ("0120 declined", message(advice(hold, 4, AMOUNT, Advised::Declined, false))),
         ("0220 of a part", message(advice(post, 5, 20, Advised::Approved, true))),

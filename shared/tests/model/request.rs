@@ -2,7 +2,7 @@
 
 use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
-use shared::command::{Authorization, Collateral, EntryMode, MessageClass, MessageKey};
+use shared::command::{Authorization, Channel, Collateral, EntryMode, MessageClass, MessageKey};
 use shared::credential::CredentialResult;
 use shared::effect::{ApprovalCode, Decision, Detail, Direction, ExceptionKind, TransactionState};
 use shared::ids::{Sequence, Timestamp};
@@ -51,10 +51,10 @@ impl Kind {
     }
 }
 
-/// Whether a request adds to an open hold.
-fn adds(request: &Authorization) -> bool {
+/// Whether a request, or an advice of one, adds to an open hold.
+pub(crate) fn adds(request: &Authorization) -> bool {
     request.incremental
-        && request.key.class == MessageClass::Authorization
+        && request.key.class.of_request() == MessageClass::Authorization
         && matches!(Kind::of(request.processing_code), Some(Kind::Purchase | Kind::Cash))
 }
 
@@ -101,6 +101,8 @@ impl Entry {
             expires_at: 0,
             began: (0, 0),
             answered: None,
+            spoken_of: false,
+            ended: false,
             counted: Vec::new(),
         }
     }
@@ -340,6 +342,7 @@ impl Model {
         let allowed = policy.partial_approval
             && request.partial_allowed
             && kind == Kind::Purchase
+            && request.acceptance.channel != Channel::Atm
             && !adds(request);
         let (whole, billed) =
             (i128::from(request.transaction.amount.0), i128::from(request.billed().amount.0));
@@ -449,7 +452,10 @@ impl Model {
                 return;
             }
             Meant::Several => Some((Reason::OriginalAmbiguous, ExceptionKind::Ambiguous)),
-            Meant::Nothing if request.original.is_some() => {
+            Meant::Nothing
+                if request.original.is_some()
+                    || Kind::of(request.processing_code) == Some(Kind::Credit) =>
+            {
                 Some((Reason::OriginalNotFound, ExceptionKind::Unmatched))
             }
             Meant::Nothing => None,
@@ -489,6 +495,7 @@ impl Model {
             self.release(number, rest);
             if credit {
                 self.give_back(number, posted - already);
+                self.note_closed(number, amount);
             }
             self.close(number, TransactionState::Cleared);
         }
@@ -515,10 +522,10 @@ impl Model {
         }
         let kind = Kind::of(request.processing_code).unwrap();
         let amount = request.billed().amount.0;
-        let until = self.lifetime(kind, card);
         let decision = self.approved(Reason::Approved, Detail::None);
         let mut entry = Entry::of(self, request, decision);
         let found = self.entry(base).unwrap();
+        let until = self.lifetime(kind, card).max(found.expires_at);
         (entry.user, entry.pot) = (found.user, found.pot);
         entry.base = Some(base);
         entry.authorised = amount;

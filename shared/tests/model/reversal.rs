@@ -7,7 +7,7 @@ use shared::ids::Timestamp;
 use shared::lock_code::{Lock, LockCode, LockSource};
 use shared::money::{Amount, Currency};
 
-use crate::matching::{Clues, Meant};
+use crate::matching::Meant;
 use crate::state::{Content, Entry, Model};
 
 impl Model {
@@ -38,6 +38,8 @@ impl Model {
             expires_at: 0,
             began: (0, 0),
             answered: None,
+            spoken_of: false,
+            ended: false,
             counted: Vec::new(),
         }
     }
@@ -45,13 +47,18 @@ impl Model {
     /// 0400, 0401, 0420, 0421, 0190, 0290.
     pub(crate) fn reverse(&mut self, reversal: &Reversal) -> Decision {
         let content = reversal_content(reversal);
+        // What is refused to a request is acknowledged to an advice.
+        let again = |before: Decision| match before.reason == Reason::ReversalUnmatched {
+            true => Decision::bare(unmatched(reversal.kind)),
+            false => before,
+        };
         if let Some(before) = self.answered_before(&reversal.key, &content) {
-            return before;
+            return again(before);
         }
         if let Some(token) = reversal.token.filter(|_| reversal.repeat) {
             let first = self.repeated(&reversal.key, token, reversal.references, &content);
             if let Some(first) = first {
-                return first;
+                return again(first);
             }
         }
         self.make_room();
@@ -59,11 +66,7 @@ impl Model {
             return Decision::bare(Reason::UnknownError);
         }
         let amount = reversal.transaction.map_or(0, |amount| amount.0);
-        let clues = Clues {
-            references: reversal.references,
-            amount: reversal.transaction.map(|amount| amount.0),
-        };
-        let meant = self.original_of_reversal(&reversal.original, reversal.token, clues);
+        let meant = self.original_of_reversal(reversal);
         let tombstone = |number| {
             self.entry(number).is_some_and(|entry| entry.state == TransactionState::Tombstone)
         };
@@ -114,9 +117,14 @@ impl Model {
                 self.uncount(number, back, false);
                 self.give_back(number, back);
             }
-            (TransactionState::Answered, left) => {
+            (TransactionState::Answered, Some(left)) if entry.still_adds() => {
+                self.take_off(number, left);
+                let off = (entry.authorised - entry.released - left).max(0);
+                self.entry_mut(number).released += off;
+            }
+            (TransactionState::Answered, _) => {
                 if entry.is_increment() {
-                    self.take_off(number, left.unwrap_or(0));
+                    self.take_off(number, 0);
                 }
                 self.close(number, TransactionState::Reversed);
             }
@@ -159,7 +167,7 @@ impl Model {
     /// An increment goes off its hold but for `left` of it, at most what is open there.
     pub(crate) fn take_off(&mut self, number: u64, left: i64) {
         let entry = self.entry(number).unwrap();
-        let (base, off) = (entry.base.unwrap(), entry.authorised - left);
+        let (base, off) = (entry.base.unwrap(), entry.authorised - entry.released - left);
         let Some(held) = self.entry(base) else { return };
         let off = off.min(held.open()).max(0);
         self.uncount(base, off, false);
@@ -172,7 +180,8 @@ impl Model {
         else {
             return;
         };
-        if !entry.decision.reason.is_approval() {
+        // The network has spoken of it since, and so knows of it.
+        if entry.spoken_of || !entry.decision.reason.is_approval() {
             return;
         }
         match entry.state {

@@ -118,6 +118,10 @@ pub(crate) struct Entry {
     pub(crate) began: (u64, u64),
     /// Since when it may be forgotten, and how many others were so before it.
     pub(crate) answered: Option<(u64, u64)>,
+    /// Whether a later message was about it.
+    pub(crate) spoken_of: bool,
+    /// Whether it is kept for as long as approvals that ended.
+    pub(crate) ended: bool,
     pub(crate) counted: Vec<Counted>,
 }
 
@@ -247,16 +251,20 @@ impl Model {
         self.exceptions.push_back(Exception { sequence, at, kind, amount: Amount(amount) });
     }
 
-    /// Answers without an open hold in the order in which they are forgotten.
-    fn answers(&self) -> Vec<(u64, u64)> {
-        let mut answers: Vec<_> =
-            self.entries.iter().filter_map(|e| Some((e.answered?, e.number))).collect();
+    /// Answers that moved nothing, or ended approvals, in the order in which they are forgotten.
+    fn answers(&self, ended: bool) -> Vec<(u64, u64)> {
+        let of_queue = self.entries.iter().filter(|entry| entry.ended == ended);
+        let mut answers: Vec<_> = of_queue.filter_map(|e| Some((e.answered?, e.number))).collect();
         answers.sort_unstable_by_key(|((_, order), _)| *order);
         answers.into_iter().map(|((since, _), number)| (since, number)).collect()
     }
 
-    fn outdated(&self, since: u64) -> bool {
-        since + self.limits.answer_retention_ms <= self.now
+    fn outdated(&self, since: u64, ended: bool) -> bool {
+        let retention = match ended {
+            true => self.limits.ended_retention_ms,
+            false => self.limits.answer_retention_ms,
+        };
+        since + retention <= self.now
     }
 
     pub(crate) fn forget(&mut self, number: u64) {
@@ -264,17 +272,20 @@ impl Model {
     }
 
     /// Makes room for two more: what is past its retention goes, and what exceeds a bound, the
-    /// oldest first, at most three.
+    /// oldest first, at most three of a kind.
     pub(crate) fn make_room(&mut self) {
-        let answers = self.answers();
-        let excess = (answers.len() + 2)
-            .saturating_sub(self.limits.answers_max)
-            .max((self.entries.len() + 2).saturating_sub(self.limits.transactions_max));
-        for (place, (since, number)) in answers.into_iter().take(FORGOTTEN_A_MESSAGE).enumerate() {
-            if !self.outdated(since) && place >= excess {
-                break;
+        for (ended, most) in [(false, self.limits.answers_max), (true, self.limits.ended_max)] {
+            let answers = self.answers(ended);
+            let excess = (answers.len() + 2)
+                .saturating_sub(most)
+                .max((self.entries.len() + 2).saturating_sub(self.limits.transactions_max));
+            let oldest = answers.into_iter().take(FORGOTTEN_A_MESSAGE).enumerate();
+            for (place, (since, number)) in oldest {
+                if !self.outdated(since, ended) && place >= excess {
+                    break;
+                }
+                self.forget(number);
             }
-            self.forget(number);
         }
     }
 
@@ -288,10 +299,15 @@ impl Model {
         entry.number = self.entries_made;
         if !entry.is_open() {
             entry.answered = Some((entry.at, self.next_answer()));
+            let moved = entry.state == TransactionState::Posted || entry.is_increment();
+            entry.ended = moved && entry.state != TransactionState::Tombstone;
         }
         let number = entry.number;
         let open = entry.open();
         entry.began = (self.now, self.next_answer());
+        if let Some(base) = entry.base.filter(|base| self.entry(*base).is_some()) {
+            self.entry_mut(base).spoken_of = true;
+        }
         self.entries.push(entry);
         self.hold(number, open);
         number
@@ -329,7 +345,7 @@ impl Model {
             Direction::Debit => amount,
             Direction::Credit => -amount,
         };
-        match user {
+        match user.filter(|user| !self.users[*user].closed) {
             Some(user) => self.users[user].ledger -= out,
             None => self.sums(currency).receivable -= out,
         }
@@ -375,6 +391,15 @@ impl Model {
         assert!(amount <= self.entry(number).unwrap().posted(), "the model returns what is posted");
         self.entry_mut(number).returned += amount;
         self.post(number, -amount);
+        self.note_closed(number, amount);
+    }
+
+    /// What is posted for a balance that was closed is for people to look at.
+    pub(crate) fn note_closed(&mut self, number: u64, amount: i64) {
+        let user = self.entry(number).unwrap().user;
+        if amount > 0 && user.is_some_and(|user| self.users[user].closed) {
+            self.raise(ExceptionKind::Suspense, amount);
+        }
     }
 
     pub(crate) fn close(&mut self, number: u64, state: TransactionState) {
@@ -385,6 +410,7 @@ impl Model {
         entry.state = state;
         if entry.answered.is_none() {
             entry.answered = Some((now, order));
+            entry.ended = true;
         }
     }
 
@@ -411,8 +437,11 @@ impl Model {
             .map(|entry| (entry.expires_at - entry.began.0, entry.began.1, entry.number))
             .collect();
         due.sort_unstable();
-        let outdated: Vec<_> =
-            self.answers().into_iter().take_while(|(since, _)| self.outdated(*since)).collect();
+        let mut outdated = Vec::new();
+        for ended in [false, true] {
+            let answers = self.answers(ended).into_iter();
+            outdated.extend(answers.take_while(|(since, _)| self.outdated(*since, ended)));
+        }
         for (_, _, number) in due.into_iter().take(most) {
             self.end_hold(number, TransactionState::Expired);
         }
