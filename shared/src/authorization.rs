@@ -30,7 +30,7 @@ pub use column::{Witness, row_name};
 pub use fingerprint::{of_authorization, of_reversal};
 pub(crate) use lapse::{expire, void};
 pub(crate) use lock_outside::lock_outside;
-pub(crate) use request::decide;
+pub(crate) use request::{decide, told_by};
 pub(crate) use reversal::reverse;
 
 use crate::action_code::Reason;

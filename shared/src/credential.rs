@@ -5,8 +5,8 @@
 //! [`CredentialResult`] and a [`Pvv`], nothing else. Source: security 4.2, authorization 2.
 //!
 //! **The same path for every card.** The caller checks before the core decides and always computes:
-//! for a card that is not known, or that has no PIN, it checks against [`Pvv::NONE`] and generation
-//! 0, under the expiry that the message carries or any fixed month. The cost depends on neither
+//! for a card that is not known, or that has no PIN, it checks against what [`Stored::NONE`] has,
+//! under the month that the message states, else under the card's own. The cost depends on neither
 //! card nor result, and the core answers by its own order of checks, so that a wrong value and an
 //! unknown number take the same time. What remains is what the ciphers do: DES here looks its
 //! S-boxes up in tables of 256 bytes, which a process on the same core could watch.
@@ -27,6 +27,23 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::card::YearMonth;
 use crate::pan::Pan;
+
+/// What the credentials of a card are verified against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its PIN's value.
+    pub pvv: Pvv,
+    /// The generation of its CVC2.
+    pub cvv2_generation: u16,
+    /// Its last month, under which a CVC2 is verified where the message states none.
+    pub expiry: YearMonth,
+}
+
+impl Stored {
+    /// Of no card.
+    pub const NONE: Self =
+        Self { pvv: Pvv::NONE, cvv2_generation: 0, expiry: YearMonth { year: 2000, month: 1 } };
+}
 
 /// Digits of a PIN at least. Source: ISO 9564-1.
 pub const PIN_DIGITS_MIN: u8 = 4;

@@ -25,7 +25,7 @@ use crate::authorization::{self, Case, Witness};
 use crate::balance::{Balance, PartnerBalance};
 use crate::books::{Books, Imbalance};
 use crate::card::{CardState, YearMonth};
-use crate::command::{Command, PartnerBalanceKind, Program};
+use crate::command::{Authorization, Command, MessageKey, PartnerBalanceKind, Program};
 use crate::control::Outcome;
 use crate::credential::Pvv;
 use crate::effect::{
@@ -314,6 +314,12 @@ impl Ledger {
     #[must_use]
     pub fn outcome_of(&self, id: CommandId) -> Option<Outcome> {
         self.commands.get(&id).copied()
+    }
+
+    /// The message whose decision a repeat was told, and where that was decided.
+    #[must_use]
+    pub fn told_by(&self, repeat: &Authorization) -> Option<(MessageKey, Sequence)> {
+        authorization::told_by(self, repeat)
     }
 
     /// When the next hold ends by itself: then [`Command::Expire`] has something to do.

@@ -162,6 +162,7 @@ impl Config {
             segment::BYTES_MIN,
             segment::BLOCK_BYTES
         );
+        anyhow::ensure!(self.control.connections_max > 0, "control.connections_max");
         for (place, link) in self.links.iter().enumerate() {
             link.check()?;
             let mut others = self.links.iter().take(place);

@@ -171,7 +171,7 @@ impl Lane {
         let mut engine = self.shard.engine();
         match request {
             Request::Change { request, id, change } => {
-                let reply = if engine.has_room(self.shard.progress()) {
+                let reply = if engine.has_room_for_change(self.shard.progress()) {
                     self.shard.metrics.changed();
                     engine
                         .change(id, change)

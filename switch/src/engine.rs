@@ -2,11 +2,11 @@
 //!
 //! Invariant: a command is applied and appended in one step, in one order; nothing here waits.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use shared::command::{Authorization, Change, Command, MessageClass, MessageKey};
 use shared::control::{Outcome, Query, View};
-use shared::credential::Pvv;
+use shared::credential::Stored;
 use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, RecordRef};
@@ -22,8 +22,12 @@ use crate::journal::{Appender, Progress};
 const WAITING_BYTES_MAX: usize = 8 << 20;
 /// Records that may be applied and not durable before no more messages are read.
 const UNSYNCED_RECORDS_MAX: u64 = 1 << 18;
-/// Approvals told again, of which it is remembered that they may not be voided: more than can be
-/// on their way within a link's deadlines.
+/// Changes that may be applied beyond either bound.
+const CHANGES_RESERVED: usize = 1 << 12;
+/// What one of them takes of the waiting bytes.
+const CHANGE_BYTES: usize = 1 << 9;
+/// Approvals told again, of which it is remembered how many answers are on their way: more than
+/// can be within a link's deadlines.
 const TOLD_AGAIN_MAX: usize = 1 << 16;
 
 /// The state and the journal's end of one shard.
@@ -33,11 +37,16 @@ pub struct Engine {
     mode: Mode,
     effects: Vec<Effect>,
     hashed: (Sequence, u128),
-    /// Approvals that were told again.
-    told_again: HashSet<MessageKey>,
-    /// The same, oldest first.
-    told_in_order: VecDeque<MessageKey>,
+    /// For each approval that was told again, by its place, the answers that are not known to be
+    /// lost.
+    told_again: HashMap<Sequence, u32>,
+    /// The same approvals, oldest first.
+    told_in_order: VecDeque<Sequence>,
 }
+
+/// The key of an approved message and where it was decided: what is voided if no answer with it
+/// leaves.
+pub type Approval = (MessageKey, Sequence);
 
 /// What an answer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +75,8 @@ pub struct Decided {
     pub decision: Decision,
     /// When it may leave.
     pub gate: Gate,
-    /// The command's place.
-    pub sequence: Sequence,
+    /// The approval that it tells, if it tells one.
+    pub approval: Option<Approval>,
 }
 
 impl Engine {
@@ -81,7 +90,7 @@ impl Engine {
             mode,
             effects: Vec::with_capacity(16),
             hashed,
-            told_again: HashSet::new(),
+            told_again: HashMap::new(),
             told_in_order: VecDeque::new(),
         }
     }
@@ -90,12 +99,22 @@ impl Engine {
     pub fn decide(&mut self, command: &Command) -> Option<Decided> {
         let (sequence, answer) = self.apply(command);
         let Answer::Decision(decision) = answer else { return None };
-        if let Command::Authorize(request) = command
-            && decision.reason.is_approval()
-            && self.effects.is_empty()
-        {
-            self.tell_again(request.key);
-        }
+        let approval = match command {
+            Command::Authorize(request) if decision.reason.is_approval() => {
+                if self.effects.is_empty() {
+                    self.tell_again(request)
+                } else {
+                    Some((request.key, sequence))
+                }
+            }
+            Command::Authorize(_)
+            | Command::Advise(_)
+            | Command::Reverse(_)
+            | Command::LockOutside(_)
+            | Command::Void(..)
+            | Command::Expire
+            | Command::Manage(..) => None,
+        };
         let gate = match (self.mode, command) {
             (Mode::WriteBehind, Command::Authorize(request)) if self.only_held(request) => {
                 if decision.reason.is_approval() {
@@ -106,7 +125,7 @@ impl Engine {
             }
             (Mode::WriteBehind | Mode::Durable, _) => Gate::Durable(sequence),
         };
-        Some(Decided { decision, gate, sequence })
+        Some(Decided { decision, gate, approval })
     }
 
     /// Whether the request that was just decided changed nothing but holds and counters, which a
@@ -130,7 +149,7 @@ impl Engine {
 
     /// What the credentials of a token's card are verified against.
     #[must_use]
-    pub fn verified_against(&self, token: PanToken) -> (Pvv, u16) {
+    pub fn verified_against(&self, token: PanToken) -> Stored {
         self.ledger.verified_against(token)
     }
 
@@ -157,14 +176,18 @@ impl Engine {
         }
     }
 
-    /// Takes an approval back whose answer never left; false where the same approval was told to
-    /// a repeat, and that answer may have left: then the hold stays for the network's messages.
-    pub fn void(&mut self, command: &Command) -> bool {
-        let told = matches!(command, Command::Void(key, _) if self.told_again.contains(key));
-        if !told {
-            self.apply(command);
+    /// An answer with this approval never left: takes the approval back; false where it was told
+    /// to a repeat too, and that answer may have left: then the hold stays for the network's
+    /// messages.
+    pub fn void(&mut self, (key, id): Approval) -> bool {
+        if let Some(on_their_way) = self.told_again.get_mut(&id) {
+            *on_their_way = on_their_way.saturating_sub(1);
+            if *on_their_way > 0 {
+                return false;
+            }
         }
-        !told
+        self.apply(&Command::Void(key, id));
+        true
     }
 
     /// Hands what was appended to the journal thread.
@@ -181,8 +204,20 @@ impl Engine {
     /// Whether another batch of messages may be taken.
     #[must_use]
     pub fn has_room(&self, progress: Progress) -> bool {
+        self.has_room_beyond(progress, 0)
+    }
+
+    /// Whether another change may be taken: there is room for some when messages must wait, so that
+    /// no load keeps a lock out. Source: authorization 6.
+    #[must_use]
+    pub fn has_room_for_change(&self, progress: Progress) -> bool {
+        self.has_room_beyond(progress, CHANGES_RESERVED)
+    }
+
+    fn has_room_beyond(&self, progress: Progress, reserved: usize) -> bool {
         let unsynced = self.ledger.last().sequence.0.saturating_sub(progress.durable.0);
-        unsynced < UNSYNCED_RECORDS_MAX && self.appender.waiting_bytes() < WAITING_BYTES_MAX
+        unsynced < UNSYNCED_RECORDS_MAX + u64::try_from(reserved).unwrap_or_default()
+            && self.appender.waiting_bytes() < WAITING_BYTES_MAX + reserved * CHANGE_BYTES
     }
 
     /// Watches how far the journal is.
@@ -229,16 +264,20 @@ impl Engine {
         (stamp.sequence, answer)
     }
 
-    fn tell_again(&mut self, key: MessageKey) {
-        if !self.told_again.insert(key) {
-            return;
-        }
-        self.told_in_order.push_back(key);
+    /// Counts an answer more to the approval that a repeat was told, and says which that is.
+    fn tell_again(&mut self, repeat: &Authorization) -> Option<Approval> {
+        let approval = self.ledger.told_by(repeat)?;
+        let on_their_way = self.told_again.entry(approval.1).or_insert_with(|| {
+            self.told_in_order.push_back(approval.1);
+            1
+        });
+        *on_their_way = on_their_way.saturating_add(1);
         if self.told_in_order.len() > TOLD_AGAIN_MAX
             && let Some(oldest) = self.told_in_order.pop_front()
         {
             self.told_again.remove(&oldest);
         }
+        Some(approval)
     }
 
     fn now_gate(&self) -> Gate {

@@ -26,13 +26,16 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use shared::action_code::ResponseCodes;
 use shared::command::{Command, MessageClass, MessageKey};
-use shared::credential::{KeyProvider, Pvv};
+use shared::credential::{KeyProvider, Stored};
 use shared::ids::LinkId;
 use shared::iso8583::mti::{Class, Function, Version};
 use shared::iso8583::{FormatError, Message};
 use shared::pan::{PanToken, TokenKey};
 
 use markers::Markers;
+
+/// The digits `hhmmss` behind a date.
+const TIME_OF_DAY: u64 = 1_000_000;
 
 /// What reading a link's messages takes.
 pub struct Reading {
@@ -50,7 +53,8 @@ pub struct Reading {
     pub advice_code: AdviceCode,
     /// The link's DE39 values, by which advices are understood.
     pub codes: ResponseCodes,
-    /// Whether DE7 and DE12 are rewritten on the way and so no part of a message's key.
+    /// Whether DE7 and DE12 are rewritten on the way, so that only their day is part of a message's
+    /// key.
     pub volatile_time: bool,
     /// Whether the network may lock cards by file actions.
     pub lock_outside: bool,
@@ -91,9 +95,12 @@ impl Reading {
     pub fn read(
         &self,
         message: &Message<'_>,
-        verified_against: impl FnOnce(PanToken) -> (Pvv, u16),
+        verified_against: impl FnOnce(PanToken) -> Stored,
     ) -> Result<Asked, FormatError> {
         let mti = message.mti();
+        if !message.is_taken() {
+            return Ok(Asked::NotTaken);
+        }
         message.validate()?;
         let command = match (mti.class, mti.function) {
             (Class::Authorization | Class::Financial, Function::Request) => {
@@ -124,7 +131,6 @@ impl Reading {
     /// The key of a message. Source: authorization 4.
     fn key(&self, message: &Message<'_>, class: MessageClass) -> Result<MessageKey, FormatError> {
         let sent_at = match self.edition {
-            _ if self.volatile_time => 0,
             Version::V1987 => fields::required(message, 7)?,
             Version::V1993 | Version::V2003 => match message.number(12)? {
                 Some(time) => time,
@@ -135,9 +141,15 @@ impl Reading {
             link: self.link,
             class,
             stan: fields::required(message, 11)?,
-            sent_at,
-            acquirer: message.number(32)?.unwrap_or(0),
-            forwarder: message.number(33)?.unwrap_or(0),
+            sent_at: self.lasting(sent_at),
+            acquirer: fields::institution(message, 32)?,
+            forwarder: fields::institution(message, 33)?,
         })
+    }
+
+    /// What of a time a repeat has too: all of it, or its day where it is rewritten on the way; a
+    /// STAN comes again on the next one. Source: iso8583 4.3.
+    fn lasting(&self, time: u64) -> u64 {
+        if self.volatile_time { time / TIME_OF_DAY } else { time }
     }
 }

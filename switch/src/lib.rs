@@ -58,8 +58,8 @@ use shard::Shard;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often holds past their lifetime are looked for.
 const EXPIRY_TICK: Duration = Duration::from_secs(1);
-/// Files that are open besides connections: the journal's, the listeners, the metrics' own.
-const FILES_RESERVED: usize = 32;
+/// Files that are open besides connections: the journal's, the metrics port's connections.
+const FILES_RESERVED: usize = 64;
 
 /// Recovers, serves until SIGTERM or SIGINT, drains, closes the journal. An error is a start that
 /// was refused, or a journal that failed: then no further answer has left.
@@ -258,7 +258,8 @@ async fn let_holds_expire(shard: Rc<Shard>) {
 /// How many connections a link may have at most, so that the journal never runs out of files:
 /// raises the process's own bound as far as it is let, and divides what is still too little.
 fn connections_share(config: &Config) -> anyhow::Result<usize> {
-    let reserved = FILES_RESERVED + config.control.connections_max;
+    // A control connection may follow the journal's events.
+    let reserved = FILES_RESERVED + 2 * config.control.connections_max + config.links.len();
     let links: usize = config.links.iter().map(config::Link::connections_most).sum();
     let bound = rustix::process::getrlimit(Resource::Nofile);
     let as_asked = u64::try_from(reserved + links)?;

@@ -102,7 +102,7 @@ impl LinkRules {
             edition: dialect.version(),
             token_key,
             keys,
-            markers: link.markers(dialect.version())?,
+            markers: link.markers(dialect)?,
             advice_code: link.advice_code,
             codes: link.codes(dialect.version())?,
             volatile_time: link.volatile_time,

@@ -1,20 +1,15 @@
 //! A connection's answers between decision and socket.
 //!
 //! Invariants: no byte of an answer is offered to the socket before its gate is open; answers leave
-//! in the order they were made; an approval whose answer is late, or never began to leave, is
-//! handed back to be voided. Source: authorization 4, durability 2.
+//! in the order they were made; none begins to leave after its deadline; an approval whose answer
+//! never began to leave is handed back to be voided. Source: authorization 4, durability 2.
 
 use std::collections::VecDeque;
 
-use shared::command::{Command, MessageKey};
-use shared::ids::Sequence;
 use tokio::time::Instant;
 
-use crate::engine::Gate;
+use crate::engine::{Approval, Gate};
 use crate::journal::Progress;
-
-/// What names an approval that would have to be voided.
-pub type Approval = (MessageKey, Sequence);
 
 struct Waiting {
     gate: Gate,
@@ -34,8 +29,15 @@ pub struct Outbox {
     /// What may be written now.
     ready: Vec<u8>,
     written: usize,
-    /// For each answer in `ready` that approves: where it begins.
-    leaving: VecDeque<(usize, Approval)>,
+    /// The answers in `ready` of which the socket took nothing yet.
+    leaving: VecDeque<Leaving>,
+}
+
+struct Leaving {
+    start: usize,
+    bytes: usize,
+    deadline: Instant,
+    approval: Option<Approval>,
 }
 
 impl Outbox {
@@ -62,20 +64,20 @@ impl Outbox {
 
     /// Lets go of every answer whose gate is open; the late ones' approvals go to `void` and
     /// their bytes nowhere.
-    pub fn release(&mut self, progress: Progress, now: Instant, void: &mut Vec<Command>) {
+    pub fn release(&mut self, progress: Progress, now: Instant, void: &mut Vec<Approval>) {
         self.drop_written();
+        self.drop_late(now, void);
         while let Some(front) = self.waiting.front()
             && front.gate.is_open(progress)
         {
-            let end = self.passed + front.bytes;
-            match front.approval {
-                Some((key, id)) if now > front.deadline => void.push(Command::Void(key, id)),
-                None if now > front.deadline => {}
-                approval => {
-                    let start = self.ready.len();
-                    self.ready.extend_from_slice(self.bytes.get(self.passed..end).unwrap_or(&[]));
-                    self.leaving.extend(approval.map(|approval| (start, approval)));
-                }
+            let Waiting { bytes, deadline, approval, .. } = *front;
+            let end = self.passed + bytes;
+            if now > deadline {
+                void.extend(approval);
+            } else {
+                let start = self.ready.len();
+                self.ready.extend_from_slice(self.bytes.get(self.passed..end).unwrap_or(&[]));
+                self.leaving.push_back(Leaving { start, bytes, deadline, approval });
             }
             self.passed = end;
             self.waiting.pop_front();
@@ -94,10 +96,26 @@ impl Outbox {
     fn drop_written(&mut self) {
         if self.written > self.ready.len() / 2 {
             self.ready.drain(..self.written);
-            for (start, _) in &mut self.leaving {
-                *start -= self.written;
+            for answer in &mut self.leaving {
+                answer.start -= self.written;
             }
             self.written = 0;
+        }
+    }
+
+    /// Takes the answers out of `ready` that became late while the socket took none of them.
+    fn drop_late(&mut self, now: Instant, void: &mut Vec<Approval>) {
+        let Some(first) = self.leaving.front().map(|answer| answer.start) else { return };
+        let mut bytes = 0;
+        while let Some(late) = self.leaving.pop_front_if(|answer| now > answer.deadline) {
+            bytes += late.bytes;
+            void.extend(late.approval);
+        }
+        if bytes > 0 {
+            self.ready.drain(first..first + bytes);
+            for answer in &mut self.leaving {
+                answer.start -= bytes;
+            }
         }
     }
 
@@ -110,9 +128,7 @@ impl Outbox {
     /// The socket took this much.
     pub fn took(&mut self, bytes: usize) {
         self.written += bytes;
-        while self.leaving.front().is_some_and(|(start, _)| *start < self.written) {
-            self.leaving.pop_front();
-        }
+        while self.leaving.pop_front_if(|answer| answer.start < self.written).is_some() {}
         if self.written >= self.ready.len() {
             self.ready.clear();
             self.written = 0;
@@ -138,10 +154,10 @@ impl Outbox {
     }
 
     /// The connection is gone: every approval of which no byte reached the socket.
-    pub fn abandon(self) -> impl Iterator<Item = Command> {
-        let leaving = self.leaving.into_iter().map(|(_, approval)| approval);
+    pub fn abandon(self) -> impl Iterator<Item = Approval> {
+        let leaving = self.leaving.into_iter().filter_map(|answer| answer.approval);
         let waiting = self.waiting.into_iter().filter_map(|waiting| waiting.approval);
-        leaving.chain(waiting).map(|(key, id)| Command::Void(key, id))
+        leaving.chain(waiting)
     }
 }
 
@@ -149,8 +165,8 @@ impl Outbox {
 mod tests {
     use std::time::Duration;
 
-    use shared::command::MessageClass;
-    use shared::ids::LinkId;
+    use shared::command::{MessageClass, MessageKey};
+    use shared::ids::{LinkId, Sequence};
 
     use super::*;
 
@@ -180,14 +196,8 @@ mod tests {
         Progress { written: Sequence(written), durable: Sequence(durable), failed: false }
     }
 
-    fn voided(commands: impl IntoIterator<Item = Command>) -> Vec<u64> {
-        commands
-            .into_iter()
-            .map(|command| {
-                let Command::Void(_, id) = command else { panic!("{command:?}") };
-                id.0
-            })
-            .collect()
+    fn voided(approvals: impl IntoIterator<Item = Approval>) -> Vec<u64> {
+        approvals.into_iter().map(|(_, id)| id.0).collect()
     }
 
     #[tokio::test]
@@ -218,6 +228,24 @@ mod tests {
         assert_eq!(outbox.ready().len(), 4);
         assert!(outbox.ready.capacity() < 100, "{}", outbox.ready.capacity());
         assert_eq!(voided(outbox.abandon()), [1_000 % 20]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_becomes_late_while_the_peer_takes_nothing_does_not_leave() {
+        let now = Instant::now();
+        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        let (mut outbox, mut void) = (Outbox::default(), Vec::new());
+        push(&mut outbox, Gate::Durable(Sequence(1)), soon, 1);
+        push(&mut outbox, Gate::Durable(Sequence(1)), soon, 2);
+        push(&mut outbox, Gate::Durable(Sequence(1)), later, 3);
+        outbox.release(at(1, 1), now, &mut void);
+        assert_eq!(outbox.ready().len(), 12);
+        outbox.took(1);
+        outbox.release(at(1, 1), now + Duration::from_secs(2), &mut void);
+        // The first has begun to leave and goes on.
+        assert_eq!((outbox.ready(), voided(void)), (&b"bbbdddd"[..], vec![2]));
+        outbox.took(7);
+        assert!(outbox.is_empty() && voided(outbox.abandon()).is_empty());
     }
 
     #[tokio::test]

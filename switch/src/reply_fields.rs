@@ -12,6 +12,8 @@ use shared::money::{Amount, Currency};
 
 /// Bytes of one amount in DE54.
 const ADDITIONAL_AMOUNT: usize = 20;
+/// The greatest amount that it can say.
+const ADDITIONAL_AMOUNT_MAX: u64 = 999_999_999_999;
 /// DE54's amount types.
 const LEDGER: &[u8; 2] = b"01";
 const AVAILABLE: &[u8; 2] = b"02";
@@ -82,14 +84,17 @@ impl ReplyFields {
         currency: Currency,
         (request, positive): (&Authorization, u8),
     ) {
-        let Some(place) = self.additional.get_mut(self.additional_count) else { return };
+        // What twelve digits cannot say is not said.
+        let value = Some(amount.0.unsigned_abs()).filter(|value| *value <= ADDITIONAL_AMOUNT_MAX);
+        let place = self.additional.get_mut(self.additional_count);
+        let (Some(value), Some(place)) = (value, place) else { return };
         let account = digits::<6>(u64::from(request.processing_code));
         let sign = match (positive, amount.0 < 0) {
             (b'C', true) => b'D',
             (b'D', true) => b'C',
             (sign, _) => sign,
         };
-        let value = digits::<12>(amount.0.unsigned_abs());
+        let value = digits::<12>(value);
         let currency = digits::<3>(u64::from(currency.0));
         let parts = account.iter().skip(2).take(2).chain(kind).chain(&currency);
         for (to, from) in place.iter_mut().zip(parts.chain([&sign]).chain(&value)) {

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use crate::link::Link;
 use crate::link::allow::AllowList;
 use crate::link::connection::Connection;
-use crate::link::stream::Stream;
+use crate::link::stream::{self, Stream};
 use crate::link::tls::Tls;
 use crate::shard::Shard;
 
@@ -82,7 +82,7 @@ async fn opened(
     tls: Option<Rc<Tls>>,
 ) -> Option<Stream> {
     let name = &link.rules.name;
-    if let Err(error) = socket.set_nodelay(true) {
+    if let Err(error) = stream::tuned(&socket) {
         debug!(link = name, %peer, %error, "the peer is gone already");
         return None;
     }

@@ -10,18 +10,18 @@ use shared::command::{Authorization, Command};
 use shared::effect::Decision;
 use shared::ids::Sequence;
 use shared::iso8583::mti::{Class, Function, Origin, Version};
-use shared::iso8583::{self, FormatError, Framing, Layout, Message, Mti};
+use shared::iso8583::{self, Dialect, FormatError, Framing, Layout, Message, Mti};
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use crate::clock;
 use crate::config::{Direction, Unsigned};
-use crate::engine::{Decided, Gate};
+use crate::engine::{Approval, Decided, Gate};
 use crate::intake::Asked;
 use crate::link::Link;
 use crate::link::connection::Ended;
 use crate::link::network_codes::NetworkMeaning;
-use crate::outbox::{Approval, Outbox};
+use crate::outbox::Outbox;
 use crate::reply_fields::ReplyFields;
 use crate::shard::Shard;
 
@@ -83,12 +83,13 @@ impl Session {
         self.sign_on_asked.as_ref().map(|asked| asked.until)
     }
 
-    /// Asks whether the peer is there.
-    pub fn send_echo(&mut self, now: Instant) {
+    /// Asks whether the peer is there; false where the dialect cannot ask.
+    pub fn send_echo(&mut self, now: Instant) -> bool {
         match self.send_network(NetworkMeaning::Echo, now) {
             Ok(stan) => self.echo_asked = Some(stan),
             Err(error) => debug!(link = self.link.rules.name, %error, "no echo can be asked for"),
         }
+        self.echo_asked.is_some()
     }
 
     /// Sends a frame without a message.
@@ -96,8 +97,8 @@ impl Session {
         let framing = self.link.rules.framing;
         let until = now + self.link.rules.reply_deadline;
         let sent = self.outbox.push(AT_ONCE, until, None, |out| {
-            let at = framing.reserve_header(out, None);
-            framing.put_header(at, out)
+            framing.put_empty(out);
+            Ok::<(), FormatError>(())
         });
         if let Err(error) = sent {
             debug!(link = self.link.rules.name, %error, "no empty frame can be sent");
@@ -123,7 +124,9 @@ impl Session {
         let (shard, link) = (Rc::clone(&self.shard), Rc::clone(&self.link));
         let outcome = iso8583::parse(link.rules.dialect, frame, &mut layout)
             .and_then(|message| self.answer(&message, arrival));
-        if let Err(error) = outcome {
+        if outcome.is_ok() {
+            self.unreadable = 0;
+        } else if let Err(error) = outcome {
             shard.metrics.refused();
             debug!(link = link.rules.name, %error, "message refused");
             let salvage = layout.salvaged(link.rules.dialect, frame);
@@ -148,6 +151,12 @@ impl Session {
     fn answer(&mut self, message: &Message<'_>, arrival: Arrival<'_>) -> Result<(), FormatError> {
         let mti = message.mti();
         match (mti.class, mti.function) {
+            (Class::NetworkManagement, Function::Request | Function::Advice)
+                if !message.is_taken() =>
+            {
+                let answer = Answer::at_once(Reason::UnknownTransactionType);
+                return self.reply(message, &answer, arrival);
+            }
             (Class::NetworkManagement, Function::Request) => {
                 message.validate()?;
                 let reason = self.network_management(message);
@@ -191,17 +200,21 @@ impl Session {
         let decided = self.shard.engine().decide(&command);
         let answer = match (decided, &command) {
             (Some(decided), Command::Authorize(request)) => {
-                let approved = decided.decision.reason.is_approval();
-                Answer {
-                    approval: approved.then_some((request.key, decided.sequence)),
-                    request: Some(*request),
-                    ..Answer::of(&decided)
-                }
+                Answer { request: Some(*request), ..Answer::of(&decided) }
             }
             (Some(decided), _) => Answer::of(&decided),
             (None, _) => Answer::at_once(Reason::UnknownError),
         };
-        self.reply(message, &answer, arrival)
+        let told = self.reply(message, &answer, arrival);
+        let Err(error) = told else { return Ok(()) };
+        // The link's own tables cannot say it: what was decided did not leave.
+        error!(link = link.rules.name, %error, "an answer cannot be written");
+        if let Some(approval) = answer.approval
+            && shard.engine().void(approval)
+        {
+            shard.metrics.voided();
+        }
+        self.reply(message, &Answer::at_once(Reason::UnknownError), arrival)
     }
 
     fn network_management(&mut self, message: &Message<'_>) -> Reason {
@@ -212,9 +225,10 @@ impl Session {
             Some(NetworkMeaning::SignOn) => self.link.sign_on(),
             Some(NetworkMeaning::SignOff) => self.link.sign_off(),
             Some(NetworkMeaning::Echo) => {}
-            Some(NetworkMeaning::KeyChange | NetworkMeaning::CutOver) | None => {
-                return Reason::UnknownTransactionType;
+            Some(NetworkMeaning::CutOver) => {
+                info!(link = self.link.rules.name, "the network's business day changes");
             }
+            Some(NetworkMeaning::KeyChange) | None => return Reason::UnknownTransactionType,
         }
         Reason::NetworkManagementDone
     }
@@ -253,21 +267,10 @@ impl Session {
     fn send_network(&mut self, meaning: NetworkMeaning, now: Instant) -> Result<u32, FormatError> {
         let link = Rc::clone(&self.link);
         let (codes, stan) = (&link.rules.network_codes, link.next_stan());
-        let digits = format!("{stan:06}");
-        let sent_at = clock::transmission_time(clock::now());
         let code = codes.code(meaning);
-        let mut fields: [(u8, &[u8]); 3] =
-            [(7, &sent_at), (11, digits.as_bytes()), (codes.field(), &code)];
-        fields.sort_unstable_by_key(|(field, _)| *field);
-        let version = link.rules.dialect.version();
-        let origin = match version {
-            Version::V1987 => Origin::Acquirer,
-            Version::V1993 | Version::V2003 => Origin::Other,
-        };
-        let mti = Mti { origin, ..Mti::NETWORK_REQUEST.in_version(version) };
         self.outbox.push(AT_ONCE, now + link.rules.reply_deadline, None, |out| {
             let at = link.rules.framing.reserve_header(out, None);
-            iso8583::encode(link.rules.dialect, mti, &fields, out)?;
+            let mti = write_network(link.rules.dialect, (codes.field(), &code), stan, out)?;
             put_header(link.rules.framing, at, out, &too_long(mti))
         })?;
         Ok(stan)
@@ -323,8 +326,33 @@ impl Answer {
     }
 
     fn of(decided: &Decided) -> Self {
-        Self { decision: decided.decision, gate: decided.gate, approval: None, request: None }
+        let Decided { decision, gate, approval } = *decided;
+        Self { decision, gate, approval, request: None }
     }
+}
+
+/// Appends a network management request with this code in its field.
+///
+/// # Errors
+/// The dialect has no such field, or the code is not of its form.
+pub(crate) fn write_network(
+    dialect: &Dialect,
+    code: (u8, &[u8]),
+    stan: u32,
+    out: &mut Vec<u8>,
+) -> Result<Mti, FormatError> {
+    let width = dialect.field(11).map_or(0, |spec| usize::from(spec.length.max()));
+    let digits = format!("{stan:0width$}");
+    let sent_at = clock::transmission_time(clock::now());
+    let mut fields: [(u8, &[u8]); 3] = [(7, &sent_at), (11, digits.as_bytes()), code];
+    fields.sort_unstable_by_key(|(field, _)| *field);
+    let origin = match dialect.version() {
+        Version::V1987 => Origin::Acquirer,
+        Version::V1993 | Version::V2003 => Origin::Other,
+    };
+    let mti = Mti { origin, ..Mti::NETWORK_REQUEST.in_version(dialect.version()) };
+    iso8583::encode(dialect, mti, &fields, out)?;
+    Ok(mti)
 }
 
 fn too_long(mti: Mti) -> FormatError {

@@ -12,8 +12,7 @@ use switch::journal::scan::scan;
 use switch::journal::segment::{HEADER_BYTES, Header};
 
 use crate::rig::{
-    Client, Home, Issuer, Message, Plastic, Running, asked, balance_id, pan, purchase, reversal,
-    take_over,
+    Client, Home, Issuer, Message, Plastic, Running, asked, balance_id, pan, purchase, take_over,
 };
 
 /// Every call that changes a disk.
@@ -185,6 +184,13 @@ fn a_failed_sync_or_write_ends_the_process_and_sends_no_answer_of_its_group() {
     }
 }
 
+fn wait_for_answers(running: &Running, count: f64) {
+    let deadline = std::time::Instant::now() + crate::rig::WAIT;
+    while running.metric("switch_answers_total") < count {
+        assert!(std::time::Instant::now() < deadline, "it was decided");
+    }
+}
+
 /// Every sync takes this long, in microseconds.
 fn slow_disk(home: &Home, micros: u64) -> Running {
     home.start_by(with_fault(home, "fdatasync", &format!("delay_enter={micros}")))
@@ -200,20 +206,55 @@ fn an_approval_that_one_connection_received_is_held_though_another_lost_its_answ
     let before = running.control().balance(balance_id(1)).held.0;
     let (mut first, mut second) = (running.connect(), running.connect());
     let request = purchase(&pan(1), 50, 100);
-    let decided = |running: &Running, count: f64| {
-        let deadline = std::time::Instant::now() + crate::rig::WAIT;
-        while running.metric("switch_answers_total") < count {
-            assert!(std::time::Instant::now() < deadline, "it was decided");
-        }
-    };
     assert!(first.send(&request.frame()));
-    decided(&running, 1.0);
+    wait_for_answers(&running, 1.0);
     assert!(second.send(&request.clone().typed("0101").frame()));
     first.reset();
     let answer = second.receive().unwrap();
     let held = running.control().balance(balance_id(1)).held.0 - before;
     assert_eq!((answer.text(39), held), ("00", 100));
     assert_eq!(running.connect().ask(&request), answer, "and it stays answered so");
+}
+
+#[test]
+fn a_repeat_with_another_time_keeps_the_approval_that_it_received() {
+    if !can_trace() {
+        return;
+    }
+    let (home, _) = left_behind(Left::Closed);
+    let running = slow_disk(&home, 300_000);
+    let before = running.control().balance(balance_id(1)).held.0;
+    let (mut first, mut second) = (running.connect(), running.connect());
+    let request = purchase(&pan(1), 50, 100);
+    assert!(first.send(&request.frame()));
+    wait_for_answers(&running, 1.0);
+    // Another transmission time: another key, the same references.
+    assert!(second.send(&request.clone().typed("0101").with(7, "0314092702").frame()));
+    first.reset();
+    assert_eq!(second.receive().unwrap().text(39), "00");
+    assert_eq!(running.control().balance(balance_id(1)).held.0 - before, 100);
+}
+
+#[test]
+fn an_approval_whose_every_answer_was_lost_holds_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let (home, _) = left_behind(Left::Closed);
+    let running = slow_disk(&home, 300_000);
+    let before = running.control().balance(balance_id(1)).held.0;
+    let (mut first, mut second) = (running.connect(), running.connect());
+    let request = purchase(&pan(1), 50, 100);
+    assert!(first.send(&request.frame()));
+    assert!(second.send(&request.clone().typed("0101").frame()));
+    wait_for_answers(&running, 2.0);
+    first.reset();
+    second.reset();
+    let deadline = std::time::Instant::now() + crate::rig::WAIT;
+    while running.metric("switch_voided_total") < 1.0 {
+        assert!(std::time::Instant::now() < deadline, "it was voided");
+    }
+    assert_eq!(running.control().balance(balance_id(1)).held.0, before);
 }
 
 #[test]
@@ -226,11 +267,9 @@ fn an_answer_that_reached_nobody_holds_nothing() {
     let before = running.control().balance(balance_id(1)).held.0;
     let mut client: Client = running.connect();
     assert!(client.send(&purchase(&pan(1), 50, 100).frame()));
-    let deadline = std::time::Instant::now() + crate::rig::WAIT;
-    while running.metric("switch_answers_total") < 1.0 {
-        assert!(std::time::Instant::now() < deadline, "it was decided");
-    }
+    wait_for_answers(&running, 1.0);
     client.reset();
+    let deadline = std::time::Instant::now() + crate::rig::WAIT;
     while running.metric("switch_voided_total") < 1.0 {
         assert!(std::time::Instant::now() < deadline, "it was voided");
     }
@@ -249,10 +288,7 @@ fn is_on_the_disk_before_anybody_hears_of_it(request: &Message, code: &str) {
     let running = slow_disk(&home, 400_000);
     let (mut first, mut second) = (running.connect(), running.connect());
     assert!(first.send(&request.frame()));
-    let deadline = std::time::Instant::now() + crate::rig::WAIT;
-    while running.metric("switch_answers_total") < 1.0 {
-        assert!(std::time::Instant::now() < deadline, "it was decided");
-    }
+    wait_for_answers(&running, 1.0);
     let decided = running.metric("switch_last_sequence");
     let repeat = format!("{}1", &request.mti[..3]);
     assert!(second.send(&request.clone().typed(&repeat).frame()));

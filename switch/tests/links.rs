@@ -6,7 +6,8 @@ mod tls;
 use std::net::SocketAddr;
 
 use crate::rig::{
-    Client, Home, Issuer, Message, Processor, Running, balance_id, framed, pan, purchase, run,
+    Client, Home, Issuer, Message, Notation, Processor, Running, balance_id, framed, pan, purchase,
+    run,
 };
 
 /// A link that listens on a free port.
@@ -330,5 +331,52 @@ fn check_refused(home: &Home, named: &[&str]) {
         for part in named {
             assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
+    }
+}
+
+#[test]
+fn in_every_dialect_we_sign_on_and_ask_whether_the_peer_is_there() {
+    for notation in Notation::all() {
+        let processor = Processor::listen();
+        let more = format!(
+            "dialect = {:?}\nsign_on = \"required\"\nkeep_alive = \"echo\"\nkeep_alive_interval_ms = 200",
+            notation.named
+        );
+        let home = home(&[connecting("out", 1, processor.address(), &more)]);
+        let running = home.start();
+        issue(&running);
+        let mut client = processor.accept().speaking(notation.dialect);
+        let field = notation.of([70, 24, 24]);
+        for code in [["001", "801", "801"], ["301", "831", "831"]] {
+            let asked = client.receive().expect("it is asked");
+            assert_eq!(asked.text(field), notation.of(code), "{}", notation.link);
+            assert_eq!(asked.text(11).len(), notation.of([6, 6, 12]));
+            let answer =
+                asked.typed(&notation.mti("0810")).with(39, notation.of(["00", "800", "8000"]));
+            assert!(client.send(&framed(&answer.body_in(notation.dialect))));
+        }
+        let request = notation.request("0100", &pan(1), 1, 100);
+        assert!(client.send(&framed(&request.body_in(notation.dialect))));
+        let approved = std::iter::from_fn(|| client.receive())
+            .find(|message| message.mti == notation.mti("0110"));
+        assert_eq!(approved.expect("it is answered").text(39), notation.of(["00", "000", "0000"]));
+        running.stop();
+    }
+}
+
+#[test]
+fn a_table_that_the_dialect_cannot_write_is_refused() {
+    for (more, named) in [
+        ("dialect = \"iso93-ascii\"\n[links.response_codes]\nAPPROVED = \"00A\"", "APPROVED"),
+        ("[links.network_codes]\nfield = 11", "network_codes"),
+        ("[links.network_codes]\nfield = 4", "network_codes"),
+        ("[links.markers]\nlife_cycle_field = 35", "life_cycle_field"),
+        ("[links.markers]\nlife_cycle_field = 48", "life_cycle_field"),
+        ("[links.markers]\nincremental = [{ field = 52, value = \"1\" }]", "incremental"),
+        ("[links.markers]\nreplacement_billing_offset = 25", "replacement_billing_offset"),
+        ("reply_deadline_ms = 0", "reply_deadline_ms"),
+        ("frame_bytes_max = 511", "frame_bytes_max"),
+    ] {
+        check_refused(&home(&[listening("first", 1, more)]), &["first", named]);
     }
 }

@@ -7,12 +7,14 @@ use super::column::{Asked, Declined, Parties, Rows, check, wrong_pin};
 use super::matching::Match;
 use super::{Case, Kind, Room, Witness, adds_to_another, entry, may_grow, of_authorization};
 use crate::action_code::Reason;
-use crate::command::{Authorization, Channel, MessageClass, Policy};
+use crate::command::{Authorization, Channel, MessageClass, MessageKey, Policy};
 use crate::credential::CredentialResult;
 use crate::effect::{
     ApprovalCode, CardChange, Decision, Detail, Direction, Effect, ExceptionKind, Transaction,
     TransactionSlot, TransactionState,
 };
+use crate::ids::Sequence;
+use crate::ledger::Ledger;
 use crate::lock_code::{Lock, LockCode, LockSource};
 use crate::money::{Amount, Money};
 
@@ -87,15 +89,33 @@ fn known<W: Witness>(
     parties: &Parties<'_>,
     content: u64,
 ) -> Option<Decision> {
-    if let Some((_, earlier)) = case.ledger.transactions.find(&request.key) {
-        return Some(case.answer_again(earlier, content));
-    }
-    let (_, card) = parties.card?;
-    if !request.repeat {
-        return None;
-    }
-    let earlier = case.repeated(&request.key, request.references, card, content)?;
+    let earlier = earlier(case, request, parties, content)?;
     Some(case.answer_again(earlier, content))
+}
+
+/// The message that a request repeats: under its key, or, where it is marked as a repeat, by its
+/// references.
+fn earlier<'a, W: Witness>(
+    case: &Case<'a, W>,
+    request: &Authorization,
+    parties: &Parties<'_>,
+    content: u64,
+) -> Option<&'a Transaction> {
+    if let Some((_, earlier)) = case.ledger.transactions.find(&request.key) {
+        return Some(earlier);
+    }
+    let (_, card) = parties.card.filter(|_| request.repeat)?;
+    case.repeated(&request.key, request.references, card, content)
+}
+
+/// The message whose decision a repeat was told, and where that was decided.
+pub(crate) fn told_by(ledger: &Ledger, request: &Authorization) -> Option<(MessageKey, Sequence)> {
+    let (mut effects, mut witness) = (Vec::new(), ());
+    let stamp = ledger.last();
+    let case = Case { ledger, stamp, effects: &mut effects, witness: &mut witness };
+    let parties = Parties::of(ledger, request.token);
+    let earlier = earlier(&case, request, &parties, of_authorization(request))?;
+    Some((earlier.key, earlier.id))
 }
 
 /// What an incremental authorization adds to.

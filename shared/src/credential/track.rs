@@ -100,9 +100,10 @@ pub struct TrackError {
 
 impl Track {
     /// Reads DE35: number, `=` or `D`, expiry, service code, discretionary digits. An `F` that
-    /// fills up the last byte of a chip's track is left out.
+    /// fills up the last byte of a chip's track is left out; in BCD it reads as `?`.
     pub fn parse_2(text: &[u8], layout: Layout) -> Result<Self, TrackError> {
-        let text = text.strip_suffix(b"F").unwrap_or(text);
+        let filled = text.strip_suffix(b"F").or(text.strip_suffix(b"?"));
+        let text = filled.unwrap_or(text);
         let mut cursor = Cursor::over(2, text, TRACK_2_CHARACTERS_MAX)?;
         let pan = cursor.card_number(TRACK_2_SEPARATORS)?;
         cursor.finish(pan, layout, u8::is_ascii_digit)

@@ -78,7 +78,7 @@ fn write_line(
 fn shown<'a>(spec: &FieldSpec, bytes: &'a [u8]) -> Shown<'a> {
     let hidden = Shown::Length(bytes.len());
     match (spec.number, spec.sensitive, str::from_utf8(bytes)) {
-        (PAN, _, Ok(digits)) => shown_pan(digits).unwrap_or(hidden),
+        (PAN, _, digits) => digits.ok().and_then(shown_pan).unwrap_or(hidden),
         (_, false, _) if spec.content == Content::Binary => Shown::Hex(bytes),
         (_, false, Ok(text)) => Shown::Text(text),
         _ => hidden,

@@ -30,6 +30,8 @@ const LL_MAX: u16 = 99;
 /// The fields that are bit maps: 1 announces 65 to 128, 65 announces what lies above.
 const BIT_MAPS: [u8; 2] = [1, 65];
 const BIT_MAP_LENGTH: u16 = 8;
+/// What no table can make plain: card number, month, tracks, private data with a CVC2, PIN, chip.
+const ALWAYS_SENSITIVE: [u8; 9] = [2, 14, 34, 35, 36, 45, 48, 52, 55];
 
 /// How one link writes its messages, and what each of them must have.
 #[derive(Clone, Debug)]
@@ -325,6 +327,7 @@ fn compile(table: toml::Table, expected: Option<u8>) -> Result<FieldSpec, Fault>
         return Err(Fault::SignWithoutDigits);
     }
     let FieldEntry { number, name, class: content, sensitive, .. } = entry;
+    let sensitive = sensitive || ALWAYS_SENSITIVE.contains(&number);
     Ok(FieldSpec { number, name, content, length, sensitive })
 }
 

@@ -96,8 +96,12 @@ impl FramingKind {
             Self::Binary2LittleEndian => Ok(usize::from(u16::from_le_bytes(two()))),
             Self::Binary2Inclusive => {
                 let length = u16::from_be_bytes(two());
-                let counted = length.checked_sub(2).ok_or(FramingError::CutLength { length })?;
-                Ok(usize::from(counted))
+                match length.checked_sub(2) {
+                    Some(counted) => Ok(usize::from(counted)),
+                    // An empty frame of a peer that does not count the length of one.
+                    None if length == 0 => Ok(0),
+                    None => Err(FramingError::CutLength { length }),
+                }
             }
             Self::Bcd2 => number(two().iter().flat_map(|byte| [byte >> 4, byte & 0x0F])),
             Self::Ascii4 => number(bytes.iter().map(|digit| digit.wrapping_sub(b'0'))),
@@ -190,6 +194,12 @@ impl Framing {
                 Err(error)
             }
         }
+    }
+
+    /// Appends an empty frame: a length of nothing, without a header.
+    pub fn put_empty(&self, out: &mut Vec<u8>) {
+        let length = self.kind.write(0).unwrap_or_default();
+        out.extend(length.into_iter().take(self.kind.length_len()));
     }
 
     fn checked(&self, length: usize) -> Result<u16, FramingError> {

@@ -119,6 +119,12 @@ impl<'a> Message<'a> {
         self.fields.present.contains(number)
     }
 
+    /// Whether the dialect takes messages of its type from the network.
+    #[inline]
+    pub fn is_taken(&self) -> bool {
+        self.dialect.rules(self.mti).is_some()
+    }
+
     /// Refuses a message that lacks a field which the dialect demands of its type; one of a type
     /// that the dialect does not take lacks nothing.
     ///

@@ -8,7 +8,7 @@ use crate::control::{
     BalanceView, CardView, EXCEPTIONS_A_VIEW_MAX, PartnerBalanceView, Query, RuleView, StatusView,
     View,
 };
-use crate::credential::Pvv;
+use crate::credential::{Pvv, Stored};
 use crate::ids::{BalanceId, CardId, ConfigId, CustomerId};
 use crate::money::{Amount, Currency};
 use crate::pan::PanToken;
@@ -55,12 +55,14 @@ impl Ledger {
         }
     }
 
-    /// What a card's credentials are verified against: its PIN's value and the generation of its
-    /// CVC2. An unknown card has none, and costs as much to verify.
+    /// What a card's credentials are verified against. An unknown card has nothing, and costs as
+    /// much to verify.
     #[must_use]
-    pub fn verified_against(&self, token: PanToken) -> (Pvv, u16) {
-        self.card_of(token).map_or((Pvv::NONE, 0), |(_, card)| {
-            (card.pvv.unwrap_or(Pvv::NONE), card.cvv2_generation)
+    pub fn verified_against(&self, token: PanToken) -> Stored {
+        self.card_of(token).map_or(Stored::NONE, |(_, card)| Stored {
+            pvv: card.pvv.unwrap_or(Pvv::NONE),
+            cvv2_generation: card.cvv2_generation,
+            expiry: card.expiry,
         })
     }
 

@@ -10,14 +10,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use shared::action_code::ResponseCodes;
+use shared::action_code::{Reason, ResponseCodes};
 use shared::iso8583::mti::Version;
 use shared::iso8583::{Dialect, FramingKind, HeaderKind};
 
 use crate::intake::AdviceCode;
-use crate::intake::markers::Markers;
+use crate::intake::markers::{MarkerTable, Markers};
 use crate::link::allow::AllowList;
 use crate::link::network_codes::{NetworkCodes, NetworkMeaning};
+use crate::session::write_network;
+
+/// The longest answer that we write ourselves fits: an echo of all its fields with amounts.
+const FRAME_BYTES_MIN: u16 = 512;
 
 /// One link to a processor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,11 +43,12 @@ pub struct Link {
     pub framing: FramingKind,
     /// What stands between length and message.
     pub header: HeaderKind,
-    /// Signs in fields that each network uses its own way; those of the sandbox, where absent.
-    pub markers: Option<Markers>,
+    /// Signs in fields that each network uses its own way, where they are not those of the sandbox.
+    pub markers: MarkerTable,
     /// What DE39 of an advice says.
     pub advice_code: AdviceCode,
-    /// Whether DE7 and DE12 are rewritten on the way, and so are no part of a message's key.
+    /// Whether DE7 and DE12 are rewritten on the way, so that only their day is part of a message's
+    /// key.
     pub volatile_time: bool,
     /// Whether the network may lock cards by file actions (03xx).
     pub lock_outside: bool,
@@ -73,7 +78,7 @@ pub struct Link {
     pub write_deadline_ms: u64,
     /// An answer later than this after its request is not sent, and its approval is voided.
     pub reply_deadline_ms: u64,
-    /// Unreadable frames after which a connection is closed.
+    /// Unreadable frames in a row after which a connection is closed.
     pub unreadable_frames_max: u32,
     /// DE39 by reason, where it differs from the default table.
     pub response_codes: BTreeMap<String, String>,
@@ -179,7 +184,7 @@ impl Default for Link {
             dialect: "iso87-ascii".into(),
             framing: FramingKind::default(),
             header: HeaderKind::default(),
-            markers: None,
+            markers: MarkerTable::default(),
             advice_code: AdviceCode::Outcome,
             volatile_time: false,
             lock_outside: false,
@@ -234,11 +239,11 @@ impl Link {
     }
 
     /// The signs in private fields.
-    pub fn markers(&self, edition: Version) -> anyhow::Result<Markers> {
-        let markers = self.markers.clone().unwrap_or_else(|| Markers::of(edition));
-        markers.check().map_err(|name| {
+    pub fn markers(&self, dialect: &Dialect) -> anyhow::Result<Markers> {
+        let markers = Markers::of(dialect.version()).replaced(&self.markers);
+        markers.check(dialect).map_err(|name| {
             anyhow::anyhow!(
-                "link {}: markers.{name}: a tag has two digits, and a value at least one character",
+                "link {}: markers.{name}: a tag has two digits, a value at least one character, the field is one of text, and no card data is journaled",
                 self.name
             )
         })?;
@@ -308,15 +313,56 @@ impl Link {
         }
     }
 
+    /// Every DE39 of the link is one that its dialect can write.
+    fn check_codes(&self, dialect: &Dialect) -> anyhow::Result<()> {
+        let codes = self.codes(dialect.version())?;
+        let spec = dialect.field(39).with_context(|| format!("link {}: no field 39", self.name))?;
+        for reason in Reason::ALL {
+            let code = codes.code(*reason);
+            let written = code.as_bytes();
+            let allowed = written.len() == usize::from(spec.length.max())
+                && (0..).zip(written).all(|(place, byte)| spec.content.allows(*byte, place));
+            ensure!(
+                allowed,
+                "link {}: response_codes.{}: field 39 of {} takes {} characters of class {}",
+                self.name,
+                reason.table_key(),
+                dialect.name(),
+                spec.length.max(),
+                spec.content.abbreviation()
+            );
+        }
+        Ok(())
+    }
+
+    /// Every network management message that we may have to send is one that the dialect can
+    /// write.
+    fn check_network_codes(&self, dialect: &Dialect) -> anyhow::Result<()> {
+        let codes = self.network_codes(dialect.version())?;
+        for meaning in [NetworkMeaning::SignOn, NetworkMeaning::Echo] {
+            let code = codes.code(meaning);
+            write_network(dialect, (codes.field(), &code), 1, &mut Vec::new())
+                .with_context(|| format!("link {}: network_codes", self.name))?;
+        }
+        Ok(())
+    }
+
     /// What the types cannot say.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let edition = self.dialect()?.version();
-        self.codes(edition)?;
-        self.markers(edition)?;
-        self.network_codes(edition)?;
+        let dialect = self.dialect()?;
+        self.check_codes(dialect)?;
+        self.markers(dialect)?;
+        self.check_network_codes(dialect)?;
         self.allow_list()?;
         let named = |key: &'static str| format!("link {}: {key}", self.name);
-        ensure!(self.frame_bytes_max >= 128, named("frame_bytes_max"));
+        ensure!(self.frame_bytes_max >= FRAME_BYTES_MIN, named("frame_bytes_max"));
+        for (key, value) in [
+            ("frame_deadline_ms", self.frame_deadline_ms),
+            ("write_deadline_ms", self.write_deadline_ms),
+            ("reply_deadline_ms", self.reply_deadline_ms),
+        ] {
+            ensure!(value > 0, named(key));
+        }
         ensure!(self.connections_max > 0, named("connections_max"));
         ensure!(self.connections > 0, named("connections"));
         ensure!(self.keep_alive_interval_ms > 0, named("keep_alive_interval_ms"));

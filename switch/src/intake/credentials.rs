@@ -6,7 +6,7 @@
 use shared::card::YearMonth;
 use shared::command::{Credentials, EntryMode};
 use shared::credential::track::{Layout, Track, TrackError};
-use shared::credential::{CredentialResult, Cvv, CvvKind, PinBlock, Pvv};
+use shared::credential::{CredentialResult, Cvv, CvvKind, PinBlock, Pvv, Stored};
 use shared::iso8583::{Content, FormatError, Message, Rule};
 use shared::pan::Pan;
 use zeroize::Zeroizing;
@@ -18,13 +18,12 @@ use super::{Reading, fields};
 const TRACK_1: u8 = 45;
 const TRACK_2: u8 = 35;
 const PIN: u8 = 52;
-/// Where a message says no month, so that a value is verified against something all the same.
-const NO_MONTH: YearMonth = YearMonth { year: 2000, month: 1 };
 
-/// What a card's credentials are verified against.
-pub(super) struct Stored {
-    pub(super) pvv: Pvv,
-    pub(super) generation: u16,
+/// What came of a message's credentials.
+pub(super) struct Verified {
+    pub(super) credentials: Credentials,
+    /// The month on the track, where the message states none besides.
+    pub(super) track_expiry: Option<YearMonth>,
 }
 
 /// Whether there is anything to verify.
@@ -38,21 +37,29 @@ pub(super) fn verify(
     message: &Message<'_>,
     (expiry, entry): (Option<YearMonth>, EntryMode),
     stored: &Stored,
-) -> Result<Credentials, FormatError> {
+) -> Result<Verified, FormatError> {
     let pan = fields::pan(message)?;
     let track_2 = track(message, TRACK_2, Track::parse_2)?;
     let track_1 = track(message, TRACK_1, Track::parse_1)?;
-    let month = expiry.or(track_2.as_ref().map(|track| track.expiry)).unwrap_or(NO_MONTH);
+    let track_expiry = track_2.as_ref().or(track_1.as_ref()).map(|track| track.expiry);
+    let month = expiry.or(track_expiry).unwrap_or(stored.expiry);
+    let counts = reading.track_value_counts(message);
+    let on_track = |track: Option<&Track>| match track {
+        // Two months on one card.
+        Some(track) if track.expiry != month => CredentialResult::Bad,
+        track => of_track(reading, track, (&pan, entry), counts),
+    };
     let results = [
-        of_track(reading, track_2.as_ref(), &pan, entry),
-        of_track(reading, track_1.as_ref(), &pan, entry),
-        of_cvc2(reading, message, &pan, month, stored.generation),
+        on_track(track_2.as_ref()),
+        on_track(track_1.as_ref()),
+        of_cvc2(reading, message, &pan, month, stored.cvv2_generation),
     ];
     let verification_value = results.into_iter().max_by_key(|result| severity(*result));
-    Ok(Credentials {
+    let credentials = Credentials {
         verification_value: verification_value.unwrap_or_default(),
         pin: of_pin(reading, message, &pan, stored.pvv)?,
-    })
+    };
+    Ok(Verified { credentials, track_expiry })
 }
 
 /// Of several results the one that decides.
@@ -79,18 +86,21 @@ fn track(
     found.map(Some).map_err(|_fault| message.error(field, Rule::Content(Content::Track)))
 }
 
-/// The value on a track: a chip's copy of it is computed with another service code.
+/// The value on a track, where it counts: a chip's copy of it is computed with another service
+/// code.
 fn of_track(
     reading: &Reading,
     track: Option<&Track>,
-    pan: &Pan,
-    entry: EntryMode,
+    (pan, entry): (&Pan, EntryMode),
+    counts: bool,
 ) -> CredentialResult {
     let Some(track) = track else { return CredentialResult::Absent };
     if track.pan.expose() != pan.expose() {
         return CredentialResult::Bad;
     }
-    let Some(value) = &track.cvv else { return CredentialResult::Absent };
+    let Some(value) = track.cvv.as_ref().filter(|_| counts) else {
+        return CredentialResult::Absent;
+    };
     let kind = match entry {
         EntryMode::Chip | EntryMode::Contactless => CvvKind::Icvv,
         EntryMode::Unknown

@@ -32,6 +32,14 @@ pub(super) fn number_or_zero<T: TryFrom<u64> + Default>(
     message.number(field)?.map_or(Ok(T::default()), |value| narrow(message, field, value))
 }
 
+/// The number of an institution; 0 where the field is absent or empty.
+pub(super) fn institution(message: &Message<'_>, field: u8) -> Result<u64, FormatError> {
+    match message.bytes(field) {
+        None | Some([]) => Ok(0),
+        Some(_) => required(message, field),
+    }
+}
+
 /// Digits inside a text field.
 pub(super) fn digits(message: &Message<'_>, field: u8, text: &[u8]) -> Result<u64, FormatError> {
     text.iter().try_fold(0_u64, |sum, digit| match digit {
@@ -53,14 +61,15 @@ pub(super) fn money(
     amount: u8,
     currency: u8,
 ) -> Result<Option<Money>, FormatError> {
-    let (Some(value), found) = (message.number(amount)?, message.number(currency)?) else {
-        return Ok(None);
-    };
-    let found = found.ok_or_else(|| message.error(currency, Rule::Missing))?;
-    Ok(Some(Money {
-        amount: Amount(narrow(message, amount, value)?),
-        currency: Currency(narrow(message, currency, found)?),
-    }))
+    match (message.number(amount)?, message.number(currency)?) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(message.error(currency, Rule::Missing)),
+        (None, Some(_)) => Err(message.error(amount, Rule::Missing)),
+        (Some(value), Some(found)) => Ok(Some(Money {
+            amount: Amount(narrow(message, amount, value)?),
+            currency: Currency(narrow(message, currency, found)?),
+        })),
+    }
 }
 
 /// DE14.

@@ -4,7 +4,7 @@ use shared::action_code::Reason;
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Channel, Credentials, EntryMode, MessageClass,
 };
-use shared::credential::Pvv;
+use shared::credential::Stored;
 use shared::iso8583::mti::{Class, Function, Version};
 use shared::iso8583::{FormatError, Message, Rule};
 use shared::money::Amount;
@@ -27,18 +27,15 @@ impl Reading {
     pub(super) fn authorization(
         &self,
         message: &Message<'_>,
-        verified_against: impl FnOnce(PanToken) -> (Pvv, u16),
+        verified_against: impl FnOnce(PanToken) -> Stored,
     ) -> Result<Authorization, FormatError> {
         let mut request = self.content(message)?;
         if credentials::are_there(message, &self.markers) {
-            let (pvv, generation) = verified_against(request.token);
-            let stored = credentials::Stored { pvv, generation };
-            request.credentials = credentials::verify(
-                self,
-                message,
-                (request.expiry, request.acceptance.entry),
-                &stored,
-            )?;
+            let stored = verified_against(request.token);
+            let presented = (request.expiry, request.acceptance.entry);
+            let verified = credentials::verify(self, message, presented, &stored)?;
+            request.credentials = verified.credentials;
+            request.expiry = request.expiry.or(verified.track_expiry);
         }
         Ok(request)
     }
@@ -121,9 +118,9 @@ impl Reading {
         match self.edition {
             Version::V1987 => match message.text_array::<2>(22).as_ref() {
                 Some(b"01" | b"79") => EntryMode::Manual,
-                Some(b"02" | b"80" | b"90" | b"91") => EntryMode::Stripe,
+                Some(b"02" | b"80" | b"90") => EntryMode::Stripe,
                 Some(b"05" | b"51" | b"95") => EntryMode::Chip,
-                Some(b"06" | b"07" | b"71") => EntryMode::Contactless,
+                Some(b"06" | b"07" | b"71" | b"91") => EntryMode::Contactless,
                 Some(b"09" | b"81" | b"82" | b"89") => EntryMode::Ecommerce,
                 Some(b"10") => EntryMode::StoredCredential,
                 Some(_) | None => EntryMode::Unknown,
@@ -138,6 +135,13 @@ impl Reading {
                 Some(_) | None => EntryMode::Unknown,
             },
         }
+    }
+
+    /// Whether the value on a track is the one that was written on it: at a contactless stripe (91)
+    /// it is another at each payment, and with 95 the terminal says that it may be unreliable.
+    pub(super) fn track_value_counts(&self, message: &Message<'_>) -> bool {
+        let mode = message.text_array::<2>(22).filter(|_| self.edition == Version::V1987);
+        !matches!(mode.as_ref(), Some(b"91" | b"95"))
     }
 
     /// What DE39 says of an advice; an advice without it reports an approval.

@@ -121,7 +121,7 @@ impl Reading {
             link: own.link,
             class: class_of(kind).unwrap_or(own.class),
             stan: or(stan, own.stan),
-            sent_at: if self.volatile_time { 0 } else { or(sent_at, own.sent_at) },
+            sent_at: or(self.lasting(sent_at), own.sent_at),
             acquirer: or(acquirer, own.acquirer),
             forwarder: or(forwarder, own.forwarder),
         })

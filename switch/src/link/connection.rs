@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use shared::command::Command;
 use shared::iso8583::FramingError;
 use tokio::time::Instant;
 use tracing::debug;
@@ -18,6 +17,7 @@ use tracing::debug;
 use super::stream::Stream;
 use super::{Link, LinkRules, Member};
 use crate::config::KeepAlive;
+use crate::engine::Approval;
 use crate::session::Session;
 use crate::shard::{Shard, Waiter};
 
@@ -89,7 +89,7 @@ pub struct Connection {
     input_ended: Option<Instant>,
     silence: Silence,
     heard: bool,
-    void: Vec<Command>,
+    void: Vec<Approval>,
     /// Behind everything that may still need it.
     _member: Member,
 }
@@ -123,10 +123,10 @@ impl Connection {
         }
     }
 
-    /// Whether the peer ever sent a whole frame.
+    /// Whether the peer ever sent a whole frame, and did not refuse us.
     #[must_use]
-    pub fn has_heard(&self) -> bool {
-        self.heard
+    pub fn was_served(&self) -> bool {
+        self.heard && self.link.is_served()
     }
 
     /// Until the peer, the drain or a bound ends it; what never left is voided.
@@ -144,8 +144,8 @@ impl Connection {
             tokio::time::timeout(LINGER, self.stream.close()).await.ok();
         }
         let mut engine = self.shard.engine();
-        for command in std::mem::take(&mut self.session.outbox).abandon() {
-            if engine.void(&command) {
+        for approval in std::mem::take(&mut self.session.outbox).abandon() {
+            if engine.void(approval) {
                 self.shard.metrics.voided();
             }
         }
@@ -252,26 +252,28 @@ impl Connection {
     }
 
     fn keep_alive(&mut self, now: Instant) -> Result<(), Ended> {
-        match self.rules().keep_alive {
-            KeepAlive::None => {}
-            KeepAlive::EmptyFrame => self.session.send_empty_frame(now),
+        let echo_asked = match self.rules().keep_alive {
+            KeepAlive::None => false,
+            KeepAlive::EmptyFrame => {
+                self.session.send_empty_frame(now);
+                false
+            }
             KeepAlive::Echo if self.silence.echo_asked => return Err(Ended::Silent),
             KeepAlive::Echo => self.session.send_echo(now),
-        }
-        let echo_asked = self.rules().keep_alive == KeepAlive::Echo;
+        };
         self.silence = Silence { since: now, echo_asked };
         Ok(())
     }
 
     fn release(&mut self) {
-        if self.session.outbox.waiting() == 0 {
+        if self.session.outbox.is_empty() {
             return;
         }
         self.session.outbox.release(self.shard.progress(), Instant::now(), &mut self.void);
         if !self.void.is_empty() {
             let mut engine = self.shard.engine();
-            for command in self.void.drain(..) {
-                if engine.void(&command) {
+            for approval in self.void.drain(..) {
+                if engine.void(approval) {
                     self.shard.metrics.voided();
                 }
             }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::Link;
 use super::connection::Connection;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use super::tls::{HandshakeError, Tls};
 use crate::config;
 use crate::shard::Shard;
@@ -70,7 +70,7 @@ pub async fn keep(link: Rc<Link>, shard: Rc<Shard>, target: Target, tls: Option<
                 let mut connection = Connection::new(Rc::clone(&shard), Rc::clone(&link), stream);
                 let ended = connection.run().await;
                 info!(link = name, peer = %target.address, reason = %ended, "connection ended");
-                if connection.has_heard() {
+                if connection.was_served() {
                     pause = target.pause_min;
                 }
             }
@@ -92,7 +92,7 @@ async fn connect(target: &Target, tls: Option<&Tls>) -> Result<Stream, DialError
     let socket = tokio::time::timeout(target.connect_deadline, connecting)
         .await
         .map_err(|_elapsed| DialError::TooSlow)??;
-    socket.set_nodelay(true)?;
+    stream::tuned(&socket)?;
     Ok(match tls {
         Some(tls) => tls.handshake(socket).await?,
         None => Stream::Plain(socket),

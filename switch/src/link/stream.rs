@@ -5,8 +5,10 @@
 //! any more how much of them the peer can read.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::time::Duration;
 
 use bytes::BytesMut;
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,6 +16,8 @@ use tokio::net::TcpStream;
 const TLS_READ_BYTES: usize = 64 * 1024;
 /// Bytes of one step from the TLS layer to the input.
 const TLS_STEP_BYTES: usize = 16 * 1024;
+/// What the TLS layer takes beyond what the socket has: answers in it count as on their way.
+const TLS_WRITE_BYTES: usize = 4 * 1024;
 
 /// One connection.
 pub enum Stream {
@@ -104,10 +108,25 @@ impl Stream {
     }
 }
 
+/// Sends small answers at once, and finds out when a peer is gone without a word: after that much
+/// silence it is asked, and after that many answers that did not come it is gone.
+///
+/// # Errors
+/// The socket is closed already.
+pub fn tuned(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(socket, 3)?;
+    Ok(())
+}
+
 impl TlsStream {
     /// On a socket whose handshake is done.
     #[must_use]
-    pub fn new(socket: TcpStream, session: rustls::Connection) -> Self {
+    pub fn new(socket: TcpStream, mut session: rustls::Connection) -> Self {
+        session.set_buffer_limit(Some(TLS_WRITE_BYTES));
         Self { socket, session, unread: true, failed: None }
     }
 
@@ -170,7 +189,9 @@ impl TlsStream {
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.try_flush()?;
         let taken = self.session.writer().write(bytes)?;
-        would_block_is_none(self.try_flush())?;
+        // What is wrong with the socket is told at the next write: these bytes are taken, and some
+        // of them may have left.
+        self.try_flush().ok();
         Ok(taken)
     }
 

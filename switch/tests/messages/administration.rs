@@ -156,10 +156,12 @@ fn network_messages_are_understood_by_the_codes_of_their_edition() {
         line.tell(&sign_off);
         let request = line.request("0100", 100);
         line.expect(&request, INOPERATIVE);
-        for unknown in [["999", "899"], ["101", "811"], ["201", "821"]] {
+        for unknown in [["999", "899"], ["101", "811"]] {
             let asked = network(line, "0800", unknown);
             assert_eq!(line.client.ask(&asked).text(39), line.notation.of(UNKNOWN_TYPE));
         }
+        let cut_over = network(line, "0800", ["201", "821"]);
+        assert_eq!(line.client.ask(&cut_over).text(39), line.notation.of(NETWORK_DONE));
         assert_eq!(line.funds(), (MONEY, 100));
     });
     running.stop();
@@ -261,5 +263,58 @@ fn broken_bytes_are_refused_by_their_field_and_the_connection_goes_on() {
         let head = line.notation.of([4, 4, 4]);
         assert!(answered >= body.len() - head, "{answered} of {}", body.len());
         line.expect(&sound, APPROVED);
+    });
+}
+
+#[test]
+fn a_type_that_the_dialect_does_not_list_is_answered_as_unknown_and_does_nothing() {
+    in_every_dialect("", |line| {
+        for mti in ["0102", "0104", "0202", "0204"] {
+            let request = line.request(mti, 100);
+            let answer = line.client.ask(&request);
+            assert_eq!(answer.text(39), line.notation.of(UNKNOWN_TYPE), "{mti}");
+        }
+        let request = line.request("0100", 100);
+        line.expect(&request, APPROVED);
+        let back = line.reversal("0402", &request);
+        assert_eq!(line.client.ask(&back).text(39), line.notation.of(UNKNOWN_TYPE));
+        let stan = line.next_stan();
+        let off = line.notation.network("0802", stan, ["002", "802"]);
+        line.client.ask(&off);
+        let request = line.request("0100", 100);
+        line.expect(&request, APPROVED);
+        assert_eq!(line.funds(), (MONEY, 200));
+    });
+}
+
+#[test]
+fn a_billed_currency_without_its_amount_is_a_format_error() {
+    in_every_dialect("", |line| {
+        let request = line.request("0100", 100).with(51, "985");
+        let answer = line.expect(&request, FORMAT);
+        assert!(answer.text(line.notation.of([44, 44, 18])).starts_with("006"));
+    });
+}
+
+#[test]
+fn where_times_are_rewritten_a_number_comes_again_on_another_day() {
+    in_every_dialect("volatile_time = true", |line| {
+        let request = line.request("0100", 100);
+        let first = line.expect(&request, APPROVED);
+        let at = |day: &str, time: &str| {
+            let whole = line.notation.of([
+                String::new(),
+                format!("2603{day}{time}"),
+                format!("202603{day}{time}"),
+            ]);
+            let message = request.clone().with(7, &format!("03{day}{time}"));
+            if whole.is_empty() { message } else { message.with(12, &whole) }
+        };
+        let (same_day, next_day) = (at("14", "235959"), at("15", "112653"));
+        let again = line.expect(&same_day, APPROVED);
+        assert_eq!(again.text(38), first.text(38));
+        let other = line.expect(&next_day, APPROVED);
+        assert_ne!(other.text(38), first.text(38));
+        assert_eq!(line.funds(), (MONEY, 200));
     });
 }

@@ -1,5 +1,6 @@
 //! CVV, CVC2 and PIN: verified before anything is held, counted once, locked at the bound.
 
+use shared::card::YearMonth;
 use shared::command::Change;
 use shared::control::{CardView, Query, View};
 use shared::iso8583::Dialect;
@@ -10,6 +11,7 @@ use super::{
 };
 use crate::rig::{Client, Entry, Home, Issuer, Medium, Message, Plastic, pan, private, wrong};
 
+const EXPIRED: Code = ["54", "101", "1001"];
 const BAD_CVV: Code = ["82", "100", "1045"];
 const BAD_PIN: Code = ["55", "117", "1017"];
 const TOO_MANY: Code = ["75", "106", "1006"];
@@ -234,4 +236,47 @@ fn a_dialect_with_pin_blocks_of_sixteen_bytes_takes_format_4() {
     request.fields.insert(52, [plastic.iso0(PIN), vec![0; 8]].concat());
     assert_eq!(client.ask(&request).text(39), "55");
     running.stop();
+}
+
+#[test]
+fn a_card_that_was_renewed_is_no_longer_good_with_its_old_month() {
+    in_every_dialect("", |line| {
+        let old = Plastic::of(line.card).track_2(Medium::Stripe);
+        let card = line.card_id();
+        let later = YearMonth { year: 2100, month: 1 };
+        line.change(Change::RenewCard { card, expiry: later });
+        // The value on the old stripe is right, for the old month.
+        let request = read(line, Entry::Stripe).with(35, &old);
+        check(line, &request, EXPIRED);
+    });
+}
+
+#[test]
+fn a_printed_value_needs_no_month_beside_it() {
+    in_every_dialect("", |line| {
+        let value = Plastic::of(line.card).cvc2(0);
+        // In one form a letter stands in front of the elements.
+        for front in ["", "T"] {
+            let elements = format!("{front}{}", private(&[("61", "1"), ("92", &value)]));
+            let request = read(line, Entry::Ecommerce).with(48, &elements);
+            check(line, &request, APPROVED);
+            let elements = format!("{front}{}", private(&[("61", "1"), ("92", &wrong(&value))]));
+            let request = read(line, Entry::Ecommerce).with(48, &elements);
+            check(line, &request, BAD_CVV);
+        }
+    });
+}
+
+#[test]
+fn a_track_whose_value_says_nothing_is_not_held_against_the_card() {
+    in_every_dialect("", |line| {
+        if line.notation.of([false, true, true]) {
+            return;
+        }
+        for (mode, code) in [("911", APPROVED), ("951", APPROVED), ("051", BAD_CVV)] {
+            let track = wrong(&Plastic::of(line.card).track_2(Medium::Chip));
+            let request = read(line, Entry::Chip).with(22, mode).with(35, &track);
+            check(line, &request, code);
+        }
+    });
 }

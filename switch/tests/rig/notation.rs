@@ -19,7 +19,7 @@ pub(crate) struct Notation {
     pub(crate) link: &'static str,
     pub(crate) dialect: &'static Dialect,
     /// What the link's configuration calls it.
-    named: &'static str,
+    pub(crate) named: &'static str,
 }
 
 /// How the card's number came to the terminal.

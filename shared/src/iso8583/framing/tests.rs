@@ -206,3 +206,22 @@ fn the_kinds_have_the_names_that_configuration_gives_them() {
         }
     }
 }
+
+#[test]
+fn an_empty_frame_is_a_length_alone_whatever_the_header() {
+    for (kind, bytes) in [
+        (FramingKind::Binary2, &b"\0\0"[..]),
+        (FramingKind::Binary2Inclusive, b"\0\x02"),
+        (FramingKind::Ascii4, b"0000"),
+        (FramingKind::Vmlh, b"\0\0\0\0"),
+    ] {
+        let framing = Framing::new(kind, HeaderKind::Tpdu, 100);
+        let mut out = Vec::new();
+        framing.put_empty(&mut out);
+        assert_eq!(out, bytes);
+        assert!(framing.next(&out).unwrap().unwrap().is_keep_alive());
+    }
+    let framing = Framing::new(FramingKind::Binary2Inclusive, HeaderKind::None, 100);
+    assert!(framing.next(b"\0\0").unwrap().unwrap().is_keep_alive());
+    assert!(framing.next(b"\0\x01").is_err());
+}
