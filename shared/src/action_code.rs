@@ -286,6 +286,50 @@ impl ResponseCodes {
     }
 }
 
+/// What stands for the failing field's number, as three digits, in the text of a format error.
+pub const FAILING_FIELD: &str = "{field}";
+
+/// A link's additional response data: a text by reason, in one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseData {
+    /// The field: 44, in the 2003 edition 18.
+    pub field: u8,
+    texts: Vec<String>,
+}
+
+impl ResponseData {
+    /// Of an edition: a format error names the failing field, and nothing else says anything.
+    /// Source: surface 4.
+    #[must_use]
+    pub fn of(edition: Version) -> Self {
+        let field = match edition {
+            Version::V1987 | Version::V1993 => 44,
+            Version::V2003 => 18,
+        };
+        let text = |reason: &Reason| match *reason == Reason::FormatError {
+            true => FAILING_FIELD.to_owned(),
+            false => String::new(),
+        };
+        Self { field, texts: Reason::ALL.iter().map(text).collect() }
+    }
+
+    /// What is said of `reason`; empty for nothing.
+    #[must_use]
+    pub fn text(&self, reason: Reason) -> &str {
+        self.texts.get(usize::from(reason.number())).map_or("", String::as_str)
+    }
+
+    /// Replaces the text of the reason whose [`Reason::table_key`] is `key`; false where there is
+    /// none.
+    #[must_use]
+    pub fn replace(&mut self, key: &str, text: &str) -> bool {
+        let mut rows = Reason::ALL.iter().zip(&mut self.texts);
+        rows.find(|(reason, _)| reason.table_key() == key)
+            .map(|(_, place)| text.clone_into(place))
+            .is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

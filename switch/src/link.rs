@@ -24,6 +24,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use shared::action_code::ResponseData;
 use shared::credential::KeyProvider;
 use shared::ids::LinkId;
 use shared::iso8583::{Dialect, Framing};
@@ -54,6 +55,8 @@ pub struct LinkRules {
     pub network_codes: NetworkCodes,
     /// How its messages are read, and its DE39 values.
     pub reading: Reading,
+    /// What its answers say besides DE39.
+    pub data: ResponseData,
     /// Whether messages are served before a sign-on.
     pub sign_on: SignOn,
     /// What a message before the sign-on gets.
@@ -116,6 +119,7 @@ impl LinkRules {
             framing: Framing::new(link.framing, link.header, link.frame_bytes_max),
             network_codes: link.network_codes(dialect.version())?,
             reading,
+            data: link.data(dialect)?,
             sign_on: link.sign_on,
             unsigned: link.unsigned,
             keep_alive: link.keep_alive,

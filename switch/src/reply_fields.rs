@@ -56,8 +56,9 @@ impl ReplyFields {
         if self.billed.is_some() { usual.with(51) } else { usual }
     }
 
-    /// Calls `write` with the fields, ascending.
-    pub fn with<R>(&self, write: impl FnOnce(&[(u8, &[u8])]) -> R) -> R {
+    /// Calls `write` with the fields, ascending; `data` is the link's own of the reason, and not
+    /// there where it is empty.
+    pub fn with<R>(&self, data: (u8, &[u8]), write: impl FnOnce(&[(u8, &[u8])]) -> R) -> R {
         let additional = self.additional.as_flattened();
         let additional = additional.get(..self.additional_count * ADDITIONAL_AMOUNT);
         let additional = additional.filter(|amounts| !amounts.is_empty());
@@ -67,14 +68,17 @@ impl ReplyFields {
             self.approval.as_ref().map(|value| (38, value.as_slice())),
             Some((39, self.code.as_bytes())),
             additional.map(|amounts| (54, amounts)),
+            Some(data).filter(|(_, text)| !text.is_empty()),
         ];
-        let mut set: [(u8, &[u8]); 5] = [(0, &[]); 5];
+        let mut set: [(u8, &[u8]); 6] = [(0, &[]); 6];
         let mut count = 0;
         for (place, field) in set.iter_mut().zip(found.into_iter().flatten()) {
             *place = field;
             count += 1;
         }
-        write(set.get(..count).unwrap_or_default())
+        let set = set.get_mut(..count).unwrap_or_default();
+        set.sort_unstable_by_key(|(field, _)| *field);
+        write(set)
     }
 
     fn add(

@@ -5,12 +5,12 @@
 
 use std::rc::Rc;
 
-use shared::action_code::Reason;
+use shared::action_code::{FAILING_FIELD, Reason};
 use shared::command::{Authorization, Command};
 use shared::effect::Decision;
 use shared::ids::Sequence;
 use shared::iso8583::mti::{Class, Function, Origin, Version};
-use shared::iso8583::{self, Dialect, FormatError, Framing, Layout, Message, Mti};
+use shared::iso8583::{self, Dialect, Fields, FormatError, Framing, Layout, Message, Mti};
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
@@ -18,9 +18,9 @@ use crate::clock;
 use crate::config::{Direction, Unsigned};
 use crate::engine::{Approval, Decided, Gate};
 use crate::intake::Asked;
-use crate::link::Link;
 use crate::link::connection::Ended;
 use crate::link::network_codes::NetworkMeaning;
+use crate::link::{Link, LinkRules};
 use crate::outbox::Outbox;
 use crate::reply_fields::ReplyFields;
 use crate::shard::Shard;
@@ -134,10 +134,7 @@ impl Session {
             let mut answered = false;
             let refused = self.outbox.push(AT_ONCE, deadline, None, |out| {
                 let at = link.rules.framing.reserve_header(out, Some(header));
-                let (rules, code) =
-                    (&link.rules, link.rules.reading.codes.code(Reason::FormatError));
-                let code = code.as_bytes();
-                answered = iso8583::refuse(rules.dialect, salvage, &error, code, out)?.is_some();
+                answered = refuse(&link.rules, salvage, &error, out)?.is_some();
                 if answered { put_header(link.rules.framing, at, out, &error) } else { Err(error) }
             });
             if refused.is_err() {
@@ -297,7 +294,8 @@ impl Session {
             let mut fields = ReplyFields::default();
             fields.fill(&answer.decision, answer.request.as_ref(), code);
             let echoed = message.received().only(fields.echo(echo));
-            fields.with(|set| iso8583::reply(rules.dialect, echoed, mti, set, out))?;
+            let data = (rules.data.field, rules.data.text(answer.decision.reason).as_bytes());
+            fields.with(data, |set| iso8583::reply(rules.dialect, echoed, mti, set, out))?;
             put_header(rules.framing, at, out, &too_long(mti))
         })
     }
@@ -328,6 +326,28 @@ impl Answer {
     fn of(decided: &Decided) -> Self {
         let Decided { decision, gate, approval } = *decided;
         Self { decision, gate, approval, request: None }
+    }
+}
+
+/// Appends the refusal of what could not be read.
+fn refuse(
+    rules: &LinkRules,
+    salvage: Fields<'_>,
+    error: &FormatError,
+    out: &mut Vec<u8>,
+) -> Result<Option<Mti>, FormatError> {
+    let code = rules.reading.codes.code(Reason::FormatError);
+    let text = rules.data.text(Reason::FormatError);
+    let text = text.replace(FAILING_FIELD, &format!("{:03}", error.field));
+    let mut set = [(39, code.as_bytes()), (rules.data.field, text.as_bytes())];
+    set.sort_unstable_by_key(|(field, _)| *field);
+    let there = |(field, value): &&(u8, &[u8])| *field == 39 || !value.is_empty();
+    match set.iter().filter(there).count() {
+        2 => iso8583::refuse_with(rules.dialect, salvage, error, &set, out),
+        _ => {
+            let set = [(39, code.as_bytes())];
+            iso8583::refuse_with(rules.dialect, salvage, error, &set, out)
+        }
     }
 }
 

@@ -102,7 +102,9 @@ impl Path {
         let echoed = message.received().only(fields.echo(self.dialect.echo_of(message.mti())));
         let mti = message.mti().response().unwrap();
         let (dialect, out) = (self.dialect, &mut self.out);
-        fields.with(|set| shared::iso8583::reply(dialect, echoed, mti, set, out)).unwrap();
+        fields
+            .with((44, b""), |set| shared::iso8583::reply(dialect, echoed, mti, set, out))
+            .unwrap();
         self.framing.put_header(at, &mut self.out).unwrap();
         black_box(&self.out);
         decision.reason

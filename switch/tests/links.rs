@@ -374,9 +374,36 @@ fn a_table_that_the_dialect_cannot_write_is_refused() {
         ("[links.markers]\nlife_cycle_field = 48", "life_cycle_field"),
         ("[links.markers]\nincremental = [{ field = 52, value = \"1\" }]", "incremental"),
         ("[links.markers]\nreplacement_billing_offset = 25", "replacement_billing_offset"),
+        ("response_data_field = 39", "response_data_field"),
+        ("response_data_field = 49", "response_data.FORMAT_ERROR"),
+        ("[links.response_data]\nNO_SUCH = \"x\"", "response_data.NO_SUCH"),
+        (
+            "[links.response_data]\nAPPROVED = \"twenty-five characters are\"",
+            "response_data.APPROVED",
+        ),
         ("reply_deadline_ms = 0", "reply_deadline_ms"),
         ("frame_bytes_max = 511", "frame_bytes_max"),
     ] {
         check_refused(&home(&[listening("first", 1, more)]), &["first", named]);
     }
+}
+
+#[test]
+fn a_link_says_of_each_outcome_what_its_table_has() {
+    let own = "response_data_field = 48\n[links.response_data]\nFORMAT_ERROR = \"F{field}\"\n\
+               CARD_NOT_FOUND = \"CALL\"";
+    let (_home, running) = served(&[listening("first", 1, ""), listening("second", 2, own)]);
+    let mut first = Client::connect(running.address_of("first"));
+    let mut second = Client::connect(running.address_of("second"));
+    let unknown = purchase(&pan(9), 1, 100);
+    let broken = purchase(&pan(1), 2, 100).without(49);
+    let good = purchase(&pan(1), 3, 100);
+    for (message, plain, own) in [(&unknown, "", "CALL"), (&broken, "049", "F049"), (&good, "", "")]
+    {
+        let answer = first.ask(message);
+        assert_eq!((answer.text(44), answer.text(48)), (plain, ""));
+        let answer = second.ask(message);
+        assert_eq!((answer.text(44), answer.text(48)), ("", own));
+    }
+    running.stop();
 }

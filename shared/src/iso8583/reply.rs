@@ -63,16 +63,30 @@ pub fn refuse(
     code: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Option<Mti>, FormatError> {
-    let readable = error.mti.filter(|mti| mti.version == dialect.version());
-    let Some((asked, mti)) = readable.and_then(|mti| Some((mti, mti.response()?))) else {
-        return Ok(None);
-    };
     let failing = three_digits(u16::from(error.field));
     let set: [(u8, &[u8]); 2] = match dialect.version() {
         Version::V1987 | Version::V1993 => [(39, code), (44, &failing)],
         Version::V2003 => [(18, &failing), (39, code)],
     };
-    reply(dialect, salvage.only(dialect.echo_of(asked)), mti, &set, out)?;
+    refuse_with(dialect, salvage, error, &set, out)
+}
+
+/// The same, with other fields, ascending by number.
+///
+/// # Errors
+/// The dialect's fields cannot hold these values.
+pub fn refuse_with(
+    dialect: &Dialect,
+    salvage: Fields<'_>,
+    error: &FormatError,
+    set: &[(u8, &[u8])],
+    out: &mut Vec<u8>,
+) -> Result<Option<Mti>, FormatError> {
+    let readable = error.mti.filter(|mti| mti.version == dialect.version());
+    let Some((asked, mti)) = readable.and_then(|mti| Some((mti, mti.response()?))) else {
+        return Ok(None);
+    };
+    reply(dialect, salvage.only(dialect.echo_of(asked)), mti, set, out)?;
     Ok(Some(mti))
 }
 

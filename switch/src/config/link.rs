@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use shared::action_code::{Reason, ResponseCodes};
+use shared::action_code::{FAILING_FIELD, Reason, ResponseCodes, ResponseData};
 use shared::iso8583::mti::Version;
 use shared::iso8583::{Dialect, FramingKind, HeaderKind};
 
@@ -82,6 +82,11 @@ pub struct Link {
     pub unreadable_frames_max: u32,
     /// DE39 by reason, where it differs from the default table.
     pub response_codes: BTreeMap<String, String>,
+    /// Additional response data (DE44) by reason, where it differs from the default: a format error
+    /// says `{field}`, the number of the failing field, and nothing else says anything.
+    pub response_data: BTreeMap<String, String>,
+    /// The field that it stands in: 44, in the 2003 edition 18, if absent.
+    pub response_data_field: Option<u8>,
     /// Network management codes, where they differ from those of the dialect's edition.
     pub network_codes: NetworkCodeTable,
     /// TLS; plain TCP without.
@@ -203,6 +208,8 @@ impl Default for Link {
             reply_deadline_ms: 8_000,
             unreadable_frames_max: 16,
             response_codes: BTreeMap::new(),
+            response_data: BTreeMap::new(),
+            response_data_field: None,
             network_codes: NetworkCodeTable::default(),
             tls: None,
         }
@@ -236,6 +243,38 @@ impl Link {
             );
         }
         Ok(codes)
+    }
+
+    /// The additional response data with this link's own.
+    pub fn data(&self, dialect: &Dialect) -> anyhow::Result<ResponseData> {
+        let mut data = ResponseData::of(dialect.version());
+        data.field = self.response_data_field.unwrap_or(data.field);
+        let named = |key: &str| format!("link {}: {key}", self.name);
+        let taken = [4, 6, 38, 39, 54].contains(&data.field);
+        let spec = dialect.field(data.field).filter(|_| !taken);
+        let spec = spec.with_context(|| named("response_data_field"))?;
+        for (reason, text) in &self.response_data {
+            ensure!(data.replace(reason, text), named(&format!("response_data.{reason}")));
+        }
+        for reason in Reason::ALL {
+            let text = match *reason == Reason::FormatError {
+                true => data.text(*reason).replace(FAILING_FIELD, "000"),
+                false => data.text(*reason).to_owned(),
+            };
+            let fits = !spec.length.is_fixed() && text.len() <= usize::from(spec.length.max());
+            let allowed = (0..).zip(text.bytes()).all(|(at, byte)| spec.content.allows(byte, at));
+            ensure!(
+                text.is_empty() || fits && allowed,
+                "link {}: response_data.{}: field {} of {} takes up to {} characters of class {}",
+                self.name,
+                reason.table_key(),
+                data.field,
+                dialect.name(),
+                spec.length.max(),
+                spec.content.abbreviation()
+            );
+        }
+        Ok(data)
     }
 
     /// The signs in private fields.
@@ -351,6 +390,7 @@ impl Link {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let dialect = self.dialect()?;
         self.check_codes(dialect)?;
+        self.data(dialect)?;
         self.markers(dialect)?;
         self.check_network_codes(dialect)?;
         self.allow_list()?;
