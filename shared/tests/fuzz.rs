@@ -3,7 +3,7 @@
 //!
 //! `FUZZ_EXECUTIONS` asks for more (in release; 10^8 take some minutes), `FUZZ_SEED` for another
 //! start. Each execution has a seed of its own, which a failure names; `FUZZ_SEED=that
-//! FUZZ_EXECUTIONS=1` runs it first. `FUZZ_CORPUS=1` adds the shortest message found for each new
+//! FUZZ_EXECUTIONS=1` runs it first. `FUZZ_CORPUS=1` adds the first message found for each new
 //! outcome to `fixtures/corpus/messages.txt`, which is replayed at every run.
 
 #![expect(
