@@ -32,6 +32,8 @@ const EXECUTIONS: u64 = 100_000;
 /// A dialect file takes as long as a thousand messages.
 const DIALECT_EVERY: u64 = 2_000;
 const INPUT_MAX: usize = 2_048;
+/// What nine tenths of the executions may add to what the process has resident.
+const GROWTH_KIB_MAX: u64 = 16 * 1024;
 
 struct Fuzzer {
     links: Vec<Link>,
@@ -55,7 +57,11 @@ fn random_bytes_are_read_or_refused() {
     let mut found = corpus();
     let known = found.len();
     let mut seen = Vec::new();
-    for seed in (0..executions).map(|n| first.wrapping_add(n)) {
+    let mut resident_early = 0;
+    for (place, seed) in (0..executions).map(|n| (n, first.wrapping_add(n))) {
+        if place == executions / 10 {
+            resident_early = resident_kib();
+        }
         let run = AssertUnwindSafe(|| fuzzer.execute(seed));
         match catch_unwind(run) {
             Ok(Some(outcome)) if !seen.contains(&outcome) => {
@@ -72,6 +78,7 @@ fn random_bytes_are_read_or_refused() {
         }
     }
     println!("{} outcomes, {known} of them known", found.len());
+    assert!(resident_kib() <= resident_early + GROWTH_KIB_MAX, "it grows");
     if asked("FUZZ_CORPUS").is_some() {
         write_corpus(&found);
     }
@@ -229,6 +236,14 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();
     paths
+}
+
+/// What the process has resident; 0 where the system does not tell.
+fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.map_or(0, |number| number.parse().unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is asked for from outside")]
