@@ -178,9 +178,9 @@ fn of_digits(encoding: DigitEncoding) -> &'static str {
 
 /// Every type of every edition that a golden or generated message may have.
 fn golden_types() -> Vec<String> {
-    let more: [&[u8; 4]; 13] = [
-        b"0101", b"0120", b"0121", b"0130", b"0400", b"0401", b"0410", b"0421", b"0430", b"0804",
-        b"0814", b"0210", b"0230",
+    let more: [&[u8; 4]; 18] = [
+        b"0101", b"0120", b"0121", b"0130", b"0190", b"0210", b"0230", b"0302", b"0312", b"0400",
+        b"0401", b"0410", b"0421", b"0430", b"0620", b"0630", b"0804", b"0814",
     ];
     let types =
         TYPES.iter().chain(&more).map(|digits| String::from_utf8_lossy(*digits).into_owned());

@@ -3,6 +3,7 @@
 //! Invariant: the bytes were written by an independent encoder (`fixtures/README.md`), so agreement
 //! is not with ourselves.
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -126,7 +127,10 @@ fn every_golden_message_decodes_to_its_fields_and_encodes_to_its_bytes() {
 #[test]
 fn there_is_a_golden_message_of_every_type_and_a_value_for_every_field() {
     let all = all();
-    for mti in "0100 0101 0110 0120 0121 0130 0400 0401 0410 0420 0421 0430 0800 0810".split(' ') {
+    let of_1987 = "0100 0101 0110 0120 0121 0130 0190 0302 0312 0400 0401 0410 0420 0421 0430 0620 \
+                   0630 0800 0810";
+    let of_1993 = "1100 1110 1190 1200 1220 1302 1312 1420 1430 1620 1630 1804 1814";
+    for mti in of_1987.split(' ').chain(of_1993.split(' ')) {
         assert!(all.iter().any(|golden| golden.mti.to_string() == mti), "{mti}");
     }
     for dialect in dialects() {
@@ -137,18 +141,21 @@ fn there_is_a_golden_message_of_every_type_and_a_value_for_every_field() {
         let has = |golden: &Golden| golden.fields.iter().any(|(field, _)| *field == number);
         assert!(all.iter().any(has), "field {number}");
     }
+    let behind_third = |golden: &Golden| golden.fields.iter().any(|(field, _)| *field > 128);
+    assert!(all.iter().any(behind_third), "a third bit map");
 }
 
 #[test]
 fn every_truncation_is_told_with_the_field_that_is_cut_and_where_it_begins() {
     let mut layout = Layout::new();
     for golden in all() {
+        let elements = elements(&golden);
         for cut in 0..golden.wire.len() {
             let frame = &golden.wire[..cut];
             let error = parse(golden.dialect, frame, &mut layout).unwrap_err();
-            let (field, offset) = element_at(&golden, cut);
-            let mti_len = golden.dialect.encoding().mti.bytes_of(4);
-            let mti = (cut >= usize::from(mti_len)).then_some(golden.mti);
+            let cut_in = elements.iter().find(|element| cut < element.end).unwrap();
+            let (field, offset) = (cut_in.field, u16::try_from(cut_in.start).unwrap());
+            let mti = (cut >= elements[0].end).then_some(golden.mti);
             let expected = FormatError { mti, field, offset, rule: Rule::Truncated };
             assert_eq!(error, expected, "{} cut to {cut}", golden.name);
             let salvaged: Vec<u8> =
@@ -160,16 +167,26 @@ fn every_truncation_is_told_with_the_field_that_is_cut_and_where_it_begins() {
     }
 }
 
-/// The element that a byte belongs to and where it begins, reckoned from the expected fields alone.
-fn element_at(golden: &Golden, cut: usize) -> (u8, u16) {
+/// A part of a golden message, reckoned from the expected fields alone: where it begins, where its
+/// content does, and where it ends.
+struct Element {
+    field: u8,
+    start: usize,
+    content: usize,
+    end: usize,
+}
+
+/// Message type, bit maps and fields of a golden message.
+fn elements(golden: &Golden) -> Vec<Element> {
     let encoding = golden.dialect.encoding();
-    let (bitmap_len, last) = match encoding.bitmap {
-        BitmapEncoding::Binary => (8, golden.fields.last().unwrap().0),
-        BitmapEncoding::Hex => (16, golden.fields.last().unwrap().0),
+    let bitmap_len = match encoding.bitmap {
+        BitmapEncoding::Binary => 8,
+        BitmapEncoding::Hex => 16,
     };
-    let mut elements = vec![(MTI_FIELD, encoding.mti.bytes_of(4)), (BITMAP_FIELD, bitmap_len)];
-    elements.extend((last > 64).then_some((BITMAP_FIELD, bitmap_len)));
-    elements.extend((last > 128).then_some((BITMAP_FIELD, bitmap_len)));
+    let last = golden.fields.last().unwrap().0;
+    let mut lengths = vec![(MTI_FIELD, 0, encoding.mti.bytes_of(4)), (BITMAP_FIELD, 0, bitmap_len)];
+    lengths.extend((last > 64).then_some((BITMAP_FIELD, 0, bitmap_len)));
+    lengths.extend((last > 128).then_some((BITMAP_FIELD, 0, bitmap_len)));
     for (number, value) in &golden.fields {
         let field = golden.dialect.field(*number).unwrap();
         let prefix = encoding.length.bytes_of(field.length.prefix_digits());
@@ -183,22 +200,26 @@ fn element_at(golden: &Golden, cut: usize) -> (u8, u16) {
             | Content::Printable
             | Content::Binary => length,
         };
-        elements.push((*number, prefix + content));
+        lengths.push((*number, prefix, content));
     }
-    let mut start = 0;
-    for (field, length) in elements {
-        if cut < usize::from(start + length) {
-            return (field, start);
-        }
-        start += length;
-    }
-    unreachable!("a cut is within the message")
+    let mut end = 0;
+    let place = |(field, prefix, length)| {
+        let start = end;
+        let content = start + usize::from(prefix);
+        end = content + usize::from(length);
+        Element { field, start, content, end }
+    };
+    let elements: Vec<Element> = lengths.into_iter().map(place).collect();
+    assert_eq!(end, golden.wire.len(), "{}", golden.name);
+    elements
 }
 
 #[test]
-fn every_change_of_one_byte_is_told_with_a_place_or_reads_to_what_writes_the_same_bytes() {
+fn every_change_of_one_byte_is_told_at_its_place_or_reads_to_what_writes_the_same_bytes() {
     let (mut layout, mut walked, mut echo) = (Layout::new(), Layout::new(), Vec::new());
+    let (mut told, mut read) = (0, 0);
     for golden in all() {
+        let elements = elements(&golden);
         parse(golden.dialect, &golden.wire, &mut layout).unwrap();
         let mut frame = golden.wire.clone();
         // Every value; unoptimized, fewer of them the longer the message is.
@@ -216,15 +237,119 @@ fn every_change_of_one_byte_is_told_with_a_place_or_reads_to_what_writes_the_sam
                         let fields = message.received();
                         reply(golden.dialect, fields, message.mti(), &[], &mut echo).unwrap();
                         assert_eq!(echo, frame, "{} {at}", golden.name);
+                        read += 1;
                     }
                     (Err(error), Err(other)) => {
                         assert_eq!(error, other);
-                        assert!(usize::from(error.offset) <= frame.len(), "{error}");
+                        let last = layout.salvaged(golden.dialect, &frame).present().last();
+                        let (golden, elements) = (&golden, &elements);
+                        Refused { golden, elements, at, byte, error }.check(last);
+                        told += 1;
                     }
                     (one, other) => panic!("{} {at}: {one:?} {other:?}", golden.name),
                 }
             }
             frame[at] = golden.wire[at];
+        }
+    }
+    assert!(told > 500_000 && read > 50_000, "{told} were told, {read} read");
+}
+
+/// The refusal of a golden message of which one byte was changed.
+struct Refused<'a> {
+    golden: &'a Golden,
+    elements: &'a [Element],
+    at: usize,
+    byte: u8,
+    error: FormatError,
+}
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {:02X} at {}: {}", self.golden.name, self.byte, self.at, self.error)
+    }
+}
+
+impl Refused<'_> {
+    /// Holds what was told against where the byte lies; `last` is the last field that was read.
+    fn check(&self, last: Option<u8>) {
+        let Self { golden, elements, at, error, .. } = self;
+        let offset = usize::from(error.offset);
+        let touched = elements.iter().find(|element| *at < element.end).unwrap();
+        if touched.field == MTI_FIELD {
+            let told = matches!(error.rule, Rule::UnknownMti | Rule::OtherVersion);
+            assert!(told && (error.field, offset) == (MTI_FIELD, 0), "{self}");
+            return;
+        }
+        assert_eq!(error.mti, Some(golden.mti), "{self}");
+        assert!(offset < golden.wire.len() || error.rule == Rule::Truncated, "{self}");
+        if error.rule == Rule::TrailingBytes {
+            assert_eq!(error.field, last.unwrap_or(BITMAP_FIELD), "{self}");
+        } else {
+            assert!(last.is_none_or(|last| last < error.field), "{self}");
+        }
+        if touched.field == BITMAP_FIELD {
+            self.check_bitmap(touched);
+        } else if *at < touched.content {
+            // Another length: the field itself, or what is read from other bytes behind it.
+            let of_content = matches!(error.rule, Rule::Content(_) | Rule::TrailingBytes);
+            if error.field == touched.field && !of_content {
+                assert_eq!(offset, touched.start, "{self}");
+            } else {
+                assert!(offset >= touched.content, "{self}");
+            }
+            assert!(error.field >= touched.field, "{self}");
+            assert!(elements.iter().any(|element| element.field == error.field), "{self}");
+        } else {
+            let rule = Rule::Content(golden.dialect.field(touched.field).unwrap().content);
+            assert_eq!((error.field, offset, error.rule), (touched.field, *at, rule), "{self}");
+        }
+    }
+
+    /// Nothing in front of the lowest bit that changed is told.
+    fn check_bitmap(&self, touched: &Element) {
+        let Self { golden, elements, at, error, .. } = self;
+        let offset = usize::from(error.offset);
+        let (before, after) = (self.bits(golden.wire[*at]).unwrap(), self.bits(self.byte));
+        let Some(after) = after else {
+            let told = (error.field, offset, error.rule);
+            assert_eq!(told, (BITMAP_FIELD, touched.start, Rule::BitmapNotHex), "{self}");
+            return;
+        };
+        let (first, length) = (elements[1].start, touched.end - touched.start);
+        let lowest = (at - first) * 64 / length + (before ^ after).leading_zeros() as usize + 1;
+        // A bit that announces a bit map moves all that is behind it.
+        let announces = [1, 65].contains(&lowest);
+        let from = match lowest {
+            1 => first + length,
+            65 if !golden.dialect.has_third_bitmap() => first + length,
+            65 => first + 2 * length,
+            number => {
+                let behind = |element: &&Element| usize::from(element.field) >= number;
+                elements.iter().find(behind).map_or(golden.wire.len(), |element| element.start)
+            }
+        };
+        assert!(offset >= from, "{self}: from {lowest} on");
+        if (error.field, error.rule) == (65, Rule::BeyondLast) {
+            assert!(announces && offset == first + length, "{self}");
+        } else if error.field == BITMAP_FIELD {
+            assert!(announces, "{self}");
+        } else if error.rule != Rule::TrailingBytes {
+            assert!(announces || usize::from(error.field) >= lowest, "{self}");
+        }
+    }
+
+    /// The bits that a byte of a bit map stands for, from the highest on; `None` where it may not
+    /// stand there.
+    fn bits(&self, byte: u8) -> Option<u8> {
+        let encoding = self.golden.dialect.encoding();
+        match encoding.bitmap {
+            BitmapEncoding::Binary => Some(byte),
+            BitmapEncoding::Hex => {
+                let digit = encoding.text.to_ascii(byte);
+                let value = b"0123456789ABCDEF".iter().position(|known| *known == digit)?;
+                Some(u8::try_from(value).unwrap() << 4)
+            }
         }
     }
 }
