@@ -7,6 +7,7 @@ mod credentials;
 mod expiry;
 mod framings;
 mod golden;
+mod precedence;
 mod requests;
 mod reversals;
 

@@ -109,6 +109,39 @@ fn a_lock_of_a_partner_is_lifted_from_outside_and_the_other_way_round() {
 }
 
 #[test]
+fn a_lock_from_outside_over_the_control_link_shows_in_the_card_view_and_declines() {
+    in_every_dialect("", |line| {
+        let source = LockSource::Outside;
+        for (lock, code) in [
+            (LockCode::PendingQuery, ["05", "100", "1000"]),
+            (LockCode::SuspectedFraud, ["59", "102", "1002"]),
+        ] {
+            let card_id = line.card_id();
+            line.change(Change::LockCard { card: card_id, code: lock, source });
+            let found = card(line).lock.unwrap();
+            assert_eq!((found.code, found.source), (lock, source));
+            for mti in ["0100", "0200"] {
+                let declined = line.request(mti, 100);
+                line.expect(&declined, code);
+            }
+            assert_eq!(line.funds(), (MONEY, 0));
+            line.change(Change::UnlockCard(card_id));
+            assert_eq!(card(line).lock, None);
+        }
+        let request = line.request("0100", 100);
+        line.expect(&request, APPROVED);
+        // One that stays, and no other takes its place.
+        let card_id = line.card_id();
+        line.change(Change::LockCard { card: card_id, code: LockCode::Stolen, source });
+        let declined = line.request("0100", 100);
+        line.expect(&declined, ["43", "209", "2009"]);
+        let found = card(line).lock.unwrap();
+        assert_eq!((found.code, found.source), (LockCode::Stolen, source));
+        assert_eq!(line.funds(), (MONEY, 100));
+    });
+}
+
+#[test]
 fn administrative_messages_are_answered_as_taken() {
     in_every_dialect("", |line| {
         for mti in ["0600", "0601", "0620", "0621"] {
