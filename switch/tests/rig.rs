@@ -15,7 +15,7 @@ pub(crate) use issuer::{Issuer, PAN_TOKEN, balance_id, pan};
 pub(crate) use notation::{Entry, Notation, private};
 pub(crate) use pki::{Authority, Identity};
 pub(crate) use plastic::{Medium, Plastic, wrong};
-pub(crate) use process::{Home, Running, WAIT, run};
+pub(crate) use process::{Home, Running, WAIT, feed, run};
 pub(crate) use wire::{Client, Message, Processor, framed, purchase, reversal};
 
 /// A number from the environment; what a test does in its long form, or again.

@@ -12,6 +12,7 @@
     reason = "a test stops at the first surprise, and says what it did"
 )]
 
+mod commands;
 mod crash;
 mod faults;
 mod hostile;

@@ -156,6 +156,16 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()
 }
 
+/// The same, with this on standard input.
+pub(crate) fn feed(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(BINARY);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.args(arguments).spawn().unwrap();
+    // One that reads nothing may have ended.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    child.wait_with_output().unwrap()
+}
+
 impl Running {
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.link)
