@@ -73,6 +73,9 @@ pub fn explain(journal: &Path, sequence: Sequence) -> Result<Option<Explained>, 
         if record.sequence < sequence {
             return ledger.replay(&record).map(|()| true).map_err(|error| error.to_string());
         }
+        if record.sequence != sequence {
+            return Ok(false);
+        }
         let explanation = ledger.explain(&record.command, record.at);
         let queries = ledger.accounts_of(&record.command, &record.effects);
         let before: Vec<_> = queries.iter().map(|query| money(&ledger, *query)).collect();

@@ -153,7 +153,7 @@ fn an_approval_is_explained_row_by_row_with_both_balances() {
         "amount 2500 EUR",
         "rrn 000000000001",
         "4 processing code known passed processing code 000000",
-        "8 card not expired, month as issued passed good to 9912, no month stated, ACTIVE",
+        "8 card not expired, month as issued passed good to 9912, 9912 stated, ACTIVE",
         "11 credentials right passed verification value Ok, PIN Ok, wrong PINs before: 0",
         "20 holder's balance covers it passed 10000 available, 2500 EUR asked for",
         "answer APPROVED 0000 (DE39 00 / 000 / 0000), None",
@@ -269,6 +269,7 @@ fn what_is_not_in_the_journal_is_no_success() {
     let none = format!("the journal has no transaction {beyond}");
     check(&[&beyond], 1, &none);
     check(&[&beyond, "--json"], 1, &none);
+    check(&["0"], 1, "the journal has no transaction 0");
     check(&[&u64::MAX.to_string()], 1, "the journal has no transaction");
     check(&["--rrn", "NEVER SENT"], 1, "no message in the journal has this RRN");
     check(&[], 2, "<ID>");
