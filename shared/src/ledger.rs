@@ -6,6 +6,7 @@
 //! money is conserved after every command, or the process stops.
 
 mod applying;
+mod cards;
 mod explaining;
 mod management;
 mod posting;
@@ -41,6 +42,7 @@ use crate::lock_code::Lock;
 use crate::money::Currency;
 use crate::pan::PanToken;
 use crate::transactions::Transactions;
+use cards::{CardPlace, Cards};
 pub use explaining::{Explanation, Sight};
 use rules::Rules;
 
@@ -176,7 +178,7 @@ pub struct Ledger {
     balances: Table<BalanceId, Balance>,
     partner_balances: Table<PartnerBalanceId, PartnerBalance>,
     partner_balance_slots: Map<PartnerBalanceKey, PartnerBalanceSlot>,
-    cards: Table<PanToken, Card>,
+    cards: Cards,
     cards_by_id: Map<CardId, CardSlot>,
     pub(crate) transactions: Transactions,
     pub(crate) rules: Rules,
@@ -238,7 +240,7 @@ impl Ledger {
             balances: Table::new(4),
             partner_balances: Table::new(5),
             partner_balance_slots: Map::with_hasher(FixedState::with_seed(6)),
-            cards: Table::new(7),
+            cards: Cards::new(7),
             cards_by_id: Map::with_hasher(FixedState::with_seed(8)),
             transactions: Transactions::new(),
             rules: Rules::new(),
@@ -367,12 +369,18 @@ impl Ledger {
     }
 
     pub(crate) fn card_of(&self, token: PanToken) -> Option<(CardSlot, &Card)> {
-        let slot = self.cards.slot(token)?;
-        Some((CardSlot(slot), self.cards.at(slot)?))
+        let slot = self.cards.place(token)?.card;
+        Some((slot, self.cards.at(slot)?))
+    }
+
+    /// A card with the slots of its balance and its program.
+    pub(crate) fn card_and_place_of(&self, token: PanToken) -> Option<(CardPlace, &Card)> {
+        let place = self.cards.place(token)?;
+        Some((place, self.cards.at(place.card)?))
     }
 
     pub(crate) fn card_at(&self, slot: CardSlot) -> Option<&Card> {
-        self.cards.at(slot.0)
+        self.cards.at(slot)
     }
 
     pub(crate) fn balance(&self, slot: BalanceSlot) -> Option<&Balance> {

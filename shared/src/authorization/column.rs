@@ -121,10 +121,11 @@ pub(super) struct Parties<'a> {
 
 impl<'a> Parties<'a> {
     pub(super) fn of(ledger: &'a Ledger, token: PanToken) -> Self {
-        let card = ledger.card_of(token);
-        let program = card.and_then(|(_, card)| ledger.program_at(card.program));
+        let found = ledger.card_and_place_of(token);
+        let card = found.map(|(place, card)| (place.card, card));
+        let program = found.and_then(|(place, _)| ledger.program_at(place.program));
         let balance =
-            card.and_then(|(_, card)| Some((card.balance, ledger.balance(card.balance)?)));
+            found.and_then(|(place, _)| Some((place.balance, ledger.balance(place.balance)?)));
         let holder = balance.and_then(|(_, balance)| ledger.holder(balance.customer));
         let deposit = program
             .and_then(|row| row.held)

@@ -208,7 +208,7 @@ impl Ledger {
             newest: None,
             tombstones: 0,
         };
-        let slot = CardSlot(self.cards.push(new.token, card)?);
+        let slot = self.cards.push(card)?;
         let row = self.balance_mut(balance)?;
         row.last_card = Some(slot);
         row.cards += 1;
@@ -220,7 +220,7 @@ impl Ledger {
     }
 
     pub(super) fn card_mut(&mut self, slot: CardSlot) -> Option<&mut Card> {
-        self.cards.at_mut(slot.0)
+        self.cards.at_mut(slot)
     }
 }
 

@@ -399,7 +399,7 @@ fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Bala
 
 fn card_of(ledger: &Ledger, id: CardId) -> Result<(CardSlot, &Card), Refusal> {
     let slot = *ledger.cards_by_id.get(&id).ok_or(Refusal::CardNotFound)?;
-    Ok((slot, ledger.cards.at(slot.0).ok_or(Refusal::CardNotFound)?))
+    Ok((slot, ledger.cards.at(slot).ok_or(Refusal::CardNotFound)?))
 }
 
 /// A card that is not removed.

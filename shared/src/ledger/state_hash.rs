@@ -39,7 +39,7 @@ impl Ledger {
         hasher.put_all(self.customers.len(), self.customers.rows.iter());
         hasher.put_all(self.balances.len(), self.balances.rows.iter());
         hasher.put_all(self.partner_balances.len(), self.partner_balances.rows.iter());
-        hasher.put_all(self.cards.len(), self.cards.rows.iter());
+        hasher.put_all(self.cards.len(), self.cards.iter());
         let transactions = &self.transactions;
         hasher.put_all(transactions.len(), transactions.all());
         hasher.put_all(transactions.vacant().len(), transactions.vacant().iter());

@@ -206,7 +206,7 @@ fn states_that_differ_in_one_thing_differ_in_their_hash() {
         |ledger| ledger.customers.at_mut(0).unwrap().aml_locked = true,
         |ledger| ledger.balances.at_mut(0).unwrap().closed = true,
         |ledger| ledger.partner_balances.at_mut(0).unwrap().funds.held = Amount(1),
-        |ledger| ledger.cards.at_mut(0).unwrap().state = CardState::Removed,
+        |ledger| ledger.cards.at_mut(CardSlot(0)).unwrap().state = CardState::Removed,
         |ledger| assert!(ledger.commands_in_order.pop_front().is_some()),
         |ledger| ledger.books.of(EUR).bank += 1,
         |ledger| put(ledger, 0, &hold(0)),

@@ -139,7 +139,7 @@ impl Ledger {
     fn balance_view(&self, balance: &Balance) -> BalanceView {
         let mut cards = Vec::with_capacity(balance.cards as usize);
         let mut next = balance.last_card;
-        while let Some(card) = next.and_then(|slot| self.cards.at(slot.0)) {
+        while let Some(card) = next.and_then(|slot| self.cards.at(slot)) {
             cards.extend(self.card_view(card));
             next = card.earlier;
         }
@@ -156,7 +156,7 @@ impl Ledger {
 
     fn card_view_of(&self, id: CardId) -> Option<CardView> {
         let slot = self.cards_by_id.get(&id)?;
-        self.card_view(self.cards.at(slot.0)?)
+        self.card_view(self.cards.at(*slot)?)
     }
 
     fn card_view(&self, card: &Card) -> Option<CardView> {
