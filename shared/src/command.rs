@@ -498,7 +498,8 @@ pub enum Change {
         /// Its last month from now on, later than before.
         expiry: YearMonth,
     },
-    /// Makes or replaces a rule; the counter of a replaced one starts anew.
+    /// Makes or replaces a rule, its subject for ever; the counter of a replaced one goes on where
+    /// currency, period, zone and filter stay, and starts anew otherwise.
     PutRule(Rule),
     /// Removes a rule; none is no change.
     RemoveRule(RuleId),
