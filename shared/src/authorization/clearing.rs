@@ -180,6 +180,8 @@ impl<W: Witness> Case<'_, W> {
         let same = money.currency == found.currency && found.direction == advising.direction;
         let by = money.amount.0 - found.posted().0;
         let more = Money { amount: Amount(by), ..money };
+        // Completed to nothing before, the payment was given back to the limits.
+        let counts = !found.posted().is_positive() && found.base.is_none();
         let requested = in_transaction_currency(advising.message, more.amount);
         let fits = may_grow(found, more.amount, requested)
             && (found.balance.is_none() || advising.parties.taking(more).is_some());
@@ -188,7 +190,7 @@ impl<W: Witness> Case<'_, W> {
             let kind = ExceptionKind::Flagged(Reason::CurrencyMismatch);
             self.raise_exception(kind, money.amount);
         } else if by > 0 && fits {
-            self.flag_forced(advising, &mut own, (more.amount, false));
+            self.flag_forced(advising, &mut own, (more.amount, counts));
         } else if by > 0 {
             self.raise_exception(ExceptionKind::Suspense, more.amount);
         }
@@ -202,10 +204,10 @@ impl<W: Witness> Case<'_, W> {
                 requested,
                 until: Timestamp(0),
             });
-            self.charge_forced(advising, (more.amount, false), slot);
+            self.charge_forced(advising, (more.amount, counts), slot);
         } else if same && by < 0 {
             self.post_back(slot, found, Amount(-by));
-            self.give_back(slot, Amount(-by), false);
+            self.give_back(slot, Amount(-by), money.amount == Amount::ZERO);
         }
     }
 

@@ -5,7 +5,7 @@ use super::check;
 
 /// What is paid, what takes back, and what stays counted of it in the same period.
 #[rustfmt::skip] // one way a line
-const WAYS_BACK: [(&str, &str, &str); 22] = [
+const WAYS_BACK: [(&str, &str, &str); 23] = [
     ("auth stan=1 card=1 amount=60", "reverse stan=9 of=1 -> back", "0/0"),
     ("auth stan=1 card=1 amount=60", "reverse stan=9 of=1 advice -> back", "0/0"),
     ("auth stan=1 card=1 amount=60", "nack stan=1 of=1 -> back", "0/0"),
@@ -25,6 +25,7 @@ const WAYS_BACK: [(&str, &str, &str); 22] = [
     ("sale stan=1 card=1 amount=60", "reverse stan=9 of=1 ofclass=sale base=60 total=25 -> back", "25/1"),
     ("sale stan=1 card=1 amount=60", "void stan=1 class=sale -> noted", "0/0"),
     ("sale stan=1 card=1 amount=60", "clear stan=9 card=1 amount=45 of=1 ofclass=sale -> advised", "45/1"),
+    ("sale stan=1 card=1 amount=60", "clear stan=9 card=1 amount=0 of=1 ofclass=sale -> advised", "0/0"),
     ("sale stan=1 card=1 amount=60", "clear stan=9 card=1 amount=60 of=1 ofclass=sale declined -> advised", "0/0"),
     ("advice stan=1 card=1 amount=60", "reverse stan=9 of=1 ofclass=advice -> back", "0/0"),
     ("advice stan=1 card=1 amount=60", "reverse stan=9 of=1 ofclass=advice base=60 total=1 -> back", "1/1"),
@@ -180,6 +181,30 @@ fn what_goes_beyond_a_hold_adds_its_amount_and_no_payment() {
          rules card=1 -> 135/3 135/3
          life 7 class=clear -> Answered
          exceptions -> OverCleared:30 Flagged(ExceedsAmountLimit):30",
+    );
+}
+
+#[test]
+fn a_payment_completed_to_nothing_counts_again_when_it_is_completed_after_all() {
+    check(
+        "rule 1 card=1 amount=day:EUR:1000
+         rule 2 card=1 count=day:1
+         sale stan=1 card=1 amount=60 -> ok
+         clear stan=2 card=1 amount=0 of=1 ofclass=sale -> advised          # no cash came out
+         clear stan=3 card=1 amount=0 of=1 ofclass=sale -> advised
+         rules card=1 -> 0/0 0/0
+         auth stan=4 card=1 amount=10 -> ok                                 # so there is one more
+         clear stan=5 card=1 amount=40 of=1 ofclass=sale -> advised         # it did
+         clear stan=6 card=1 amount=50 of=1 ofclass=sale -> advised
+         life 5 class=clear -> Answered LimitExceeded
+         life 6 class=clear -> Answered
+         rules card=1 -> 60/2 60/2
+         reverse stan=7 of=1 ofclass=sale -> back
+         rules card=1 -> 10/1 10/1
+         clear stan=8 card=1 amount=30 of=4 more -> advised
+         clear stan=9 card=1 amount=0 of=4 -> advised                       # the last of two
+         clear stan=10 card=1 amount=5 of=9 ofclass=clear -> advised
+         rules card=1 -> 35/1 35/1",
     );
 }
 

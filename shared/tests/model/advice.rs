@@ -387,15 +387,16 @@ impl Model {
         }
         let entry = self.entry(number).unwrap();
         let (more, user) = (amount - entry.posted(), entry.user);
+        let payment = entry.posted() == 0 && entry.base.is_none();
         let fits = user.is_none() || self.taking(message).is_some();
         if more > 0 && fits {
-            self.flag_forced(message, &mut own, more, false);
+            self.flag_forced(message, &mut own, more, payment);
         } else if more > 0 {
             self.raise(ExceptionKind::Suspense, more);
         }
         self.remember(own);
         if more < 0 {
-            self.uncount(number, -more, false);
+            self.uncount(number, -more, amount == 0);
             self.give_back(number, -more);
         } else if more > 0 && fits {
             self.settle(number, more);
@@ -403,7 +404,7 @@ impl Model {
             entry.authorised += more;
             entry.requested += in_transaction_currency(message, more);
             entry.expires_at = 0;
-            self.count_forced(number, message, more, true);
+            self.count_forced(number, message, more, !payment);
         }
     }
 
