@@ -1,5 +1,6 @@
-//! Claim: deciding an authorization and applying it, both holds placed and the key remembered,
-//! takes at most 250 ns, with the books checked after every command.
+//! Claim: deciding an authorization and applying it, both holds placed and the key remembered, the
+//! books checked after every command, takes no longer with 10,000,000 open holds than with 100,000:
+//! some instructions, and the memory of one card, its balance and its newest transaction.
 //!
 //! Differs from production: no journal, no socket, the commands are made beforehand.
 
