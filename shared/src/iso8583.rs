@@ -62,5 +62,5 @@ pub use layout::Layout;
 pub use message::{Fields, FormatError, Message, Rule, Salvage, TEXT_MAX, require};
 pub use mti::Mti;
 pub use parse::{parse, parse_by_walk};
-pub use reply::{encode, refuse, refuse_with, reply};
+pub use reply::{encode, refuse, reply};
 pub use rules::{Conditional, MessageFault, MessageRules};

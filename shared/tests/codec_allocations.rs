@@ -75,7 +75,8 @@ fn answer(dialect: &Dialect, frame: &[u8], layout: &mut Layout, out: &mut Vec<u8
     });
     if let Err(error) = outcome {
         let code = &b"9100"[..usize::from(dialect.field(39).unwrap().length.max())];
-        refuse(dialect, layout.salvaged(dialect, frame), &error, code, out).unwrap().unwrap();
+        let salvage = layout.salvaged(dialect, frame);
+        refuse(dialect, salvage, &error, &[(39, code)], out).unwrap().unwrap();
     }
     usize::from(!out.is_empty())
 }

@@ -339,16 +339,12 @@ fn refuse(
     let code = rules.reading.codes.code(Reason::FormatError);
     let text = rules.data.text(Reason::FormatError);
     let text = text.replace(FAILING_FIELD, &format!("{:03}", error.field));
-    let mut set = [(39, code.as_bytes()), (rules.data.field, text.as_bytes())];
-    set.sort_unstable_by_key(|(field, _)| *field);
-    let there = |(field, value): &&(u8, &[u8])| *field == 39 || !value.is_empty();
-    match set.iter().filter(there).count() {
-        2 => iso8583::refuse_with(rules.dialect, salvage, error, &set, out),
-        _ => {
-            let set = [(39, code.as_bytes())];
-            iso8583::refuse_with(rules.dialect, salvage, error, &set, out)
-        }
+    let mut set = vec![(39, code.as_bytes())];
+    if !text.is_empty() {
+        set.push((rules.data.field, text.as_bytes()));
+        set.sort_unstable_by_key(|(field, _)| *field);
     }
+    iso8583::refuse(rules.dialect, salvage, error, &set, out)
 }
 
 /// Appends a network management request with this code in its field.

@@ -520,7 +520,7 @@ fn word_to_number(digits: [u8; 8]) -> u64 {
 }
 
 /// A number below a thousand as three digits.
-pub(super) fn three_digits(number: u16) -> [u8; 3] {
+fn three_digits(number: u16) -> [u8; 3] {
     let digit = |value: u16| b"0123456789".get(usize::from(value % 10)).copied().unwrap_or(b'0');
     [digit(number / 100), digit(number / 10), digit(number)]
 }

@@ -7,9 +7,8 @@
 use super::bitmap::FieldSet;
 use super::dialect::Dialect;
 use super::encoding::BitmapEncoding;
-use super::form::three_digits;
 use super::message::{BITMAP_FIELD, Fields, FormatError, Rule, is_assignable};
-use super::mti::{Mti, Version};
+use super::mti::Mti;
 
 /// The bits that announce the second and the third bit map.
 const SECOND_BITMAP: u8 = 1;
@@ -49,33 +48,14 @@ pub fn encode(
     reply(dialect, Fields::NONE, mti, fields, out)
 }
 
-/// Appends the answer to a message that could not be read: the link's response `code` of a format
-/// error, and the number of the failing field as three digits in field 44, in the 2003 edition in field 18.
-/// Returns its type; `None`, and nothing appended, if the type of the broken message is unknown, of
-/// another edition than the link, or takes no answer.
+/// Appends the answer to a message that could not be read: what of it could be, and the fields of
+/// `set`, ascending by number, which say what is wrong. Returns its type; `None`, and nothing
+/// appended, if the type of the broken message is unknown, of another edition than the link, or
+/// takes no answer.
 ///
 /// # Errors
 /// The dialect's fields cannot hold these values.
 pub fn refuse(
-    dialect: &Dialect,
-    salvage: Fields<'_>,
-    error: &FormatError,
-    code: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<Option<Mti>, FormatError> {
-    let failing = three_digits(u16::from(error.field));
-    let set: [(u8, &[u8]); 2] = match dialect.version() {
-        Version::V1987 | Version::V1993 => [(39, code), (44, &failing)],
-        Version::V2003 => [(18, &failing), (39, code)],
-    };
-    refuse_with(dialect, salvage, error, &set, out)
-}
-
-/// The same, with other fields, ascending by number.
-///
-/// # Errors
-/// The dialect's fields cannot hold these values.
-pub fn refuse_with(
     dialect: &Dialect,
     salvage: Fields<'_>,
     error: &FormatError,
@@ -219,8 +199,9 @@ mod tests {
         frame[at + 3] = b'x';
         let (mut layout, mut out) = (Layout::new(), Vec::new());
         let error = parse(dialect, &frame, &mut layout).unwrap_err();
-        let answer =
-            refuse(dialect, layout.salvaged(dialect, &frame), &error, b"30", &mut out).unwrap();
+        let (salvage, set) = (layout.salvaged(dialect, &frame), [(39, &b"30"[..]), (44, b"004")]);
+        assert_eq!(error.field, 4);
+        let answer = refuse(dialect, salvage, &error, &set, &mut out).unwrap();
         assert_eq!(answer.map(|mti| mti.to_string()).as_deref(), Some("0110"));
         assert_eq!(out, golden::named("0110-format-error").wire);
     }
@@ -233,7 +214,8 @@ mod tests {
         assert_eq!(require(&message, &[2, 3, 4, 7, 11, 49]), Ok(()));
         let error = require(&message, &[2, 90, 52]).unwrap_err();
         assert_eq!((error.field, error.offset, error.rule), (90, 4, Rule::Missing));
-        refuse(dialect, message.received(), &error, b"30", &mut out).unwrap();
+        let set = [(39, &b"30"[..]), (44, b"090")];
+        refuse(dialect, message.received(), &error, &set, &mut out).unwrap();
         let mut layout = Layout::new();
         let refusal = parse(dialect, &out, &mut layout).unwrap();
         assert_eq!((refusal.bytes(39), refusal.bytes(44)), (Some(&b"30"[..]), Some(&b"090"[..])));
@@ -247,7 +229,8 @@ mod tests {
             let (mut layout, mut out) = (Layout::new(), vec![7]);
             let error = parse(Dialect::iso87_ascii(), frame, &mut layout).unwrap_err();
             let salvage = layout.salvaged(Dialect::iso87_ascii(), frame);
-            assert_eq!(refuse(Dialect::iso87_ascii(), salvage, &error, b"30", &mut out), Ok(None));
+            let set = [(39, &b"30"[..])];
+            assert_eq!(refuse(Dialect::iso87_ascii(), salvage, &error, &set, &mut out), Ok(None));
             assert_eq!(out, [7]);
         };
         check(b"");

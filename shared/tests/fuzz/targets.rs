@@ -62,7 +62,8 @@ impl Link {
                 let salvage = self.planned.salvaged(dialect, frame);
                 assert!(salvage.present().iter().all(|number| salvage.wire(number).is_some()));
                 let width = usize::from(dialect.field(39).unwrap().length.max());
-                let answer = refuse(dialect, salvage, &error, &b"9100"[..width], out).unwrap();
+                let set = [(39, &b"9100"[..width])];
+                let answer = refuse(dialect, salvage, &error, &set, out).unwrap();
                 assert_eq!(answer.is_some(), !out.is_empty());
                 if answer.is_some() {
                     assert!(parse(dialect, out, &mut self.walked).is_ok(), "the refusal is broken");
