@@ -1,7 +1,9 @@
 //! Reads a whole journal from its first segment and checks every byte on the way.
 //!
 //! Invariant: there are three outcomes only: intact; intact with a torn tail, none of which was
-//! acknowledged; refused, naming the place. Source: durability 1.5 and 1.7.
+//! acknowledged; refused, naming the place. A file that is written while it is read may look
+//! damaged (what was read early is older than what was read late): only what a second reading shows
+//! at the same place is damage. Source: durability 1.5 and 1.7.
 
 use std::fmt;
 use std::fs::File;
@@ -84,6 +86,16 @@ pub fn scan(
     mark: Mark,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> Result<Scan, ScanError> {
+    scan_as_read(directory, mark, visit, &mut read_from_disk)
+}
+
+/// The same, with `read` for each reading of a file.
+fn scan_as_read(
+    directory: &Path,
+    mark: Mark,
+    visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
+    read: &mut dyn FnMut(&Path, &mut Vec<u8>) -> io::Result<()>,
+) -> Result<Scan, ScanError> {
     let io_error = |path: &Path| {
         let path = path.to_owned();
         move |source| ScanError::Io { path, source }
@@ -94,10 +106,24 @@ pub fn scan(
     let mut bytes = Vec::new();
     for index in indexes {
         let path = segment::path(directory, index);
-        read_from_disk(&path, &mut bytes).map_err(io_error(&path))?;
-        let mut walk = Walk { path: &path, bytes: &bytes, at: 0, state, mark, visit: &mut *visit };
-        walk.segment(index).map_err(ScanError::Corrupt)?;
-        state = walk.state;
+        let (mut at, mut suspect) = (0, None);
+        loop {
+            read(&path, &mut bytes).map_err(io_error(&path))?;
+            let mut walk = Walk { path: &path, bytes: &bytes, at, state, mark, visit: &mut *visit };
+            let walked = walk.segment(index);
+            (at, state) = (walk.at, walk.state);
+            match walked {
+                Ok(()) => break,
+                // Before what stood behind it was read, it had been written and synced: read again,
+                // it is there, or it is damaged.
+                Err(Refusal::Unread(found)) if suspect != Some(found.offset) => {
+                    suspect = Some(found.offset);
+                }
+                Err(Refusal::Unread(found) | Refusal::Unfit(found)) => {
+                    return Err(ScanError::Corrupt(found));
+                }
+            }
+        }
     }
     if state.last < mark.sequence {
         return Err(ScanError::Corrupt(Corruption {
@@ -119,6 +145,20 @@ fn read_from_disk(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     file.read_to_end(bytes).map(drop)
 }
 
+/// Why a segment was not read to its end.
+enum Refusal {
+    /// Its bytes are not what was written, as far as was read.
+    Unread(Corruption),
+    /// A record that was read whole does not fit those before it.
+    Unfit(Corruption),
+}
+
+impl From<Corruption> for Refusal {
+    fn from(found: Corruption) -> Self {
+        Self::Unread(found)
+    }
+}
+
 /// One segment being read.
 struct Walk<'a> {
     path: &'a Path,
@@ -130,7 +170,22 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn segment(&mut self, index: u64) -> Result<(), Corruption> {
+    /// Goes on where the reading before this one ended.
+    fn segment(&mut self, index: u64) -> Result<(), Refusal> {
+        if self.at == 0 {
+            self.enter(index)?;
+        }
+        let header = self.header()?;
+        let footer_at = usize::try_from(segment::footer_at(self.bytes.len() as u64)).unwrap_or(0);
+        let tail = self.bytes.get(footer_at..).unwrap_or_default();
+        match Footer::decode(tail) {
+            Some(footer) => self.closed(&header, &footer, footer_at),
+            None if tail.iter().all(|byte| *byte == 0) => self.open(&header),
+            None => Err(self.corrupt(footer_at, "the segment's footer is damaged".to_owned()))?,
+        }
+    }
+
+    fn enter(&mut self, index: u64) -> Result<(), Corruption> {
         if let Some(open) = self.state.open {
             return Err(
                 self.corrupt(0, format!("segment {} before it has no footer", open.header.index))
@@ -139,8 +194,7 @@ impl<'a> Walk<'a> {
         if index != self.state.segment + 1 {
             return Err(self.corrupt(0, format!("segment {} is missing", self.state.segment + 1)));
         }
-        let header = Header::decode(self.bytes)
-            .ok_or_else(|| self.corrupt(0, "the segment's header is damaged".to_owned()))?;
+        let header = self.header()?;
         let follows = header.index == index
             && header.first == self.state.last.next()
             && header.previous == self.state.chain
@@ -151,13 +205,12 @@ impl<'a> Walk<'a> {
         self.state.segment = index;
         self.state.epoch = header.epoch;
         self.at = HEADER_BYTES;
-        let footer_at = usize::try_from(segment::footer_at(self.bytes.len() as u64)).unwrap_or(0);
-        let tail = self.bytes.get(footer_at..).unwrap_or_default();
-        match Footer::decode(tail) {
-            Some(footer) => self.closed(&header, &footer, footer_at),
-            None if tail.iter().all(|byte| *byte == 0) => self.open(&header),
-            None => Err(self.corrupt(footer_at, "the segment's footer is damaged".to_owned())),
-        }
+        Ok(())
+    }
+
+    fn header(&self) -> Result<Header, Corruption> {
+        let damaged = || self.corrupt(0, "the segment's header is damaged".to_owned());
+        Header::decode(self.bytes).ok_or_else(damaged)
     }
 
     fn closed(
@@ -165,28 +218,32 @@ impl<'a> Walk<'a> {
         header: &Header,
         footer: &Footer,
         footer_at: usize,
-    ) -> Result<(), Corruption> {
+    ) -> Result<(), Refusal> {
         let body = self.bytes.get(..footer_at).unwrap_or_default();
         let intact = blake3::hash(body).as_bytes() == &footer.hash
             && footer.length == self.bytes.len() as u64
             && footer.index == header.index;
         if !intact {
-            return Err(self.locate(header, footer, footer_at));
+            let before = (self.at, self.state);
+            let found = self.locate(header, footer, footer_at);
+            (self.at, self.state) = before;
+            return Err(found.into());
         }
         let used = usize::try_from(footer.used).unwrap_or(usize::MAX);
         while self.at < used {
             match self.next_frame(header) {
                 Ok(frame) => self.accept(&frame)?,
-                Err(found) => return Err(self.corrupt(self.at, found.to_string())),
+                Err(found) => return Err(self.corrupt(self.at, found.to_string()).into()),
             }
         }
         if self.state.last != footer.last {
-            return Err(self.corrupt(self.at, "the footer names another last record".to_owned()));
+            let what = "the footer names another last record".to_owned();
+            return Err(self.corrupt(self.at, what).into());
         }
         Ok(())
     }
 
-    /// Finds where a closed segment whose hash does not match is damaged.
+    /// Finds where a closed segment whose hash does not match is damaged; leaves the walk there.
     fn locate(&mut self, header: &Header, footer: &Footer, footer_at: usize) -> Corruption {
         let used = usize::try_from(footer.used).unwrap_or(usize::MAX);
         while self.at < used {
@@ -202,18 +259,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn open(&mut self, header: &Header) -> Result<(), Corruption> {
+    fn open(&mut self, header: &Header) -> Result<(), Refusal> {
         while let Ok(frame) = self.next_frame(header) {
             self.accept(&frame)?;
         }
         let missing = self.state.last.next();
         if missing <= self.mark.sequence {
             let what = "a record at or below the durable mark is damaged".to_owned();
-            return Err(self.corrupt(self.at, what));
+            return Err(self.corrupt(self.at, what).into());
         }
         if let Some(place) = self.later_group(header, missing) {
             let what = format!("a damaged record, and a later group intact at offset {place}");
-            return Err(self.corrupt(self.at, what));
+            return Err(self.corrupt(self.at, what).into());
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let torn = rest.iter().rposition(|byte| *byte != 0).map_or(0, |place| place + 1);
@@ -249,8 +306,8 @@ impl<'a> Walk<'a> {
         self.state.chain = frame.hash;
     }
 
-    fn accept(&mut self, frame: &Frame<'_>) -> Result<(), Corruption> {
-        (self.visit)(frame).map_err(|why| self.corrupt(self.at, why))?;
+    fn accept(&mut self, frame: &Frame<'_>) -> Result<(), Refusal> {
+        (self.visit)(frame).map_err(|why| Refusal::Unfit(self.corrupt(self.at, why)))?;
         self.pass(frame);
         Ok(())
     }
@@ -258,5 +315,98 @@ impl<'a> Walk<'a> {
     fn corrupt(&self, at: usize, what: String) -> Corruption {
         let sequence = if at == 0 { self.state.last } else { self.state.last.next() };
         Corruption { file: self.path.to_owned(), offset: at as u64, sequence, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::frame::Position;
+
+    const LENGTH: usize = 4096;
+
+    /// A segment of six records, each a group of its own, and where each frame ends.
+    fn six_groups() -> (Header, Vec<u8>, Vec<usize>) {
+        let header = Header {
+            index: 1,
+            epoch: 1,
+            salt: 7,
+            first: Sequence(1),
+            previous: ChainHash::default(),
+        };
+        let (mut bytes, mut previous, mut ends) = (header.encode(), header.previous, Vec::new());
+        for number in 1..=6 {
+            let sequence = Sequence(number);
+            let place = Position { salt: 7, epoch: 1, sequence, group_first: sequence, previous };
+            previous = frame::append(&mut bytes, &place, &[number as u8; 20]);
+            ends.push(bytes.len());
+        }
+        bytes.resize(LENGTH, 0);
+        (header, bytes, ends)
+    }
+
+    /// Scans with one version of the file for each reading; the last one stays.
+    fn scan_versions(versions: &[Vec<u8>]) -> (Result<Scan, ScanError>, Vec<u64>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(segment::path(folder.path(), 1), []).unwrap();
+        let (mut seen, mut readings) = (Vec::new(), 0);
+        let found = scan_as_read(
+            folder.path(),
+            Mark::default(),
+            &mut |frame| {
+                seen.push(frame.position.sequence.0);
+                Ok(())
+            },
+            &mut |_, bytes| {
+                bytes.clone_from(versions.get(readings).or(versions.last()).unwrap());
+                readings += 1;
+                Ok(())
+            },
+        );
+        (found, seen, readings)
+    }
+
+    fn without(bytes: &[u8], from: usize, to: usize) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        bytes[from..to].fill(0);
+        bytes
+    }
+
+    #[test]
+    fn what_was_read_before_it_was_written_is_read_again() {
+        let (header, whole, ends) = six_groups();
+        let second_and_fifth =
+            [without(&whole, ends[0], ends[1]), without(&whole, ends[3], ends[4]), whole.clone()];
+        let (found, seen, readings) = scan_versions(&second_and_fifth);
+        assert_eq!((found.unwrap().last, readings), (Sequence(6), 3));
+        assert_eq!(seen, [1, 2, 3, 4, 5, 6], "each record once");
+
+        // The segment was closed between the reading of its body and that of its footer.
+        let used = ends[5] as u64;
+        let footer_at = LENGTH - segment::FOOTER_BYTES;
+        let hash = *blake3::hash(&whole[..footer_at]).as_bytes();
+        let footer =
+            Footer { index: header.index, last: Sequence(6), used, length: LENGTH as u64, hash };
+        let mut closed = whole.clone();
+        closed[footer_at..].copy_from_slice(&footer.encode());
+        let (found, seen, readings) =
+            scan_versions(&[without(&closed, ends[4], ends[5]), closed.clone()]);
+        assert_eq!((found.unwrap().last, readings), (Sequence(6), 2));
+        assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+        let (found, _, readings) = scan_versions(&[
+            without(&whole, ends[2], ends[3]),
+            without(&closed, footer_at + 40, LENGTH),
+            closed,
+        ]);
+        assert_eq!((found.unwrap().last, readings), (Sequence(6), 3));
+    }
+
+    #[test]
+    fn what_a_second_reading_shows_too_is_damage() {
+        let (_, whole, ends) = six_groups();
+        let (found, seen, readings) = scan_versions(&[without(&whole, ends[2], ends[3])]);
+        let Err(ScanError::Corrupt(found)) = found else { panic!("{found:?}") };
+        assert_eq!((found.offset, found.sequence), (ends[2] as u64, Sequence(4)));
+        assert_eq!((seen, readings), (vec![1, 2, 3], 2));
     }
 }
