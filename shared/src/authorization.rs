@@ -43,7 +43,7 @@ use crate::ids::Timestamp;
 use crate::ledger::{Ledger, Stamp};
 use crate::limits::SUM_MAX;
 use crate::money::Amount;
-use crate::transactions::FORGOTTEN_A_MESSAGE_MAX;
+use crate::transactions::Vacancies;
 
 /// Milliseconds of an hour.
 const HOUR_MS: u64 = 3_600_000;
@@ -109,31 +109,33 @@ impl Kind {
 }
 
 /// Slots for what a message will leave behind, and what is forgotten to make room for it.
-struct Room {
+struct Room<'a> {
     own: TransactionSlot,
-    tombstone: Option<TransactionSlot>,
-    forgotten: [Option<TransactionSlot>; FORGOTTEN_A_MESSAGE_MAX],
+    rest: Vacancies<'a>,
 }
 
-impl Room {
+impl Room<'_> {
+    /// One more, for a tombstone.
+    fn another(&self) -> Option<TransactionSlot> {
+        self.rest.clone().take()
+    }
+
     /// Whether a transaction found before is still there.
     fn keeps(&self, slot: TransactionSlot) -> bool {
-        !self.forgotten.contains(&Some(slot))
+        self.rest.keep(slot)
     }
 }
 
 impl<'a, W: Witness> Case<'a, W> {
     /// Plans the slots of one message; `None` where the table is full of open holds.
-    fn room(&mut self) -> Option<Room> {
+    #[inline]
+    fn room(&mut self) -> Option<Room<'a>> {
         let mut vacancies = self.ledger.transactions.vacancies(self.stamp.at, &self.ledger.limits);
         let own = vacancies.take()?;
-        let tombstone = vacancies.take();
-        let mut forgotten = [None; FORGOTTEN_A_MESSAGE_MAX];
-        for (place, slot) in forgotten.iter_mut().zip(vacancies.forgotten()) {
-            *place = Some(slot);
-            self.effects.push(Effect::Forgotten(slot));
+        if !vacancies.keep_all() {
+            self.effects.extend(vacancies.forgotten().map(Effect::Forgotten));
         }
-        Some(Room { own, tombstone, forgotten })
+        Some(Room { own, rest: vacancies })
     }
 
     fn push(&mut self, effect: Effect) {

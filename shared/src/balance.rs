@@ -53,7 +53,8 @@ impl Funds {
     }
 }
 
-/// A user balance.
+/// A user balance, on lines of the cache of its own.
+#[repr(align(64))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// Its id.

@@ -63,13 +63,17 @@ impl Book {
     fn check(&self, currency: Currency) -> Result<(), Imbalance> {
         let users = self.users + self.funding + self.settlement + self.receivable;
         let collateral = self.partners + self.users_cover + self.partner_settlement + self.bank;
+        // Differences, not comparisons: these sums were written a moment ago half by half, and to
+        // read one whole would wait until they are out of the processor's store buffer.
+        let held = self.users_held - self.users_open;
+        let deposits = self.deposits_held - self.deposits_open;
         if users != 0 {
             Err(Imbalance::UserBook(currency, users))
         } else if collateral != 0 {
             Err(Imbalance::CollateralBook(currency, collateral))
-        } else if self.users_held != self.users_open {
+        } else if held != 0 {
             Err(Imbalance::UserHolds(currency, self.users_held, self.users_open))
-        } else if self.deposits_held != self.deposits_open {
+        } else if deposits != 0 {
             Err(Imbalance::DepositHolds(currency, self.deposits_held, self.deposits_open))
         } else {
             Ok(())

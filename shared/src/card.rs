@@ -93,6 +93,14 @@ impl YearMonth {
         }
     }
 
+    /// Whether the month has ended at `at`.
+    #[must_use]
+    pub fn is_past(self, at: Timestamp) -> bool {
+        // Years without their leap days: no later than the year really began.
+        let begun = u64::from(self.year).saturating_sub(1970) * (365 * 86_400_000);
+        at.0 >= begun && Self::of(at) > self
+    }
+
     /// The month `months` later (or earlier, where negative).
     #[must_use]
     pub fn plus_months(self, months: i32) -> Self {
@@ -148,7 +156,12 @@ mod tests {
             (1_798_761_599_999, 2026, 12),
             (1_798_761_600_000, 2027, 1),
         ] {
-            assert_eq!(YearMonth::of(Timestamp(millis)), YearMonth { year, month }, "{millis}");
+            let found = YearMonth { year, month };
+            assert_eq!(YearMonth::of(Timestamp(millis)), found, "{millis}");
+            for months in -30..30 {
+                let month = found.plus_months(months);
+                assert_eq!(month.is_past(Timestamp(millis)), months < 0, "{month} at {millis}");
+            }
         }
     }
 

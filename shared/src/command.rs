@@ -4,7 +4,6 @@
 //! nothing secret: it goes into the journal as it is.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::card::{CardState, YearMonth};
 use crate::credential::{CredentialResult, Pvv};
@@ -170,29 +169,6 @@ pub struct References {
 impl Default for References {
     fn default() -> Self {
         Self { life_cycle: [b' '; 16], rrn: [b' '; 12], terminal: [b' '; 8] }
-    }
-}
-
-impl References {
-    /// What transactions of one card are compared by: hashes of the life-cycle id and of DE37 with
-    /// DE41; 0 where absent.
-    #[must_use]
-    pub fn fingerprints(&self) -> (u64, u64) {
-        let life_cycle = match self.life_cycle == [b' '; 16] {
-            true => 0,
-            false => xxh3_64(&self.life_cycle).max(1),
-        };
-        let retrieval = match self.rrn.iter().all(|byte| matches!(byte, b' ' | b'0')) {
-            true => 0,
-            false => {
-                let mut both = [0; 20];
-                let (rrn, terminal) = both.split_at_mut(self.rrn.len());
-                rrn.copy_from_slice(&self.rrn);
-                terminal.copy_from_slice(&self.terminal);
-                xxh3_64(&both).max(1)
-            }
-        };
-        (life_cycle, retrieval)
     }
 }
 

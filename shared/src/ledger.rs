@@ -57,7 +57,8 @@ pub struct Stamp {
     pub at: Timestamp,
 }
 
-/// A card as the ledger holds it.
+/// A card as the ledger holds it: two neighbouring lines of the cache, which come together.
+#[repr(align(128))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Card {
     pub(crate) id: CardId,
@@ -374,6 +375,7 @@ impl Ledger {
     }
 
     /// A card with the slots of its balance and its program.
+    #[inline]
     pub(crate) fn card_and_place_of(&self, token: PanToken) -> Option<(CardPlace, &Card)> {
         let place = self.cards.place(token)?;
         Some((place, self.cards.at(place.card)?))

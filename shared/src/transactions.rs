@@ -23,13 +23,14 @@ use slab::Slab;
 
 /// What one message may forget of each queue: more than it may add, so that the backlog shrinks.
 const FORGOTTEN_A_QUEUE_MAX: usize = 3;
-/// What one message may forget.
-pub(crate) const FORGOTTEN_A_MESSAGE_MAX: usize = 2 * FORGOTTEN_A_QUEUE_MAX;
 
 /// The table.
 #[derive(Clone, Debug)]
 pub(crate) struct Transactions {
-    slab: Slab,
+    rows: Slab<Transaction>,
+    /// Apart from the rows: at each message the one of the card's older transaction is written,
+    /// and that many of these fit into the cache where a row does not.
+    links: Slab<Links>,
     vacant: Vec<TransactionSlot>,
     index: KeyIndex,
     lanes: Lanes,
@@ -40,10 +41,9 @@ pub(crate) struct Transactions {
 /// What holds nothing, by the time from which it is kept.
 type Queue = VecDeque<(Timestamp, TransactionSlot)>;
 
-/// A transaction and its places in the lists that run through the table.
-#[derive(Clone, Debug)]
-struct Row {
-    entry: Transaction,
+/// The neighbours of a transaction in the lists that it stands in.
+#[derive(Clone, Copy, Debug)]
+struct Links {
     /// The one before it on its card.
     older: Option<TransactionSlot>,
     /// The one behind it on its card.
@@ -52,10 +52,11 @@ struct Row {
 }
 
 /// Slots that one message may fill, planned before anything changes.
+#[derive(Clone)]
 pub(crate) struct Vacancies<'a> {
     table: &'a Transactions,
-    forgotten: [Option<TransactionSlot>; FORGOTTEN_A_MESSAGE_MAX],
-    forgotten_count: usize,
+    /// So many of the oldest answers, and of the oldest ended approvals, are forgotten.
+    forgotten: [usize; 2],
     taken: usize,
     slots_max: usize,
 }
@@ -71,32 +72,51 @@ pub(crate) enum Newest {
 impl Vacancies<'_> {
     /// The next slot to fill: of those forgotten now, of those vacant, or a new one.
     pub(crate) fn take(&mut self) -> Option<TransactionSlot> {
-        let vacant = &self.table.vacant;
-        let reused = self.forgotten_count + vacant.len();
-        let slot = if self.taken < self.forgotten_count {
-            let last = self.forgotten_count - 1 - self.taken;
-            self.forgotten.get(last).copied().flatten()?
-        } else if self.taken < reused {
-            *vacant.get(reused - 1 - self.taken)?
-        } else {
-            let place = self.table.slab.len() + self.taken - reused;
-            let place = (place < self.slots_max).then_some(place)?;
-            TransactionSlot(u32::try_from(place).ok()?)
-        };
+        let slot = self.nth(self.taken)?;
         self.taken += 1;
         Some(slot)
     }
 
+    fn nth(&self, place: usize) -> Option<TransactionSlot> {
+        let [answered, ended] = self.forgotten;
+        let forgotten = answered + ended;
+        let vacant = &self.table.vacant;
+        // What is vacated last is filled first.
+        if let Some(earlier) = forgotten.checked_sub(place + 1) {
+            return self.forgotten().nth(earlier);
+        }
+        let place = place - forgotten;
+        if let Some(earlier) = vacant.len().checked_sub(place + 1) {
+            return vacant.get(earlier).copied();
+        }
+        let new = self.table.rows.len() + place - vacant.len();
+        let new = (new < self.slots_max).then_some(new)?;
+        Some(TransactionSlot(u32::try_from(new).ok()?))
+    }
+
     /// What is forgotten first, in order.
     pub(crate) fn forgotten(&self) -> impl Iterator<Item = TransactionSlot> {
-        self.forgotten.iter().filter_map(|slot| *slot)
+        let [answered, ended] = self.forgotten;
+        let answered = self.table.answered.iter().take(answered);
+        answered.chain(self.table.ended.iter().take(ended)).map(|(_, slot)| *slot)
+    }
+
+    /// Whether nothing is forgotten.
+    pub(crate) fn keep_all(&self) -> bool {
+        self.forgotten == [0; 2]
+    }
+
+    /// Whether a transaction found before is still there behind them.
+    pub(crate) fn keep(&self, slot: TransactionSlot) -> bool {
+        self.keep_all() || self.forgotten().all(|forgotten| forgotten != slot)
     }
 }
 
 impl Transactions {
     pub(crate) fn new() -> Self {
         Self {
-            slab: Slab::default(),
+            rows: Slab::new(),
+            links: Slab::new(),
             vacant: Vec::new(),
             index: KeyIndex::new(),
             lanes: Lanes::default(),
@@ -108,11 +128,12 @@ impl Transactions {
     /// Makes room for `count` transactions at once, so that no decision pays for growth, nor for
     /// the first touch of a page.
     pub(crate) fn reserve(&mut self, count: usize) {
-        self.slab.reserve(count);
+        self.rows.reserve(count);
+        self.links.reserve(count);
     }
 
     pub(crate) fn get(&self, slot: TransactionSlot) -> Option<&Transaction> {
-        self.slab.get(slot).map(|row| &row.entry)
+        self.rows.get(slot)
     }
 
     /// What a transaction adds to, clears or adjusts, if it is still remembered: a slot that was
@@ -124,7 +145,7 @@ impl Transactions {
 
     /// The transaction remembered under `key`.
     pub(crate) fn find(&self, key: &MessageKey) -> Option<(TransactionSlot, &Transaction)> {
-        let slot = self.index.find(&self.slab, key)?;
+        let slot = self.index.find(&self.rows, key)?;
         Some((slot, self.get(slot)?))
     }
 
@@ -137,16 +158,15 @@ impl Transactions {
         let mut next = newest;
         let rows = std::iter::from_fn(move || {
             let slot = next?;
-            let row = self.slab.get(slot)?;
-            next = row.older;
-            Some((slot, &row.entry))
+            next = self.links.get(slot)?.older;
+            Some((slot, self.rows.get(slot)?))
         });
         rows.take(most)
     }
 
     /// How many are remembered.
     pub(crate) fn len(&self) -> usize {
-        self.slab.len() - self.vacant.len()
+        self.rows.len() - self.vacant.len()
     }
 
     /// How many of them are open holds, which nothing but their end frees.
@@ -156,7 +176,7 @@ impl Transactions {
 
     /// All remembered, in order of slot.
     pub(crate) fn all(&self) -> impl Iterator<Item = (TransactionSlot, &Transaction)> {
-        self.slab.iter().map(|(slot, row)| (slot, &row.entry))
+        self.rows.iter()
     }
 
     /// Slots in the order in which they will be given out again; part of the state.
@@ -174,12 +194,12 @@ impl Transactions {
 
     /// When the next hold ends by itself.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        self.lanes.next(&self.slab)
+        self.lanes.next(&self.rows)
     }
 
     /// Holds past their lifetime.
     pub(crate) fn expired(&self, now: Timestamp) -> impl Iterator<Item = TransactionSlot> {
-        self.lanes.due(&self.slab, now)
+        self.lanes.due(&self.rows, &self.links, now)
     }
 
     /// Answers, then ended approvals, past their retention, oldest first.
@@ -202,29 +222,23 @@ impl Transactions {
 
     /// Plans room for the answers of one message.
     pub(crate) fn vacancies(&self, now: Timestamp, limits: &Limits) -> Vacancies<'_> {
-        let mut forgotten = [None; FORGOTTEN_A_MESSAGE_MAX];
-        let mut forgotten_count = 0;
-        let mut over = (self.len() + 2).saturating_sub(limits.transactions_max);
-        let queues = [
-            (&self.answered, limits.answers_max, limits.answer_retention_ms),
-            (&self.ended, limits.ended_max, limits.ended_retention_ms),
-        ];
-        for (queue, most, retention) in queues {
+        let over = (self.len() + 2).saturating_sub(limits.transactions_max);
+        let oldest = |queue: &Queue, most: usize, retention: u64, over: usize| {
             let excess = (queue.len() + 2).saturating_sub(most).max(over);
+            let kept = |(since, _): &(Timestamp, _)| since.0.saturating_add(retention) > now.0;
+            if excess == 0 && queue.front().is_none_or(kept) {
+                return 0;
+            }
             let due = |(place, (since, _)): &(usize, &(Timestamp, TransactionSlot))| {
                 since.0.saturating_add(retention) <= now.0 || *place < excess
             };
-            let due = queue.iter().take(FORGOTTEN_A_QUEUE_MAX).enumerate().take_while(due);
-            for (_, (_, slot)) in due {
-                if let Some(place) = forgotten.get_mut(forgotten_count) {
-                    *place = Some(*slot);
-                }
-                forgotten_count += 1;
-                over = over.saturating_sub(1);
-            }
-        }
+            queue.iter().take(FORGOTTEN_A_QUEUE_MAX).enumerate().take_while(due).count()
+        };
+        let answered = oldest(&self.answered, limits.answers_max, limits.answer_retention_ms, over);
+        let over = over.saturating_sub(answered);
+        let ended = oldest(&self.ended, limits.ended_max, limits.ended_retention_ms, over);
         let slots_max = limits.transactions_max;
-        Vacancies { table: self, forgotten, forgotten_count, taken: 0, slots_max }
+        Vacancies { table: self, forgotten: [answered, ended], taken: 0, slots_max }
     }
 
     /// Puts `entry` at `slot`, behind the `newest` of its card; `None` where the slot is not the
@@ -236,27 +250,29 @@ impl Transactions {
         newest: Option<TransactionSlot>,
     ) -> Option<()> {
         let reused = self.vacant.last() == Some(&slot);
-        if !reused && slot.index() != self.slab.len() {
+        if !reused && slot.index() != self.rows.len() {
             return None;
         }
-        if !self.index.insert(&self.slab, &entry.key, slot) {
+        if !self.index.insert(&self.rows, &entry.key, slot) {
             return None;
         }
-        let row = || Row { entry: *entry, older: newest, newer: None, lane: Place::default() };
-        if !self.slab.put(slot, row) {
+        let links = || Links { older: newest, newer: None, lane: Place::default() };
+        if !self.rows.put(slot, || *entry) || !self.links.put(slot, links) {
             return None;
         }
         if reused {
             self.vacant.pop();
         }
-        if let Some(older) = newest.and_then(|newest| self.slab.get_mut(newest)) {
+        if let Some(older) = newest.and_then(|newest| self.links.get_mut(newest)) {
             older.newer = Some(slot);
         }
-        if let Some(base) = entry.base.and_then(|base| self.slab.get_mut(base)) {
-            base.entry.spoken_of = true;
+        if let Some(base) = entry.base.and_then(|base| self.rows.get_mut(base)) {
+            base.spoken_of = true;
         }
         match entry.state {
-            TransactionState::Authorized => self.lanes.join(&mut self.slab, slot, entry.at),
+            TransactionState::Authorized => {
+                self.lanes.join(&mut self.links, slot, entry.at, entry.expires_at);
+            }
             TransactionState::Posted => self.ended.push_back((entry.at, slot)),
             TransactionState::Answered if entry.is_increment() => {
                 self.ended.push_back((entry.at, slot));
@@ -277,8 +293,8 @@ impl Transactions {
         slot: TransactionSlot,
         change: impl FnOnce(&mut Transaction) -> Option<()>,
     ) -> Option<Transaction> {
-        let row = self.slab.get_mut(slot)?;
-        let mut entry = row.entry;
+        let row = self.rows.get_mut(slot)?;
+        let mut entry = *row;
         change(&mut entry)?;
         let sound = entry.open().0 >= 0 && entry.posted().0 >= 0;
         let none_negative = [entry.authorised, entry.captured, entry.released, entry.returned]
@@ -287,14 +303,15 @@ impl Transactions {
         if !sound || !none_negative {
             return None;
         }
-        row.entry = entry;
+        *row = entry;
         Some(entry)
     }
 
     /// Lets an open hold live until its new `expires_at`, counted from `now`.
     pub(crate) fn prolong(&mut self, slot: TransactionSlot, now: Timestamp) {
-        self.lanes.leave(&mut self.slab, slot);
-        self.lanes.join(&mut self.slab, slot, now);
+        let Some(entry) = self.rows.get(slot) else { return };
+        self.lanes.leave(&mut self.links, slot);
+        self.lanes.join(&mut self.links, slot, now, entry.expires_at);
     }
 
     /// Ends a hold that nothing is open on, or marks an answer as taken back.
@@ -304,14 +321,14 @@ impl Transactions {
         state: TransactionState,
         now: Timestamp,
     ) -> Option<()> {
-        let row = self.slab.get_mut(slot)?;
-        let was = row.entry.state;
-        if row.entry.open() != Amount::ZERO || !was.may_become(state) {
+        let entry = self.rows.get_mut(slot)?;
+        let was = entry.state;
+        if entry.open() != Amount::ZERO || !was.may_become(state) {
             return None;
         }
-        row.entry.state = state;
+        entry.state = state;
         if was == TransactionState::Authorized {
-            self.lanes.leave(&mut self.slab, slot);
+            self.lanes.leave(&mut self.links, slot);
             self.ended.push_back((now, slot));
         }
         Some(())
@@ -322,11 +339,12 @@ impl Transactions {
     pub(crate) fn forget(&mut self, slot: TransactionSlot) -> Option<(Transaction, Newest)> {
         let is_oldest = |queue: &&mut Queue| queue.front().is_some_and(|(_, it)| *it == slot);
         [&mut self.answered, &mut self.ended].into_iter().find(is_oldest)?.pop_front();
-        let Row { entry, older, newer, .. } = self.slab.take(slot)?;
-        if let Some(older) = older.and_then(|older| self.slab.get_mut(older)) {
+        let (entry, links) = (self.rows.take(slot)?, self.links.take(slot)?);
+        let Links { older, newer, .. } = links;
+        if let Some(older) = older.and_then(|older| self.links.get_mut(older)) {
             older.newer = newer;
         }
-        let newest = match newer.and_then(|newer| self.slab.get_mut(newer)) {
+        let newest = match newer.and_then(|newer| self.links.get_mut(newer)) {
             Some(newer) => {
                 newer.older = older;
                 Newest::Same

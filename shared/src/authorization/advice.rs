@@ -24,7 +24,7 @@ pub(super) struct Advising<'a> {
     pub(super) direction: Direction,
     pub(super) advised: Advised,
     pub(super) more_to_come: bool,
-    pub(super) room: Room,
+    pub(super) room: Room<'a>,
 }
 
 /// Decides an advice.

@@ -218,7 +218,7 @@ impl<W: Witness> Case<'_, W> {
         slot: TransactionSlot,
         own: Transaction,
         amount: Amount,
-        (room, last): (&Room, bool),
+        (room, last): (&Room<'_>, bool),
     ) {
         let mut own = own;
         let Some(held) = self.ledger.transactions.get(slot).copied() else { return };
@@ -253,7 +253,7 @@ impl<W: Witness> Case<'_, W> {
     }
 
     /// Posts the whole of a message that has no hold.
-    pub(super) fn settle_whole(&mut self, own: Transaction, amount: Amount, room: &Room) {
+    pub(super) fn settle_whole(&mut self, own: Transaction, amount: Amount, room: &Room<'_>) {
         self.push(Effect::Remembered(room.own, own));
         if amount.is_positive() {
             self.push(Effect::Settled(room.own, amount));

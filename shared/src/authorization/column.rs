@@ -8,7 +8,7 @@ use super::Kind;
 use super::charging::{is_ruled, rules_allow};
 use crate::action_code::Reason;
 use crate::balance::{Balance, Funds, PartnerBalance};
-use crate::card::{CardState, YearMonth};
+use crate::card::CardState;
 use crate::command::{Authorization, Collateral, EntryMode};
 use crate::credential::CredentialResult;
 use crate::effect::{BalanceSlot, CardSlot, PartnerBalanceSlot};
@@ -257,7 +257,7 @@ fn card_rows<'a, W: Witness>(
         .previous_expiry
         .filter(|_| asked.request.acceptance.entry == EntryMode::StoredCredential);
     let as_issued = expiry.is_none_or(|said| said == card.expiry || Some(said) == earlier);
-    let in_time = YearMonth::of(asked.at) <= card.expiry && card.state != CardState::Expired;
+    let in_time = !card.expiry.is_past(asked.at) && card.state != CardState::Expired;
     column.row(8, in_time && as_issued, Reason::CardExpired, || {
         let stated = expiry.map_or("no month".to_owned(), |said| format!("{:04}", said.yymm()));
         format!("good to {:04}, {stated} stated, {}", card.expiry.yymm(), card.state.name())

@@ -124,7 +124,7 @@ impl<'a, W: Witness> Case<'a, W> {
         &self,
         key: &MessageKey,
         named: Named,
-        room: &Room,
+        room: &Room<'_>,
     ) -> Option<TransactionSlot> {
         let advice = match key.class {
             MessageClass::Authorization => MessageClass::AuthorizationAdvice,
@@ -246,7 +246,7 @@ impl<'a, W: Witness> Case<'a, W> {
         request: &Authorization,
         parties: &Parties<'_>,
         kind: Option<Kind>,
-        room: &Room,
+        room: &Room<'_>,
     ) -> Option<Match> {
         if !adds_to_another(request, kind) {
             return None;
@@ -275,7 +275,7 @@ impl<'a, W: Witness> Case<'a, W> {
         &mut self,
         request: &Authorization,
         parties: &Parties<'_>,
-        room: &Room,
+        room: &Room<'_>,
     ) -> Match {
         let Some((card_slot, card)) = parties.card else { return Match::None };
         let is_pending = |found: &Transaction| {
@@ -306,7 +306,7 @@ impl<'a, W: Witness> Case<'a, W> {
         message: &Authorization,
         parties: &Parties<'_>,
         direction: Direction,
-        room: &Room,
+        room: &Room<'_>,
     ) -> Match {
         let class = message.key.class.of_request();
         let own_trace = MessageKey { class, ..message.key };
@@ -342,7 +342,7 @@ impl<'a, W: Witness> Case<'a, W> {
     }
 
     /// What a reversal takes back.
-    pub(super) fn original_of_reversal(&mut self, reversal: &Reversal, room: &Room) -> Match {
+    pub(super) fn original_of_reversal(&mut self, reversal: &Reversal, room: &Room<'_>) -> Match {
         if !reversal.original.class.is_reversible() {
             return Match::None;
         }
@@ -372,7 +372,7 @@ impl<'a, W: Witness> Case<'a, W> {
     }
 
     /// An advice that moved nothing by itself stands for what it reported on.
-    fn standing_for(&self, slot: TransactionSlot, room: &Room) -> TransactionSlot {
+    fn standing_for(&self, slot: TransactionSlot, room: &Room<'_>) -> TransactionSlot {
         let transactions = &self.ledger.transactions;
         let advice = transactions.get(slot).filter(|found| {
             found.state == TransactionState::Answered
@@ -384,7 +384,7 @@ impl<'a, W: Witness> Case<'a, W> {
     }
 
     /// What a reversal takes back whose original is not known by its key.
-    fn unnamed_original(&self, reversal: &Reversal, card: &Card, room: &Room) -> Match {
+    fn unnamed_original(&self, reversal: &Reversal, card: &Card, room: &Room<'_>) -> Match {
         let amount = reversal.transaction;
         let of_clearings = reversal.original.class.of_request() == MessageClass::Financial;
         let [by_life_cycle, by_retrieval] =

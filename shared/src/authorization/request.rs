@@ -71,6 +71,7 @@ pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization
     let card = parties.card_slot();
     match outcome {
         Ok((base, approved)) => {
+            let (parties, asked, room) = (&parties, &asked, &room);
             case.approve(&Approval { request, content, parties, asked, base, approved, room })
         }
         Err(reason) => {
@@ -232,11 +233,11 @@ fn narrow(amount: i128) -> Option<Amount> {
 struct Approval<'a> {
     request: &'a Authorization,
     content: u64,
-    parties: Parties<'a>,
-    asked: Asked<'a>,
+    parties: &'a Parties<'a>,
+    asked: &'a Asked<'a>,
     base: Option<TransactionSlot>,
     approved: Approved,
-    room: Room,
+    room: &'a Room<'a>,
 }
 
 impl<W: Witness> Case<'_, W> {
@@ -310,11 +311,12 @@ impl<W: Witness> Case<'_, W> {
                 return decision;
             }
         };
-        let asked = Asked { money: Money { amount, ..asked.money }, ..*asked };
+        let asked = Asked { money: Money { amount, ..asked.money }, ..**asked };
         self.charge(parties, &asked, counted_for);
         decision
     }
 
+    #[inline]
     fn approval_of(&self, parties: &Parties<'_>, kind: Kind, approved: Approved) -> Decision {
         let Approved { billed, transaction, partial } = approved;
         let balances = parties.balance.filter(|_| kind == Kind::Inquiry);

@@ -76,7 +76,7 @@ impl<W: Witness> Case<'_, W> {
         reversal: &Reversal,
         mut own: Transaction,
         original: Option<Match>,
-        room: &Room,
+        room: &Room<'_>,
     ) {
         let asked = reversal.transaction.unwrap_or_default();
         match original {
@@ -100,7 +100,7 @@ impl<W: Witness> Case<'_, W> {
                 self.push(Effect::Remembered(room.own, own));
                 self.raise_exception(ExceptionKind::ReversalUnmatched, asked);
                 let new_grave = original.is_some() && reversal.original.class.is_reversible();
-                let grave = room.tombstone.filter(|_| new_grave);
+                let grave = new_grave.then(|| room.another()).flatten();
                 // A message of another card may stand under that key: it stays as it is.
                 let taken = self.ledger.transactions.find(&reversal.original);
                 let free = taken.is_none_or(|(slot, _)| !room.keeps(slot));

@@ -32,6 +32,7 @@ impl Cards {
         Self { rows: Vec::new(), places: Map::with_hasher(FixedState::with_seed(seed)) }
     }
 
+    #[inline]
     pub(super) fn place(&self, token: PanToken) -> Option<CardPlace> {
         self.places.get(&token).copied()
     }

@@ -4,7 +4,7 @@
 //! parts, one a second of that time: what comes in now finds its part small and in the cache,
 //! however many holds of past days there are, and no table ever grows at once by much.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::hash_table::{Entry, HashTable};
@@ -12,7 +12,7 @@ use hashbrown::{HashMap, hash_map};
 
 use super::slab::Slab;
 use crate::command::MessageKey;
-use crate::effect::TransactionSlot;
+use crate::effect::{Transaction, TransactionSlot};
 
 /// Keys that a new part has room for at most before it grows.
 const ROOM_MAX: usize = 1 << 15;
@@ -27,35 +27,48 @@ struct Marked {
 /// The index.
 #[derive(Clone, Debug)]
 pub(super) struct KeyIndex {
-    parts: HashMap<u64, HashTable<Marked>, FixedState>,
+    /// The second whose part was begun last; most keys are of it.
+    second: u64,
+    part: Part,
+    others: HashMap<u64, Part, FixedState>,
     hasher: FixedState,
-    /// The part that was made last: the next one will be about as large.
-    newest: u64,
 }
+
+type Part = HashTable<Marked>;
 
 impl KeyIndex {
     pub(super) fn new() -> Self {
         Self {
-            parts: HashMap::with_hasher(FixedState::with_seed(0x706f_696e)),
+            second: 0,
+            part: Part::new(),
+            others: HashMap::with_hasher(FixedState::with_seed(0x706f_696e)),
             hasher: FixedState::with_seed(0x706f_696e_7473_6d61),
-            newest: 0,
         }
     }
 
-    pub(super) fn find(&self, slab: &Slab, key: &MessageKey) -> Option<TransactionSlot> {
-        let part = self.parts.get(&key.sent_at)?;
+    pub(super) fn find(
+        &self,
+        rows: &Slab<Transaction>,
+        key: &MessageKey,
+    ) -> Option<TransactionSlot> {
+        let part = match key.sent_at == self.second {
+            true => &self.part,
+            false => self.others.get(&key.sent_at)?,
+        };
         let hash = self.hash(key);
-        part.find(spread(hash), |marked| is(slab, *marked, hash, key)).map(|marked| marked.slot)
+        part.find(spread(hash), |marked| is(rows, *marked, hash, key)).map(|marked| marked.slot)
     }
 
     /// False where the key is known.
-    pub(super) fn insert(&mut self, slab: &Slab, key: &MessageKey, slot: TransactionSlot) -> bool {
+    pub(super) fn insert(
+        &mut self,
+        rows: &Slab<Transaction>,
+        key: &MessageKey,
+        slot: TransactionSlot,
+    ) -> bool {
         let hash = self.hash(key);
-        let part = match self.parts.entry(key.sent_at) {
-            hash_map::Entry::Occupied(part) => part.into_mut(),
-            hash_map::Entry::Vacant(_) => self.begin(key.sent_at),
-        };
-        let known = |marked: &Marked| is(slab, *marked, hash, key);
+        let known = |marked: &Marked| is(rows, *marked, hash, key);
+        let part = self.part_for(key.sent_at);
         match part.entry(spread(hash), known, |marked| spread(marked.hash)) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
@@ -66,25 +79,48 @@ impl KeyIndex {
     }
 
     pub(super) fn remove(&mut self, key: &MessageKey, slot: TransactionSlot) {
-        let hash = self.hash(key);
-        if let hash_map::Entry::Occupied(mut part) = self.parts.entry(key.sent_at) {
-            if let Ok(found) = part.get_mut().find_entry(spread(hash), |m| m.slot == slot) {
+        let place = spread(self.hash(key));
+        let remove = |part: &mut Part| {
+            if let Ok(found) = part.find_entry(place, |marked| marked.slot == slot) {
                 found.remove();
             }
+        };
+        if key.sent_at == self.second {
+            remove(&mut self.part);
+        } else if let hash_map::Entry::Occupied(mut part) = self.others.entry(key.sent_at) {
+            remove(part.get_mut());
             if part.get().is_empty() {
                 part.remove();
             }
         }
     }
 
-    fn begin(&mut self, second: u64) -> &mut HashTable<Marked> {
-        let before = self.parts.get(&self.newest).map_or(0, HashTable::len);
-        self.newest = second;
-        self.parts.entry(second).or_insert(HashTable::with_capacity(before.min(ROOM_MAX)))
+    fn part_for(&mut self, second: u64) -> &mut Part {
+        if second == self.second {
+            return &mut self.part;
+        }
+        if !self.others.contains_key(&second) {
+            // The new one will be about as large as the one before it.
+            let part = Part::with_capacity(self.part.len().min(ROOM_MAX));
+            let before = std::mem::replace(&mut self.part, part);
+            if !before.is_empty() {
+                self.others.insert(self.second, before);
+            }
+            self.second = second;
+            return &mut self.part;
+        }
+        self.others.entry(second).or_default()
     }
 
+    /// All keys of a part are of one second.
     fn hash(&self, key: &MessageKey) -> u32 {
-        u32::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default()
+        let MessageKey { link, class, stan, sent_at: _, acquirer, forwarder } = *key;
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(stan);
+        hasher.write_u64(acquirer);
+        hasher.write_u64(forwarder);
+        hasher.write_u64(u64::from(link.0) << 8 | class as u64);
+        u32::try_from(hasher.finish() >> 32).unwrap_or_default()
     }
 }
 
@@ -93,6 +129,6 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
-fn is(slab: &Slab, marked: Marked, hash: u32, key: &MessageKey) -> bool {
-    marked.hash == hash && slab.get(marked.slot).is_some_and(|row| row.entry.key == *key)
+fn is(rows: &Slab<Transaction>, marked: Marked, hash: u32, key: &MessageKey) -> bool {
+    marked.hash == hash && rows.get(marked.slot).is_some_and(|entry| entry.key == *key)
 }

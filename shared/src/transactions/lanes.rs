@@ -1,15 +1,16 @@
 //! Open holds in the order in which they end by themselves.
 //!
 //! Holds of one lifetime end in the order in which they began, so each lifetime has a lane of its
-//! own, a list through the rows: joining, leaving and finding the next to end take no search.
+//! own, a list through its holds: joining, leaving and finding the next to end take no search.
 
 use std::collections::BTreeMap;
 
+use super::Links;
 use super::slab::Slab;
-use crate::effect::TransactionSlot;
+use crate::effect::{Transaction, TransactionSlot};
 use crate::ids::Timestamp;
 
-/// Places of a row in its lane.
+/// Where a hold stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// Milliseconds of the lane's lifetime; 0 for no lane.
@@ -31,31 +32,34 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Appends a row that began at `now` and ends at its `expires_at`.
-    pub(super) fn join(&mut self, slab: &mut Slab, slot: TransactionSlot, now: Timestamp) {
-        let Some(row) = slab.get_mut(slot) else { return };
-        let lifetime_ms = row.entry.expires_at.0.saturating_sub(now.0);
-        if lifetime_ms == 0 {
-            return;
-        }
+    /// Appends a hold that began at `now` and ends at `expires_at`.
+    pub(super) fn join(
+        &mut self,
+        links: &mut Slab<Links>,
+        slot: TransactionSlot,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) {
+        let lifetime_ms = expires_at.0.saturating_sub(now.0);
+        let Some(own) = links.get_mut(slot).filter(|_| lifetime_ms > 0) else { return };
         let lane = self.lanes.entry(lifetime_ms).or_default();
-        row.lane = Place { lifetime_ms, before: lane.last, behind: None };
-        match lane.last.replace(slot).and_then(|last| slab.get_mut(last)) {
+        own.lane = Place { lifetime_ms, before: lane.last, behind: None };
+        match lane.last.replace(slot).and_then(|last| links.get_mut(last)) {
             Some(last) => last.lane.behind = Some(slot),
             None => lane.first = Some(slot),
         }
     }
 
-    /// Takes a row out of its lane, if it stands in one.
-    pub(super) fn leave(&mut self, slab: &mut Slab, slot: TransactionSlot) {
-        let Some(row) = slab.get_mut(slot) else { return };
-        let Place { lifetime_ms, before, behind } = std::mem::take(&mut row.lane);
+    /// Takes a hold out of its lane, if it stands in one.
+    pub(super) fn leave(&mut self, links: &mut Slab<Links>, slot: TransactionSlot) {
+        let Some(own) = links.get_mut(slot) else { return };
+        let Place { lifetime_ms, before, behind } = std::mem::take(&mut own.lane);
         let Some(lane) = self.lanes.get_mut(&lifetime_ms) else { return };
-        match before.and_then(|before| slab.get_mut(before)) {
+        match before.and_then(|before| links.get_mut(before)) {
             Some(before) => before.lane.behind = behind,
             None => lane.first = behind,
         }
-        match behind.and_then(|behind| slab.get_mut(behind)) {
+        match behind.and_then(|behind| links.get_mut(behind)) {
             Some(behind) => behind.lane.before = before,
             None => lane.last = before,
         }
@@ -65,23 +69,24 @@ impl Lanes {
     }
 
     /// When the next hold ends.
-    pub(super) fn next(&self, slab: &Slab) -> Option<Timestamp> {
+    pub(super) fn next(&self, rows: &Slab<Transaction>) -> Option<Timestamp> {
         let firsts = self.lanes.values().filter_map(|lane| lane.first);
-        firsts.filter_map(|slot| slab.get(slot)).map(|row| row.entry.expires_at).min()
+        firsts.filter_map(|slot| rows.get(slot)).map(|entry| entry.expires_at).min()
     }
 
     /// Holds that have ended by `now`, lane by lane, oldest first within each.
     pub(super) fn due<'a>(
         &'a self,
-        slab: &'a Slab,
+        rows: &'a Slab<Transaction>,
+        links: &'a Slab<Links>,
         now: Timestamp,
     ) -> impl Iterator<Item = TransactionSlot> + 'a {
         self.lanes.values().flat_map(move |lane| {
             let mut next = lane.first;
             std::iter::from_fn(move || {
                 let slot = next?;
-                let row = slab.get(slot).filter(|row| row.entry.expires_at <= now)?;
-                next = row.lane.behind;
+                rows.get(slot).filter(|entry| entry.expires_at <= now)?;
+                next = links.get(slot)?.lane.behind;
                 Some(slot)
             })
         })

@@ -338,7 +338,7 @@ mod tests {
         for number in 1..=6 {
             let sequence = Sequence(number);
             let place = Position { salt: 7, epoch: 1, sequence, group_first: sequence, previous };
-            previous = frame::append(&mut bytes, &place, &[number as u8; 20]);
+            previous = frame::append(&mut bytes, &place, &[7; 20]);
             ends.push(bytes.len());
         }
         bytes.resize(LENGTH, 0);
