@@ -1,8 +1,8 @@
 //! What is fuzzed, and what must hold whatever the bytes are.
 
 use shared::iso8583::{
-    Dialect, FormatError, Framing, FramingKind, HeaderKind, Layout, Message, TEXT_MAX, parse,
-    parse_by_walk, refuse, reply, tlv,
+    Dialect, DialectError, FormatError, Framing, FramingError, FramingKind, HeaderKind, Layout,
+    Message, TEXT_MAX, parse, parse_by_walk, refuse, reply, tlv,
 };
 
 const KINDS: [FramingKind; 7] = [
@@ -93,14 +93,34 @@ fn read_all(message: &Message<'_>) {
     }
 }
 
+/// How far a framing comes: frames, two for more than one, and what refuses the rest.
+pub(crate) type Framed = (u8, Option<FramingError>);
+/// The framings of [`frames`].
+pub(crate) const FRAMINGS: usize = KINDS.len() * HEADERS.len();
+
+/// A framing's name.
+pub(crate) fn framing_name(choice: usize) -> String {
+    let (kind, header) = framing_of(choice);
+    format!("{kind:?} {header:?}").to_lowercase()
+}
+
+fn framing_of(choice: usize) -> (FramingKind, HeaderKind) {
+    (KINDS[choice % KINDS.len()], HEADERS[choice / KINDS.len() % HEADERS.len()])
+}
+
 /// Every framing goes forward through the bytes or refuses them, and never shows more of them than
 /// there are.
-pub(crate) fn frames(bytes: &[u8], choice: usize) {
-    let kind = KINDS[choice % KINDS.len()];
-    let header = HEADERS[choice / KINDS.len() % HEADERS.len()];
+pub(crate) fn frames(bytes: &[u8], choice: usize) -> Framed {
+    let (kind, header) = framing_of(choice);
     let link = Framing::new(kind, header, FRAME_MAX);
-    let mut rest = bytes;
-    while let Ok(Some(frame)) = link.next(rest) {
+    let (mut rest, mut count) = (bytes, 0);
+    loop {
+        let frame = match link.next(rest) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return (count, None),
+            Err(error) => return (count, Some(error)),
+        };
+        count = 2.min(count + 1);
         assert!(frame.len() <= rest.len() && frame.len() <= usize::from(FRAME_MAX) + 4);
         assert_eq!(frame.body(rest).len(), frame.body_len);
         let mut out = Vec::new();
@@ -114,24 +134,32 @@ pub(crate) fn frames(bytes: &[u8], choice: usize) {
     }
 }
 
+/// Of one way to write elements: how many, two for more than one, and whether they fill the bytes.
+pub(crate) type Elements = (u8, bool);
+
 /// Elements lie within the content, one behind the other, and end.
-pub(crate) fn elements(bytes: &[u8]) {
-    let mut used = 0;
+pub(crate) fn elements(bytes: &[u8]) -> [Elements; 2] {
+    let (mut used, mut plain) = (0, 0);
     for (tag, value) in tlv::Subelements::new(bytes) {
         used += tag.len() + 2 + value.len();
+        plain = 2.min(plain + 1);
     }
     assert!(used <= bytes.len());
-    let mut used = 0;
+    let plain = (plain, used == bytes.len());
+    let (mut used, mut ber) = (0, 0);
     for (tag, value) in tlv::Ber::new(bytes) {
         used += 2 + value.len();
+        ber = 2.min(ber + 1);
         assert!(tag > 0 && tlv::ber(bytes, tag).is_some());
     }
     assert!(used <= bytes.len());
     assert!(tlv::subelement(bytes, b"01").is_none_or(|value| value.len() <= 99));
+    [plain, (ber, used == bytes.len())]
 }
 
-/// A dialect file compiles or is refused with a line of it; what compiles reads and refuses messages.
-pub(crate) fn dialect(text: &str, frame: &[u8]) {
+/// A dialect file compiles or is refused with a line of it; what compiles reads and refuses
+/// messages. Returns what is wrong with it.
+pub(crate) fn dialect(text: &str, frame: &[u8]) -> Option<DialectError> {
     match Dialect::parse(text) {
         Ok(dialect) => {
             assert!((128..=192).contains(&dialect.fields().len()));
@@ -139,12 +167,14 @@ pub(crate) fn dialect(text: &str, frame: &[u8]) {
             if let Ok(message) = parse(&dialect, frame, &mut layout) {
                 read_all(&message);
             }
+            None
         }
         Err(error) => {
             let said = error.to_string();
             let line = said.strip_prefix("line ").and_then(|rest| rest.split(':').next());
             let line: usize = line.unwrap().parse().unwrap();
             assert!((1..=1 + text.matches('\n').count()).contains(&line), "{said}");
+            Some(error)
         }
     }
 }
