@@ -71,12 +71,14 @@ pub(crate) enum Newest {
 
 impl Vacancies<'_> {
     /// The next slot to fill: of those forgotten now, of those vacant, or a new one.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<TransactionSlot> {
         let slot = self.nth(self.taken)?;
         self.taken += 1;
         Some(slot)
     }
 
+    #[inline]
     fn nth(&self, place: usize) -> Option<TransactionSlot> {
         let [answered, ended] = self.forgotten;
         let forgotten = answered + ended;
@@ -221,6 +223,7 @@ impl Transactions {
     }
 
     /// Plans room for the answers of one message.
+    #[inline]
     pub(crate) fn vacancies(&self, now: Timestamp, limits: &Limits) -> Vacancies<'_> {
         let over = (self.len() + 2).saturating_sub(limits.transactions_max);
         let oldest = |queue: &Queue, most: usize, retention: u64, over: usize| {
