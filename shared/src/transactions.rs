@@ -28,8 +28,8 @@ const FORGOTTEN_A_QUEUE_MAX: usize = 3;
 #[derive(Clone, Debug)]
 pub(crate) struct Transactions {
     rows: Slab<Transaction>,
-    /// Apart from the rows: at each message the one of the card's older transaction is written,
-    /// and that many of these fit into the cache where a row does not.
+    /// Apart from the rows: each message writes those of its card's older transaction too, and many
+    /// more of these stay in the cache than of rows.
     links: Slab<Links>,
     vacant: Vec<TransactionSlot>,
     index: KeyIndex,

@@ -181,7 +181,10 @@ impl<'a> Walk<'a> {
         match Footer::decode(tail) {
             Some(footer) => self.closed(&header, &footer, footer_at),
             None if tail.iter().all(|byte| *byte == 0) => self.open(&header),
-            None => Err(self.corrupt(footer_at, "the segment's footer is damaged".to_owned()))?,
+            None => {
+                let what = "the segment's footer is damaged".to_owned();
+                Err(self.corrupt(footer_at, what).into())
+            }
         }
     }
 
@@ -408,5 +411,20 @@ mod tests {
         let Err(ScanError::Corrupt(found)) = found else { panic!("{found:?}") };
         assert_eq!((found.offset, found.sequence), (ends[2] as u64, Sequence(4)));
         assert_eq!((seen, readings), (vec![1, 2, 3], 2));
+    }
+
+    #[test]
+    fn a_record_that_was_read_whole_and_is_refused_is_not_read_again() {
+        let (_, whole, ends) = six_groups();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(segment::path(folder.path(), 1), whole).unwrap();
+        let mut seen = Vec::new();
+        let found = scan(folder.path(), Mark::default(), &mut |frame| {
+            seen.push(frame.position.sequence.0);
+            if seen.len() < 3 { Ok(()) } else { Err("enough".to_owned()) }
+        });
+        let Err(ScanError::Corrupt(found)) = found else { panic!("{found:?}") };
+        assert_eq!((found.offset, found.what.as_str()), (ends[1] as u64, "enough"));
+        assert_eq!(seen, [1, 2, 3]);
     }
 }
