@@ -55,7 +55,8 @@ impl Answer {
         response
     }
 
-    fn json(status: StatusCode, body: &impl Serialize) -> Result<Self> {
+    /// Any status with a JSON body.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self> {
         Ok(Self {
             status: status.as_u16(),
             headers: vec![(header::CONTENT_TYPE.to_string(), "application/json".to_owned())],

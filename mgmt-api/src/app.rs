@@ -8,19 +8,22 @@ mod add_customer;
 mod close_balance;
 mod issue_card;
 mod lock_card;
+mod log_in;
 mod open_balance;
 mod open_partner_balance;
+mod pair_device;
+mod register_key;
 mod register_verification;
-mod set_customer_flags;
 mod show_balance;
 mod show_card;
 mod top_up;
+mod update_customer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
-use shared::ids::{CardId, CommandId, CustomerId, PartnerId};
+use shared::ids::{CardId, CommandId, CustomerId};
 use shared::money::Currency;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -28,15 +31,18 @@ use uuid::Uuid;
 pub use self::add_customer::NewWallet;
 pub use self::issue_card::NewVirtualCard;
 pub use self::lock_card::LockRequest;
+pub use self::log_in::{NewCustomerSession, NewOperatorSession, StepUp};
 pub use self::open_balance::NewBalance;
 pub use self::open_partner_balance::NewPartnerBalance;
+pub use self::pair_device::NewDevice;
+pub use self::register_key::NewResponseKey;
 pub use self::register_verification::{Image, VerificationForm};
-pub use self::set_customer_flags::CustomerFlags;
 pub use self::show_balance::Page;
 pub use self::top_up::Credit;
+pub use self::update_customer::CustomerFlags;
 
 use crate::auth::admin_token::AdminToken;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
@@ -72,16 +78,32 @@ pub struct App {
 /// A balance as a path names it.
 #[derive(Deserialize)]
 pub struct BalancePath {
-    customer: String,
     balance: String,
 }
 
 /// A card as a path names it: by its `id` or its `resourceId`.
 #[derive(Deserialize)]
 pub struct CardPath {
-    customer: String,
     card: String,
 }
+
+/// A partner as a path names it: by its number or its issuer code.
+#[derive(Deserialize)]
+pub struct PartnerPath {
+    partner: String,
+}
+
+/// A partner balance as a path names it.
+#[derive(Deserialize)]
+pub struct PartnerBalancePath {
+    balance: String,
+}
+
+/// What a query string asks for.
+pub struct Asked<T>(pub T);
+
+/// A body that says nothing, empty or `{}`, as its hash.
+pub struct Nothing(pub ContentHash);
 
 /// A body that was read, and the hash that tells it from another.
 pub struct Body<T> {
@@ -125,15 +147,20 @@ impl App {
         self.announced.store(true, Ordering::Release);
     }
 
-    /// A partner's customer by the text of a path; another partner's is not found.
-    pub(crate) async fn customer(&self, partner: PartnerId, id: &str) -> Result<CustomerRow> {
-        let id = id.parse::<i64>().map_err(|_not_a_number| Code::UserNotFound)?;
-        self.store.customer(partner, id).await?.ok_or_else(|| Code::UserNotFound.into())
+    /// The customer that a call is about; one that its caller may not see is not found.
+    pub(crate) async fn customer(&self, by: &CustomerCall) -> Result<CustomerRow> {
+        let id = by.customer.parse::<i64>().map_err(|_not_a_number| Code::UserNotFound)?;
+        let row = self.store.customer(by.call.caller.scope(), id).await?;
+        row.ok_or_else(|| Code::UserNotFound.into())
     }
 
-    /// A balance of a partner's customer.
-    pub(crate) async fn balance_at(&self, by: &SecureCall, at: &BalancePath) -> Result<BalanceRow> {
-        let customer = self.customer(by.partner, &at.customer).await?;
+    /// A balance of the customer that a call is about.
+    pub(crate) async fn balance_at(
+        &self,
+        by: &CustomerCall,
+        at: &BalancePath,
+    ) -> Result<BalanceRow> {
+        let customer = self.customer(by).await?;
         self.balance(&customer, &at.balance).await
     }
 
@@ -144,9 +171,9 @@ impl App {
         row.ok_or_else(|| Code::BalanceNotFound.into())
     }
 
-    /// A card of a partner's customer.
-    pub(crate) async fn card_at(&self, by: &SecureCall, at: &CardPath) -> Result<CardRow> {
-        let customer = self.customer(by.partner, &at.customer).await?;
+    /// A card of the customer that a call is about.
+    pub(crate) async fn card_at(&self, by: &CustomerCall, at: &CardPath) -> Result<CardRow> {
+        let customer = self.customer(by).await?;
         let (number, resource) = (at.card.parse::<i64>().ok(), Uuid::parse_str(&at.card).ok());
         let row = self.store.card(customer.id, number, resource).await?;
         row.ok_or_else(|| Code::CardNotFound.into())

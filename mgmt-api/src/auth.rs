@@ -1,7 +1,13 @@
-//! Who may ask: partners by certificate, operators by token.
+//! Who may ask: partners by certificate, cardholders and operators by session.
 //!
-//! Invariant: identity comes from the TLS connection or a secret that was compared in constant
-//! time, never from what a body or a payload says.
+//! Invariants: identity comes from the TLS connection or a secret that was compared by its hash,
+//! never from what a body or a payload says; a request reaches its handler only through
+//! [`access::admit`].
 
+pub mod access;
 pub mod admin_token;
-pub mod client_cert;
+mod client_cert;
+mod encryption;
+pub mod password;
+pub mod role;
+pub mod session;

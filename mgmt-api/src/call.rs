@@ -1,11 +1,15 @@
 //! Who asks, and under which conditions: what every use case knows of its request.
 //!
-//! Invariant: a call exists only after its caller was authenticated.
+//! Invariant: a call exists only after its caller was authenticated, and says whose things the
+//! caller may see.
 
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use shared::ids::PartnerId;
+use shared::lock_code::LockSource;
+use uuid::Uuid;
 
+use crate::auth::role::Roles;
 use crate::error::{Code, Error, Result};
 use crate::jwe::ResponseKey;
 
@@ -27,23 +31,112 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// A partner with its certificate.
-    Partner(PartnerId),
-    /// An operator with the admin token.
-    Admin,
+    Partner(Client),
+    /// A cardholder with a session on a paired device.
+    Customer(Holder),
+    /// An operator with a session, or with the installation's admin token.
+    Operator(Operator),
+}
+
+/// A partner's client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Whose it is.
+    pub partner: PartnerId,
+    /// SHA-256 of its certificate's public key.
+    pub certificate: [u8; 32],
+}
+
+/// A cardholder's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub customer: i64,
+    /// On which installation of the application.
+    pub installation: Uuid,
+    /// Under which session.
+    pub session: SessionToken,
+    /// Whether the wallet PIN was given a moment ago.
+    pub stepped_up: bool,
+}
+
+/// An operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Who; 0 is the installation's admin token.
+    pub id: i64,
+    /// What for.
+    pub roles: Roles,
+    /// The one partner whose things it may see; all of them without.
+    pub partner: Option<PartnerId>,
+    /// Under which session; none with the admin token.
+    pub session: Option<SessionToken>,
+}
+
+impl Operator {
+    /// Whoever holds the installation's admin token.
+    pub const INSTALLATION: Self = Self { id: 0, roles: Roles::ALL, partner: None, session: None };
+}
+
+/// The hash that a session is kept under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionToken(pub [u8; 32]);
+
+/// Whose things a caller may see: a row must match both where they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Things of this partner.
+    pub partner: Option<i64>,
+    /// Things of this cardholder.
+    pub customer: Option<i64>,
+}
+
+impl Scope {
+    /// Whether what a partner has is within it.
+    #[must_use]
+    pub fn admits_partner(self, partner: i64) -> bool {
+        self.customer.is_none() && self.partner.is_none_or(|only| only == partner)
+    }
 }
 
 impl Caller {
-    /// The caller's name where idempotency keys are kept.
+    /// The caller's name where idempotency keys and audit entries are kept.
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Partner(id) => format!("partner:{id}"),
-            Self::Admin => "admin".to_owned(),
+            Self::Partner(client) => format!("partner:{}", client.partner),
+            Self::Customer(holder) => format!("customer:{}", holder.customer),
+            Self::Operator(operator) => format!("operator:{}", operator.id),
+        }
+    }
+
+    /// Whose things it may see.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Partner(client) => {
+                Scope { partner: Some(i64::from(client.partner.0)), customer: None }
+            }
+            Self::Customer(holder) => Scope { partner: None, customer: Some(holder.customer) },
+            Self::Operator(operator) => {
+                Scope { partner: operator.partner.map(|id| i64::from(id.0)), customer: None }
+            }
+        }
+    }
+
+    /// As what it locks cards. Source: requirements #100.
+    #[must_use]
+    pub const fn lock_source(self) -> LockSource {
+        match self {
+            Self::Partner(_) => LockSource::Partner,
+            Self::Customer(_) => LockSource::User,
+            Self::Operator(_) => LockSource::Admin,
         }
     }
 }
 
 /// An authenticated request.
+#[derive(Clone)]
 pub struct Call {
     /// Who asks.
     pub caller: Caller,
@@ -57,6 +150,14 @@ pub struct Call {
     pub encrypted_request: bool,
     /// The answer must be a JWE to this key.
     pub response_key: Option<ResponseKey>,
+}
+
+/// A call about a cardholder: the one in the path, or the caller itself under `/customers/me`.
+pub struct CustomerCall {
+    /// The call.
+    pub call: Call,
+    /// The cardholder as the path names it.
+    pub customer: String,
 }
 
 impl Call {

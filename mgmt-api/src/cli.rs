@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use mgmt_api::auth::role::Roles;
 
 /// The management API of the issuer: users, balances, cards over REST.
 #[derive(Parser)]
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// The software key provider.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Operators of the admin channel.
+    #[command(subcommand)]
+    User(UserCommand),
 }
 
 #[derive(clap::Args)]
@@ -73,6 +77,34 @@ pub(crate) struct Signing {
     /// Days that it is good for, 825 at most.
     #[arg(long, default_value_t = 365)]
     pub(crate) days: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add an operator, or give the one of this name another password, roles and partner. The
+    /// password is read from standard input, one line; sessions that it has end.
+    Add(NewUser),
+    /// Keep an operator out from now on.
+    Disable {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Who.
+        name: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct NewUser {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Who.
+    pub(crate) name: String,
+    /// ADMIN, MANAGER, EMPLOYEE, LICENSED; several with commas.
+    #[arg(long)]
+    pub(crate) roles: Roles,
+    /// Number or issuer code of the one partner whose things it may see; all without.
+    #[arg(long)]
+    pub(crate) partner: Option<String>,
 }
 
 #[derive(Subcommand)]

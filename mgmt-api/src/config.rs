@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// Prefix of environment variables that override keys; `__` goes one table down.
@@ -54,6 +55,8 @@ pub struct Config {
     pub public: PublicListener,
     /// The control link.
     pub switch: SwitchLinkConfig,
+    /// Sessions of cardholders and operators.
+    pub sessions: Sessions,
     /// Every bound.
     pub limits: Limits,
     /// The partners' certificates.
@@ -100,6 +103,25 @@ pub struct SwitchLinkConfig {
     pub in_flight_max: usize,
 }
 
+/// Sessions of cardholders and operators. Source: requirements #38, #39.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// From a session's last use to its end.
+    pub idle_seconds: u32,
+    /// From a session's begin to its end, however much it is used.
+    pub age_seconds_max: u32,
+    /// For so long after the wallet PIN a card's full data may be seen.
+    pub step_up_seconds: u32,
+    /// How long a pairing code is good for.
+    pub pairing_seconds: u32,
+    /// Wrong wallet PINs in a row after which the partner must set another; wrong passwords in a
+    /// row after which an operator waits; tries at a pairing code.
+    pub failures_max: u8,
+    /// How long an operator waits.
+    pub block_seconds: u32,
+}
+
 /// Every bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -144,6 +166,17 @@ pub struct ClientConfig {
     /// the first one that the client presents is taken where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_key: Option<PathBuf>,
+    /// Networks that it may connect from, like `10.1.0.0/16`; from anywhere where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<IpNet>,
+}
+
+impl ClientConfig {
+    /// The networks as SQL keeps them.
+    #[must_use]
+    pub fn networks_text(&self) -> String {
+        self.networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")
+    }
 }
 
 impl Default for Config {
@@ -162,6 +195,7 @@ impl Default for Config {
             secure: SecureListener::default(),
             public: PublicListener::default(),
             switch: SwitchLinkConfig::default(),
+            sessions: Sessions::default(),
             limits: Limits::default(),
             clients: Vec::new(),
         }
@@ -188,6 +222,41 @@ impl Default for PublicListener {
 impl Default for SwitchLinkConfig {
     fn default() -> Self {
         Self { socket: "switch/control.sock".into(), deadline_ms: 5_000, in_flight_max: 256 }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle_seconds: 600,
+            age_seconds_max: 12 * 3_600,
+            step_up_seconds: 120,
+            pairing_seconds: 600,
+            failures_max: 5,
+            block_seconds: 900,
+        }
+    }
+}
+
+impl Sessions {
+    pub(crate) fn idle_ms(&self) -> i64 {
+        i64::from(self.idle_seconds) * 1_000
+    }
+
+    pub(crate) fn age_ms(&self) -> i64 {
+        i64::from(self.age_seconds_max) * 1_000
+    }
+
+    pub(crate) fn step_up_ms(&self) -> i64 {
+        i64::from(self.step_up_seconds) * 1_000
+    }
+
+    pub(crate) fn pairing_ms(&self) -> i64 {
+        i64::from(self.pairing_seconds) * 1_000
+    }
+
+    pub(crate) fn block_ms(&self) -> i64 {
+        i64::from(self.block_seconds) * 1_000
     }
 }
 
@@ -281,6 +350,7 @@ impl Config {
             self.limits.crypto_max,
         ];
         anyhow::ensure!(!bounds.contains(&0), "a bound must be 1 at least");
+        anyhow::ensure!(self.sessions.failures_max > 0, "sessions.failures_max: at least 1");
         Ok(())
     }
 }
@@ -298,6 +368,7 @@ mod tests {
             certificate: "pki/partner.crt".into(),
             partner: 1,
             response_key: None,
+            networks: vec!["10.1.0.0/16".parse().unwrap()],
         });
         std::fs::write(&path, config.to_toml().unwrap()).unwrap();
         assert_eq!(Config::load(&path).unwrap(), config.resolved(folder.path()));

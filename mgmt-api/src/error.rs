@@ -70,9 +70,15 @@ codes! {
     ClientCertificateUnknown = 401 "CLIENT_CERTIFICATE_UNKNOWN"
         "The client certificate is not registered here, or no longer.";
     Unauthorized = 401 "UNAUTHORIZED"
-        "Send Authorization: Bearer with a valid admin token.";
+        "Send Authorization: Bearer with the token of a session of this channel that has not ended.";
+    InvalidCredentials = 401 "INVALID_CREDENTIALS"
+        "What was given to show who you are is wrong, used up or too old.";
     Forbidden = 403 "FORBIDDEN"
-        "Issuer-Code, Application-Id or Collection is not one of this installation.";
+        "The caller's role, or its Issuer-Code, Application-Id or Collection, does not allow this.";
+    AddressForbidden = 403 "ADDRESS_FORBIDDEN"
+        "This client may not connect from this address.";
+    StepUpRequired = 403 "STEP_UP_REQUIRED"
+        "Give the wallet PIN to /customers/sessions/current/step-up first.";
     RouteNotFound = 404 "ROUTE_NOT_FOUND" "There is nothing at this address.";
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
@@ -109,6 +115,8 @@ codes! {
         "The partner has no credit balance in this currency: create one first.";
     IdempotencyKeyReused = 422 "IDEMPOTENCY_KEY_REUSED"
         "This idempotency key was used with another request: take a new one.";
+    TooManyAttempts = 429 "TOO_MANY_ATTEMPTS"
+        "Too many wrong tries: an operator waits, a wallet PIN is set again by the partner.";
     TooManyIdempotencyKeys = 429 "TOO_MANY_IDEMPOTENCY_KEYS"
         "Too many idempotency keys are kept for this caller: wait until older ones end.";
     InternalError = 500 "INTERNAL_ERROR"
@@ -173,7 +181,7 @@ impl Error {
     /// Sending the same again may succeed: nothing of it is remembered under an idempotency key.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        self.code.status() >= 500 || self.code == Code::TooManyIdempotencyKeys
+        self.code.status() >= 500 || self.code.status() == 429
     }
 
     /// The body for a request at `instance` with this trace id.
@@ -199,7 +207,7 @@ impl Error {
         if matches!(self.code.status(), 429 | 503) || self.code == Code::IdempotencyKeyInUse {
             headers.push((header::RETRY_AFTER.to_string(), RETRY_AFTER_SECONDS.to_string()));
         }
-        if self.code == Code::Unauthorized {
+        if self.code.status() == 401 {
             headers.push((header::WWW_AUTHENTICATE.to_string(), "Bearer".to_owned()));
         }
         headers

@@ -7,11 +7,12 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mgmt_api::{Config, pki, vault};
+use mgmt_api::{Config, operators, pki, vault};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
-use crate::cli::{Arguments, CaCommand, Command, ConfigCommand, KeyCommand};
+use crate::cli::{Arguments, CaCommand, Command, ConfigCommand, KeyCommand, UserCommand};
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -44,6 +45,20 @@ fn run(command: Command) -> anyhow::Result<()> {
             let signed = pki::sign_request(&wish.dir, &request, &wish.name, wish.days)?;
             std::fs::write(&wish.out, signed)?;
             say(&format!("the certificate is in {}", wish.out.display()))
+        }
+        Command::User(UserCommand::Add(user)) => {
+            let config = Config::load(&user.file.config)?;
+            let mut password = Zeroizing::new(String::new());
+            std::io::stdin().read_line(&mut password)?;
+            let password = password.trim_end_matches(['\r', '\n']);
+            let partner = user.partner.as_deref();
+            let wish = operators::Wish { name: &user.name, password, roles: user.roles, partner };
+            runtime()?.block_on(operators::add(&config, &wish))?;
+            say(&format!("{} may log in", user.name))
+        }
+        Command::User(UserCommand::Disable { file, name }) => {
+            runtime()?.block_on(operators::disable(&Config::load(&file.config)?, &name))?;
+            say(&format!("{name} may not log in any more"))
         }
         Command::Key(KeyCommand::Generate { out }) => {
             vault::generate_keys(&out)?;

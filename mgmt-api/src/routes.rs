@@ -1,34 +1,65 @@
 //! The addresses of the two listeners. A handler reads, makes one call and answers.
 //!
-//! Invariants: every route names its caller by extractor; every body is bounded; errors of the
-//! framework leave in the same form as ours.
+//! Invariants: every route names whom it is for; every body is bounded; errors of the framework
+//! leave in the same form as ours.
 
 mod admin;
+mod customer;
+mod customers;
 mod exchange;
 mod lifecycle;
 mod multipart;
 mod public;
 mod received;
 mod secure;
+pub mod table;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::table::Route;
 use crate::app::App;
+use crate::auth::access::Access;
+use crate::config::Limits;
 use crate::error::{Code, Error};
 
-/// What the listener with client certificates serves.
-pub fn secure(app: &Arc<App>) -> Router {
-    finished(app, secure::routes(app).merge(lifecycle::routes()))
+/// What every handler is given.
+type Ours = State<Arc<App>>;
+
+/// A handler that makes one call of the application with what it extracts.
+macro_rules! on {
+    ($call:ident: $a:ty) => {
+        async |axum::extract::State(app): Ours, a: $a| app.$call(a).await
+    };
+    ($call:ident: $a:ty, $b:ty) => {
+        async |axum::extract::State(app): Ours, a: $a, b: $b| app.$call(a, b).await
+    };
+    ($call:ident: $a:ty, $b:ty, $c:ty) => {
+        async |axum::extract::State(app): Ours, a: $a, b: $b, c: $c| app.$call(a, b, c).await
+    };
+}
+use on;
+
+/// Every route: with client certificates, and without.
+#[must_use]
+pub fn all(limits: &Limits) -> (Vec<Route>, Vec<Route>) {
+    let of_customers: Vec<Route> = customer::routes(limits);
+    let (secure, public): (Vec<_>, Vec<_>) =
+        of_customers.into_iter().partition(|route| route.access == Access::Partner);
+    (
+        [secure, secure::routes(), lifecycle::routes()].concat(),
+        [public, customers::routes(), admin::routes(), public::routes()].concat(),
+    )
 }
 
-/// What the other listener serves.
-pub fn public(app: &Arc<App>) -> Router {
-    finished(app, public::routes().merge(admin::routes()))
+/// What the listener with client certificates serves, and what the other one does.
+pub fn routers(app: &Arc<App>) -> (Router, Router) {
+    let (secure, public) = all(&app.config.limits);
+    (finished(app, table::router(app, secure)), finished(app, table::router(app, public)))
 }
 
 /// Fallbacks, the default bound of bodies, and the layer that every request goes through.

@@ -80,6 +80,7 @@ pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
             spki_sha256: pki::spki_sha256_of_file(&client.certificate)?,
             partner,
             response_key_sha256: key,
+            networks: client.networks_text(),
         });
     }
     store.set_clients(&clients, clock::now_millis()).await?;

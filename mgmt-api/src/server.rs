@@ -91,6 +91,7 @@ impl Server {
 
         let (link, link_task) = SwitchLink::new(&config.switch);
         let app = Arc::new(App::new(config, store, link, vault)?);
+        let (secure_router, public_router) = routes::routers(&app);
         let config = &app.config;
         let secure = &config.secure;
         let acceptor = tls::acceptor(&secure.certificate, &secure.key, Some(&secure.client_ca))?;
@@ -98,7 +99,7 @@ impl Server {
             name: "secure",
             socket: TcpListener::bind(secure.listen).await.context("secure.listen")?,
             tls: Some(acceptor),
-            router: routes::secure(&app),
+            router: secure_router,
         };
         let public = &config.public;
         let acceptor = match (&public.certificate, &public.key) {
@@ -109,7 +110,7 @@ impl Server {
             name: "public",
             socket: TcpListener::bind(public.listen).await.context("public.listen")?,
             tls: acceptor,
-            router: routes::public(&app),
+            router: public_router,
         };
 
         let (background, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -161,9 +162,14 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             _now = ticks.tick() => {}
         }
         metrics::handle().run_upkeep();
-        match app.sweep_idempotency_keys().await {
-            Ok(dropped) => tracing::debug!(dropped, "idempotency keys swept"),
-            Err(error) => tracing::warn!(code = error.code.title(), "sweep failed"),
+        for (what, swept) in [
+            ("idempotency keys", app.sweep_idempotency_keys().await),
+            ("sessions", app.sweep_sessions().await),
+        ] {
+            match swept {
+                Ok(dropped) => tracing::debug!(dropped, "{what} swept"),
+                Err(error) => tracing::warn!(code = error.code.title(), "sweep of {what} failed"),
+            }
         }
     }
 }

@@ -10,8 +10,10 @@ mod cursor;
 mod customers;
 mod fundings;
 mod idempotency;
+mod operators;
 mod partner_balances;
 mod programs;
+mod sessions;
 
 use core::time::Duration;
 use std::str::FromStr;
@@ -27,11 +29,13 @@ use crate::secret_file;
 pub use self::balances::BalanceRow;
 pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{ClientRow, NewClient};
-pub use self::customers::{CustomerRow, NewCustomer, NewVerification};
+pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer, NewVerification};
 pub use self::fundings::{FundedAccount, NewFunding};
 pub use self::idempotency::{KeyRow, NewKey};
+pub use self::operators::{NewOperator, OperatorRow};
 pub use self::partner_balances::PartnerBalanceRow;
 pub use self::programs::ProgramRow;
+pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");

@@ -6,6 +6,7 @@
 
 use core::convert::Infallible;
 use core::time::Duration;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,9 +42,14 @@ const HEADER_BYTES_MAX: u32 = 32 * 1024;
 /// After accept fails (no file descriptor left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// SHA-256 of the public key of the certificate that this connection's client presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerKey(pub Option<[u8; 32]>);
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// SHA-256 of the public key of the certificate that it presented.
+    pub key: Option<[u8; 32]>,
+    /// Where it connects from.
+    pub address: Option<IpAddr>,
+}
 
 /// A listener that is bound.
 pub struct Listener {
@@ -99,8 +105,8 @@ pub async fn serve(listener: Listener, limits: &Limits, stop: CancellationToken)
             accepted = socket.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, listener = name, "accept failed");
                 sleep(ACCEPT_PAUSE).await;
@@ -113,7 +119,7 @@ pub async fn serve(listener: Listener, limits: &Limits, stop: CancellationToken)
         };
         let (door, watcher) = (Arc::clone(&door), graceful.watcher());
         tokio::spawn(async move {
-            door.serve_connection(stream, watcher).await;
+            door.serve_connection(stream, from.ip(), watcher).await;
             drop(permit);
         });
     }
@@ -133,18 +139,19 @@ struct Door {
 }
 
 impl Door {
-    async fn serve_connection(&self, stream: TcpStream, watcher: Watcher) {
+    async fn serve_connection(&self, stream: TcpStream, from: IpAddr, watcher: Watcher) {
+        let mut peer = Peer { key: None, address: Some(from.to_canonical()) };
         // Small answers leave at once; a socket that refuses the option still works.
         stream.set_nodelay(true).ok();
         let Some(tls) = &self.tls else {
-            return self.speak_http(stream, PeerKey(None), watcher).await;
+            return self.speak_http(stream, peer, watcher).await;
         };
         let handshake = Duration::from_millis(self.limits.handshake_timeout_ms);
         match timeout(handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
                 let first = certificates.and_then(<[_]>::first);
-                let peer = PeerKey(first.and_then(|certificate| pki::spki_sha256(certificate)));
+                peer.key = first.and_then(|certificate| pki::spki_sha256(certificate));
                 Box::pin(self.speak_http(stream, peer, watcher)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
@@ -152,7 +159,7 @@ impl Door {
         }
     }
 
-    async fn speak_http<S>(&self, stream: S, peer: PeerKey, watcher: Watcher)
+    async fn speak_http<S>(&self, stream: S, peer: Peer, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -178,11 +185,7 @@ impl Door {
     }
 }
 
-async fn answer(
-    router: Router,
-    peer: PeerKey,
-    mut request: Request,
-) -> Result<Response, Infallible> {
+async fn answer(router: Router, peer: Peer, mut request: Request) -> Result<Response, Infallible> {
     request.extensions_mut().insert(peer);
     router.oneshot(request).await
 }

@@ -169,8 +169,12 @@ fn switch_config(mode: Mode) -> switch::config::Config {
 
 fn mgmt_config(files: &pki::Files, folder: &Path) -> mgmt_api::Config {
     let relative = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_owned();
-    let client =
-        |certificate: PathBuf| ClientConfig { certificate, partner: PARTNER, response_key: None };
+    let client = |certificate: PathBuf| ClientConfig {
+        certificate,
+        partner: PARTNER,
+        response_key: None,
+        networks: Vec::new(),
+    };
     let mut config = mgmt_api::Config {
         issuer_partner: PARTNER,
         keys: KEYS.into(),

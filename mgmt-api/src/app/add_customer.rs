@@ -1,6 +1,5 @@
 //! POST /lifecycle/v1/wallet: adds a customer. Source: requirements #64, #36, #37.
 
-use argon2::{Argon2, PasswordHasher};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
@@ -11,7 +10,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{App, Body, check_text, command_id, customer_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::auth::password;
+use crate::call::Call;
 use crate::clock;
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
@@ -42,7 +42,18 @@ pub struct NewWallet {
 /// The application's PIN; not printable. Only its argon2id hash is kept.
 #[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
-struct WalletPin(String);
+pub(crate) struct WalletPin(String);
+
+impl WalletPin {
+    /// Its digits, if that is what they are.
+    pub(crate) fn checked(&self) -> Result<Zeroizing<String>> {
+        let digits = self.0.as_bytes();
+        if !PIN_DIGITS.contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(Error::fault(Code::InvalidRequest, "wPIN", "must be 4 to 12 digits"));
+        }
+        Ok(Zeroizing::new(self.0.clone()))
+    }
+}
 
 /// Where a user is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,19 +129,23 @@ struct Profiled<'a> {
 
 impl App {
     /// Adds a customer.
-    pub async fn add_customer(&self, by: &SecureCall, body: Body<NewWallet>) -> Result<Response> {
+    pub async fn add_customer(&self, by: Call, body: Body<NewWallet>) -> Result<Response> {
         let wallet = body.content;
         wallet.check()?;
         let draw = || async {
             Ok(Plan {
                 customer: self.store.next_number("customer").await?,
                 command: Uuid::now_v7(),
-                wpin_hash: self.wpin_hash(wallet.wallet_pin.as_ref()).await?,
+                wpin_hash: match &wallet.wallet_pin {
+                    Some(pin) => {
+                        Some(password::hash_off_worker(&self.crypto, pin.checked()?).await?)
+                    }
+                    None => None,
+                },
             })
         };
-        let partner = i64::from(by.partner.0);
-        self.once(&by.call, body.hash, draw, |plan| self.carry_out_add(partner, &wallet, plan))
-            .await
+        let partner = i64::from(by.partner()?.0);
+        self.once(&by, body.hash, draw, |plan| self.carry_out_add(partner, &wallet, plan)).await
     }
 
     async fn carry_out_add(&self, partner: i64, wallet: &NewWallet, plan: Plan) -> Result<Answer> {
@@ -183,19 +198,6 @@ impl App {
             }
         }
     }
-
-    async fn wpin_hash(&self, pin: Option<&WalletPin>) -> Result<Option<String>> {
-        let Some(pin) = pin else { return Ok(None) };
-        let pin = Zeroizing::new(pin.0.clone());
-        let permit = self.crypto.acquire().await;
-        let permit = permit.map_err(|closed| Error::internal("argon2", &closed))?;
-        let hashing = tokio::task::spawn_blocking(move || {
-            Argon2::default().hash_password(pin.as_bytes()).map(|hash| hash.to_string())
-        });
-        let hash = hashing.await.map_err(|panicked| Error::internal("argon2", &panicked))?;
-        drop(permit);
-        hash.map(Some).map_err(|error| Error::internal("argon2", &error))
-    }
 }
 
 impl NewWallet {
@@ -215,13 +217,7 @@ impl NewWallet {
         if self.birth_date.as_deref().is_some_and(|date| calendar_date(date).is_none()) {
             return fault("birthDate", "must be a date like 2000-01-31");
         }
-        let pin = self.wallet_pin.as_ref().map(|pin| pin.0.as_bytes());
-        let is_pin =
-            |pin: &[u8]| PIN_DIGITS.contains(&pin.len()) && pin.iter().all(u8::is_ascii_digit);
-        if pin.is_some_and(|pin| !is_pin(pin)) {
-            return fault("wPIN", "must be 4 to 12 digits");
-        }
-        Ok(())
+        self.wallet_pin.as_ref().map_or(Ok(()), |pin| pin.checked().map(drop))
     }
 }
 

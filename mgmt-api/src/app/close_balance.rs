@@ -6,11 +6,10 @@ use shared::command::Change;
 use shared::ids::BalanceId;
 use uuid::Uuid;
 
-use super::{App, BalancePath, command_id};
+use super::{App, BalancePath, Nothing, command_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::error::Result;
-use crate::idempotency::ContentHash;
 
 #[derive(Serialize, Deserialize)]
 struct Plan {
@@ -20,13 +19,17 @@ struct Plan {
 
 impl App {
     /// Closes a balance on which nothing is booked or held.
-    pub async fn close_balance(&self, by: &SecureCall, at: &BalancePath) -> Result<Response> {
+    pub async fn close_balance(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
         let draw = || async {
-            let balance = self.balance_at(by, at).await?.id;
+            let balance = self.balance_at(&by, &at).await?.id;
             Ok(Plan { command: Uuid::now_v7(), balance })
         };
-        let nothing = ContentHash(self.vault.fingerprint(&[]));
-        self.once(&by.call, nothing, draw, |plan| self.carry_out_close(plan)).await
+        self.once(&by.call, hash, draw, |plan| self.carry_out_close(plan)).await
     }
 
     async fn carry_out_close(&self, plan: Plan) -> Result<Answer> {

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{App, Body, card_id, command_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
 use crate::store::{NewCardRow, ProgramRow};
@@ -65,30 +65,21 @@ impl App {
     /// Issues a virtual card.
     pub async fn issue_card(
         &self,
-        by: &SecureCall,
-        customer: &str,
+        by: CustomerCall,
         body: Body<NewVirtualCard>,
     ) -> Result<Response> {
-        if by.call.response_key.is_none() {
-            return Err(Code::EncryptionRequired.into());
-        }
-        let draw = || self.draw_card(by, customer, &body.content);
+        let draw = || self.draw_card(&by, &body.content);
         self.once(&by.call, body.hash, draw, |plan| self.carry_out_issue(plan)).await
     }
 
-    async fn draw_card(
-        &self,
-        by: &SecureCall,
-        customer: &str,
-        wish: &NewVirtualCard,
-    ) -> Result<Plan> {
-        let customer = self.customer(by.partner, customer).await?;
+    async fn draw_card(&self, by: &CustomerCall, wish: &NewVirtualCard) -> Result<Plan> {
+        let customer = self.customer(by).await?;
         if !customer.is_verified() {
             return Err(Code::KycNotVerified.into());
         }
         let balance = self.balance(&customer, &wish.balance_id).await?;
         let config = ConfigId::parse(&wish.config_id).ok_or(Code::ConfigNotFound)?;
-        let program = self.store.program(by.partner, &config.to_string()).await?;
+        let program = self.store.program(customer.partner_id, &config.to_string()).await?;
         let program = program.ok_or(Code::ConfigNotFound)?;
         if program.currency != balance.currency {
             return Err(Code::CurrencyMismatch.into());

@@ -8,13 +8,12 @@ use shared::command::Change;
 use shared::lock_code::{LockCode, LockSource};
 use uuid::Uuid;
 
-use super::{App, Body, CardPath, card_id, check_text, command_id};
+use super::{App, Body, CardPath, Nothing, card_id, check_text, command_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
-use crate::idempotency::ContentHash;
 use crate::vault::Purpose;
 
 /// Characters of a comment at most.
@@ -38,8 +37,8 @@ impl App {
     /// Locks a card.
     pub async fn lock_card(
         &self,
-        by: &SecureCall,
-        at: &CardPath,
+        by: CustomerCall,
+        at: CardPath,
         body: Body<LockRequest>,
     ) -> Result<Response> {
         let LockRequest { reason, comment } = body.content;
@@ -49,19 +48,20 @@ impl App {
         if let Some(comment) = &comment {
             check_text("comment", comment, COMMENT_CHARS_MAX)?;
         }
-        let draw = || self.draw_lock(by, at);
-        let carry_out = |plan| self.carry_out_lock(plan, code, comment);
+        let draw = || self.draw_lock(&by, &at);
+        let carry_out =
+            |plan| self.carry_out_lock(plan, (code, by.call.caller.lock_source()), comment);
         self.once(&by.call, body.hash, draw, carry_out).await
     }
 
     /// Lifts a card's lock.
     pub async fn unlock_card(
         &self,
-        by: &SecureCall,
-        at: &CardPath,
-        hash: ContentHash,
+        by: CustomerCall,
+        at: CardPath,
+        Nothing(hash): Nothing,
     ) -> Result<Response> {
-        let draw = || self.draw_lock(by, at);
+        let draw = || self.draw_lock(&by, &at);
         let carry_out = async |plan: Plan| {
             self.store
                 .insert_lock_request(plan.request, plan.card, None, clock::now_millis())
@@ -71,7 +71,7 @@ impl App {
         self.once(&by.call, hash, draw, carry_out).await
     }
 
-    async fn draw_lock(&self, by: &SecureCall, at: &CardPath) -> Result<Plan> {
+    async fn draw_lock(&self, by: &CustomerCall, at: &CardPath) -> Result<Plan> {
         let card = self.card_at(by, at).await?.id;
         Ok(Plan { request: Uuid::now_v7(), card })
     }
@@ -79,7 +79,7 @@ impl App {
     async fn carry_out_lock(
         &self,
         plan: Plan,
-        code: LockCode,
+        (code, source): (LockCode, LockSource),
         comment: Option<String>,
     ) -> Result<Answer> {
         let row = format!("lock {}", plan.request);
@@ -89,7 +89,7 @@ impl App {
         let lock = Some((code.number(), comment.as_deref()));
         self.store.insert_lock_request(plan.request, plan.card, lock, clock::now_millis()).await?;
         let card = card_id(plan.card);
-        let change = Change::LockCard { card, code, source: LockSource::Partner };
+        let change = Change::LockCard { card, code, source };
         self.change_lock(plan.request, change).await
     }
 

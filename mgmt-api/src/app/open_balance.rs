@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{App, Body, command_id, currency, currency_of_row, customer_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::event_feed::state_after;
@@ -38,15 +38,10 @@ struct Opened {
 
 impl App {
     /// Opens a balance at zero; the switch has it before the answer.
-    pub async fn open_balance(
-        &self,
-        by: &SecureCall,
-        customer: &str,
-        body: Body<NewBalance>,
-    ) -> Result<Response> {
+    pub async fn open_balance(&self, by: CustomerCall, body: Body<NewBalance>) -> Result<Response> {
         let currency = currency(&body.content.currency)?;
         let draw = || async {
-            let customer = self.customer(by.partner, customer).await?;
+            let customer = self.customer(&by).await?;
             if !customer.is_verified() {
                 return Err(Code::KycNotVerified.into());
             }

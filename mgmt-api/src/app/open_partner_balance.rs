@@ -7,9 +7,9 @@ use shared::control::{PartnerBalanceView, Query, View};
 use shared::ids::{PartnerBalanceId, PartnerId};
 use uuid::Uuid;
 
-use super::{App, Body, command_id, currency, currency_of_row};
+use super::{App, Body, PartnerBalancePath, PartnerPath, command_id, currency, currency_of_row};
 use crate::answer::Answer;
-use crate::auth::admin_token::AdminCall;
+use crate::call::Call;
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::event_feed::state_after;
@@ -77,25 +77,24 @@ impl App {
     /// Opens a partner balance at zero; `partner` is a number or an issuer code.
     pub async fn open_partner_balance(
         &self,
-        by: &AdminCall,
-        partner: &str,
+        by: Call,
+        at: PartnerPath,
         body: Body<NewPartnerBalance>,
     ) -> Result<Response> {
         let wish = body.content;
         let currency = currency(&wish.currency)?;
         let draw = || async {
-            let partner = self.store.partner_named(partner).await?;
-            let partner = partner.ok_or(Code::PartnerNotFound)?;
+            let partner = self.partner_at(&by, &at).await?;
             let currency = i64::from(currency.0);
             Ok(Plan { id: Uuid::now_v7(), partner, kind: wish.kind, currency })
         };
         let carry_out = |plan| self.carry_out_open_partner(plan);
-        self.once(&by.0, body.hash, draw, carry_out).await
+        self.once(&by, body.hash, draw, carry_out).await
     }
 
     /// A partner balance as the switch has it now.
-    pub async fn show_partner_balance(&self, id: &str) -> Result<Response> {
-        let row = self.partner_balance(id).await?;
+    pub async fn show_partner_balance(&self, by: Call, at: PartnerBalancePath) -> Result<Response> {
+        let row = self.partner_balance(&by, &at).await?;
         let view = self.partner_balance_view(row.id).await?;
         let shown = Shown {
             id: row.id,
@@ -113,9 +112,23 @@ impl App {
         Ok(Answer::ok(&shown)?.into_response())
     }
 
-    pub(crate) async fn partner_balance(&self, id: &str) -> Result<PartnerBalanceRow> {
-        let id = Uuid::parse_str(id).map_err(|_not_a_uuid| Code::PartnerBalanceNotFound)?;
+    /// A partner that the caller may see.
+    async fn partner_at(&self, by: &Call, at: &PartnerPath) -> Result<i64> {
+        let partner = self.store.partner_named(&at.partner).await?;
+        let seen = partner.filter(|partner| by.caller.scope().admits_partner(*partner));
+        seen.ok_or_else(|| Code::PartnerNotFound.into())
+    }
+
+    /// A partner balance that the caller may see.
+    pub(crate) async fn partner_balance(
+        &self,
+        by: &Call,
+        at: &PartnerBalancePath,
+    ) -> Result<PartnerBalanceRow> {
+        let id =
+            Uuid::parse_str(&at.balance).map_err(|_not_a_uuid| Code::PartnerBalanceNotFound)?;
         let row = self.store.partner_balance(id).await?;
+        let row = row.filter(|row| by.caller.scope().admits_partner(row.partner_id));
         row.ok_or_else(|| Code::PartnerBalanceNotFound.into())
     }
 

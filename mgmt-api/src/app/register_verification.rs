@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::add_customer::calendar_date;
 use super::{App, Body, check_text};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::clock;
 use crate::config::Profile;
 use crate::error::{Code, Error, Fault, Result};
@@ -69,15 +69,14 @@ impl App {
     /// Registers an identity check; a check that has succeeded before is never undone by it.
     pub async fn register_verification(
         &self,
-        by: &SecureCall,
-        customer: &str,
+        by: CustomerCall,
         body: Body<(VerificationForm, Vec<Image>)>,
     ) -> Result<Response> {
         let (form, images) = body.content;
         form.check(self.config.profile)?;
         form.check_images(&images)?;
         let draw = || async {
-            let customer = self.customer(by.partner, customer).await?.id;
+            let customer = self.customer(&by).await?.id;
             Ok(Plan { verification: Uuid::now_v7(), customer })
         };
         let carry_out = |plan| self.carry_out_register(&form, &images, plan);

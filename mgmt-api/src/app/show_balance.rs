@@ -6,9 +6,9 @@ use shared::control::{BalanceView, CardView, Query, View};
 use shared::ids::BalanceId;
 use uuid::Uuid;
 
-use super::{App, BalancePath, card_id};
+use super::{App, Asked, BalancePath, card_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::error::{Code, Error, Result};
 use crate::store::{BalanceRow, CardRow};
 use crate::switch_link::LinkError;
@@ -71,23 +71,22 @@ impl ShownCard {
 
 impl App {
     /// One balance and its cards.
-    pub async fn show_balance(&self, by: &SecureCall, at: &BalancePath) -> Result<Response> {
-        let row = self.balance_at(by, at).await?;
+    pub async fn show_balance(&self, by: CustomerCall, at: BalancePath) -> Result<Response> {
+        let row = self.balance_at(&by, &at).await?;
         Ok(Answer::ok(&self.shown(row).await?)?.into_response())
     }
 
     /// A page of a customer's balances, oldest first.
     pub async fn list_balances(
         &self,
-        by: &SecureCall,
-        customer: &str,
-        page: Page,
+        by: CustomerCall,
+        Asked(page): Asked<Page>,
     ) -> Result<Response> {
         let limit = page.limit.unwrap_or(PAGE_DEFAULT);
         if !(1..=PAGE_MAX).contains(&limit) {
             return Err(Error::fault(Code::InvalidRequest, "limit", "must be 1 to 50"));
         }
-        let customer = self.customer(by.partner, customer).await?;
+        let customer = self.customer(&by).await?;
         let after = page.after.unwrap_or(Uuid::nil());
         let mut rows = self.store.balances(customer.id, after, i64::from(limit) + 1).await?;
         let has_more = rows.len() > usize::from(limit);

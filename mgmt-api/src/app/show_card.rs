@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::show_balance::ShownCard;
 use super::{App, CardPath, card_id};
 use crate::answer::Answer;
-use crate::auth::client_cert::SecureCall;
+use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::switch_link::LinkError;
@@ -27,8 +27,8 @@ struct Shown {
 
 impl App {
     /// A card as the switch has it now.
-    pub async fn show_card(&self, by: &SecureCall, at: &CardPath) -> Result<Response> {
-        let row = self.card_at(by, at).await?;
+    pub async fn show_card(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
+        let row = self.card_at(&by, &at).await?;
         let view = self.card_view(row.id).await?;
         let shown = Shown {
             balance_id: row.balance_id,

@@ -8,11 +8,9 @@ use shared::money::Money;
 use shared::pan::Pan;
 use uuid::Uuid;
 
-use super::{App, BalancePath, Body, check_text, command_id, currency};
+use super::{App, BalancePath, Body, PartnerBalancePath, check_text, command_id, currency};
 use crate::answer::Answer;
-use crate::auth::admin_token::AdminCall;
-use crate::auth::client_cert::SecureCall;
-use crate::call::Call;
+use crate::call::{Call, CustomerCall};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
@@ -53,12 +51,12 @@ impl App {
     /// Tops up a user balance.
     pub async fn top_up(
         &self,
-        by: &SecureCall,
-        at: &BalancePath,
+        by: CustomerCall,
+        at: BalancePath,
         body: Body<Credit>,
     ) -> Result<Response> {
         let draw = || async {
-            let account = self.balance_at(by, at).await?.id;
+            let account = self.balance_at(&by, &at).await?.id;
             Ok(Plan { funding: Uuid::now_v7(), account })
         };
         self.credit(&by.call, body, draw, FundedAccount::User).await
@@ -67,15 +65,15 @@ impl App {
     /// Reloads a partner balance.
     pub async fn reload(
         &self,
-        by: &AdminCall,
-        partner_balance: &str,
+        by: Call,
+        at: PartnerBalancePath,
         body: Body<Credit>,
     ) -> Result<Response> {
         let draw = || async {
-            let account = self.partner_balance(partner_balance).await?.id;
+            let account = self.partner_balance(&by, &at).await?.id;
             Ok(Plan { funding: Uuid::now_v7(), account })
         };
-        self.credit(&by.0, body, draw, FundedAccount::Partner).await
+        self.credit(&by, body, draw, FundedAccount::Partner).await
     }
 
     async fn credit<D: Future<Output = Result<Plan>>>(

@@ -1,21 +1,15 @@
-//! The admin token: one secret in a file, sent as `Authorization: Bearer`.
+//! The admin token: one secret in a file, sent as `Authorization: Bearer`, with which an
+//! installation begins before it has operators. It has every role.
 //!
 //! Invariant: the token itself is not kept; hashes are compared in constant time.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::app::App;
-use crate::call::{Call, Caller, header};
-use crate::error::{Code, Error};
 use crate::{pki, secret_file, vault};
 
 /// Characters of a token at least.
@@ -25,9 +19,6 @@ const CHARS_MIN: usize = 32;
 pub struct AdminToken {
     sha256: [u8; 32],
 }
-
-/// A call by an operator.
-pub struct AdminCall(pub Call);
 
 impl AdminToken {
     /// Reads the file.
@@ -42,7 +33,9 @@ impl AdminToken {
         Ok(Self { sha256: pki::sha256(token.as_bytes()) })
     }
 
-    fn admits(&self, token: &str) -> bool {
+    /// Whether it is the file's.
+    #[must_use]
+    pub fn admits(&self, token: &str) -> bool {
         verify_slices_are_equal(&self.sha256, &pki::sha256(token.as_bytes())).is_ok()
     }
 }
@@ -55,22 +48,6 @@ pub fn generate_if_absent(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     secret_file::create_if_absent(path, token.as_bytes())?;
     let text = secret_file::read(path)?;
     Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
-impl FromRequestParts<Arc<App>> for AdminCall {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let token = header(&parts.headers, AUTHORIZATION.as_str())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _token)| scheme.eq_ignore_ascii_case("bearer"));
-        match token {
-            Some((_scheme, token)) if app.admin_token.admits(token.trim()) => {
-                Ok(Self(Call::new(Caller::Admin, parts)?))
-            }
-            Some(_) | None => Err(Code::Unauthorized.into()),
-        }
-    }
 }
 
 #[cfg(test)]

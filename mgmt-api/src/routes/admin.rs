@@ -1,50 +1,27 @@
-//! /admin: partner balances, by operators.
+//! /admin: what operators have beside cardholders' things.
 
-use std::sync::Arc;
+use super::table::Route;
+use super::{Ours, on, public};
+use crate::app::{
+    Body, Credit, NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerPath,
+};
+use crate::auth::access::Access;
+use crate::auth::role::Roles;
+use crate::call::Call;
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::{get, post};
-
-use super::public;
-use super::received::Received;
-use crate::app::{App, Credit, NewPartnerBalance};
-use crate::auth::admin_token::AdminCall;
-use crate::error::Result;
-
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/admin/public_key", get(public::public_key))
-        .route("/admin/partners/{partner}/balances", post(open_partner_balance))
-        .route("/admin/partner-balances/{balance}", get(show_partner_balance))
-        .route("/admin/partner-balances/{balance}/reload", post(reload))
-}
-
-async fn open_partner_balance(
-    State(app): State<Arc<App>>,
-    by: AdminCall,
-    Path(partner): Path<String>,
-    received: Received,
-) -> Result<Response> {
-    let body = received.json::<NewPartnerBalance>(&app, &by.0).await?;
-    app.open_partner_balance(&by, &partner, body).await
-}
-
-async fn show_partner_balance(
-    State(app): State<Arc<App>>,
-    _by: AdminCall,
-    Path(balance): Path<String>,
-) -> Result<Response> {
-    app.show_partner_balance(&balance).await
-}
-
-async fn reload(
-    State(app): State<Arc<App>>,
-    by: AdminCall,
-    Path(balance): Path<String>,
-    received: Received,
-) -> Result<Response> {
-    let body = received.json::<Credit>(&app, &by.0).await?;
-    app.reload(&by, &balance, body).await
+#[rustfmt::skip] // one route a line and a half
+pub(super) fn routes() -> Vec<Route> {
+    let (all, money) = (Access::Operator(Roles::ALL), Access::Operator(Roles::ADMIN | Roles::LICENSED));
+    vec![
+        Route::get("/admin/public_key", public::public_key),
+        Route::post("/admin/sessions", on!(begin_operator_session: Body<NewOperatorSession>)),
+        Route::delete("/admin/sessions/current", on!(end_session: Call, Nothing))
+            .to(all),
+        Route::post("/admin/partners/{partner}/balances", on!(open_partner_balance: Call, PartnerPath, Body<NewPartnerBalance>))
+            .to(money),
+        Route::get("/admin/partner-balances/{balance}", on!(show_partner_balance: Call, PartnerBalancePath))
+            .to(all),
+        Route::post("/admin/partner-balances/{balance}/reload", on!(reload: Call, PartnerBalancePath, Body<Credit>))
+            .to(money),
+    ]
 }

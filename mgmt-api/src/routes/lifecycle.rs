@@ -1,40 +1,19 @@
 //! /lifecycle: users, by partners.
 
-use std::sync::Arc;
+use super::table::Route;
+use super::{Ours, on, public};
+use crate::app::{Body, CustomerFlags, NewWallet, Nothing};
+use crate::auth::access::Access;
+use crate::call::{Call, CustomerCall};
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::{get, post, put};
-
-use super::public;
-use super::received::Received;
-use crate::app::{App, CustomerFlags, NewWallet};
-use crate::auth::client_cert::LifecycleCall;
-use crate::error::Result;
-
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/lifecycle/v1/wallet", post(add_customer))
-        .route("/lifecycle/v1/users/{id}", put(set_customer_flags))
-        .route("/lifecycle/v1/public-key", get(public::public_key))
-}
-
-async fn add_customer(
-    State(app): State<Arc<App>>,
-    LifecycleCall(by): LifecycleCall,
-    received: Received,
-) -> Result<Response> {
-    let body = received.json::<NewWallet>(&app, &by.call).await?;
-    app.add_customer(&by, body).await
-}
-
-async fn set_customer_flags(
-    State(app): State<Arc<App>>,
-    LifecycleCall(by): LifecycleCall,
-    Path(id): Path<String>,
-    received: Received,
-) -> Result<Response> {
-    let body = received.json::<CustomerFlags>(&app, &by.call).await?;
-    app.set_customer_flags(&by, &id, body).await
+#[rustfmt::skip] // one route a line and a half
+pub(super) fn routes() -> Vec<Route> {
+    let ours = [
+        Route::post("/lifecycle/v1/wallet", on!(add_customer: Call, Body<NewWallet>)),
+        Route::put("/lifecycle/v1/users/{customer}", on!(update_customer: CustomerCall, Body<CustomerFlags>)),
+        Route::post("/lifecycle/v1/users/{customer}/lock", on!(lock_customer: CustomerCall, Nothing)),
+        Route::post("/lifecycle/v1/users/{customer}/unlock", on!(unlock_customer: CustomerCall, Nothing)),
+    ];
+    let open = ["/lifecycle/v1/public-key"].map(|path| Route::get(path, public::public_key));
+    ours.map(|route| route.to(Access::Lifecycle)).into_iter().chain(open).collect()
 }

@@ -2,29 +2,30 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::json;
 
+use super::table::Route;
 use crate::app::App;
 use crate::metrics;
 
 /// Media type of the Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/customers/public_key", get(public_key))
-        .route("/lifecycle/v1/public-key", get(public_key))
-        .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(ready))
-        .route(
-            "/metrics",
-            get(async || ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics::handle().render())),
-        )
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/lifecycle/v1/public-key", public_key),
+        Route::get("/livez", async || "alive\n"),
+        Route::get("/readyz", ready),
+        Route::get("/metrics", shown_metrics),
+    ]
+}
+
+async fn shown_metrics() -> Response {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics::handle().render()).into_response()
 }
 
 /// Source: requirements #58.

@@ -5,23 +5,20 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::app::{App, Body};
+use crate::app::{
+    App, Asked, BalancePath, Body, CardPath, Nothing, PartnerBalancePath, PartnerPath,
+};
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
-
-/// A body as it came.
-pub(super) struct Received {
-    bytes: Bytes,
-    is_json: bool,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,43 +26,79 @@ struct Encrypted {
     payload: String,
 }
 
-impl FromRequest<Arc<App>> for Received {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
-        let is_json = call::header(request.headers(), CONTENT_TYPE.as_str()).is_some_and(is_json);
-        let read = Bytes::from_request(request, app).await;
-        let bytes = read.map_err(|rejection| match rejection.status().as_u16() {
-            413 => Error::from(Code::BodyTooLarge),
-            _ => Error::from(Code::InvalidRequest),
-        })?;
-        Ok(Self { bytes, is_json })
-    }
-}
-
-impl Received {
-    /// The typed body.
-    pub(super) async fn json<T: DeserializeOwned>(self, app: &App, call: &Call) -> Result<Body<T>> {
-        if !self.is_json {
+        let content_type = call::header(request.headers(), CONTENT_TYPE.as_str());
+        let is_json = content_type.is_some_and(is_json);
+        let call = request.extensions().get::<Call>();
+        let is_encrypted = call.is_some_and(|call| call.encrypted_request);
+        let bytes = read_bytes(request, app).await?;
+        if !is_json {
             return Err(Code::UnsupportedMediaType.into());
         }
-        if !call.encrypted_request {
-            return read(app, &self.bytes, Code::InvalidRequest);
+        if !is_encrypted {
+            return read(app, &bytes, Code::InvalidRequest);
         }
-        let encrypted: Encrypted = serde_json::from_slice(&self.bytes)
+        let encrypted: Encrypted = serde_json::from_slice(&bytes)
             .map_err(|_other_shape| Error::from(Code::InvalidPayload))?;
         let plain = app.jwe.open_token(encrypted.payload).await?;
         read(app, &plain, Code::InvalidPayload)
     }
+}
 
-    /// The hash of a body that says nothing: empty or `{}`.
-    pub(super) fn nothing(self, app: &App) -> Result<ContentHash> {
-        let text = self.bytes.trim_ascii();
+impl FromRequest<Arc<App>> for Nothing {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let bytes = read_bytes(request, app).await?;
+        let text = bytes.trim_ascii();
         if text.is_empty() || text == b"{}" {
-            return Ok(ContentHash(app.vault.fingerprint(&[])));
+            return Ok(Self(ContentHash(app.vault.fingerprint(&[]))));
         }
         Err(Error::fault(Code::InvalidRequest, "body", "must be empty"))
     }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Asked<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        match Query::from_request_parts(parts, app).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(_other) => {
+                let message = "has a member that is unknown or of another type";
+                Err(Error::fault(Code::InvalidRequest, "query", message))
+            }
+        }
+    }
+}
+
+/// What a path names; a name that is not text names nothing.
+macro_rules! paths {
+    ($($path:ty),*) => {$(
+        impl FromRequestParts<Arc<App>> for $path {
+            type Rejection = Error;
+
+            async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+                match Path::from_request_parts(parts, app).await {
+                    Ok(Path(named)) => Ok(named),
+                    Err(_other) => Err(Code::RouteNotFound.into()),
+                }
+            }
+        }
+    )*};
+}
+
+paths!(BalancePath, CardPath, PartnerPath, PartnerBalancePath);
+
+async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
+    let read = Bytes::from_request(request, app).await;
+    read.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Error::from(Code::BodyTooLarge),
+        _ => Error::from(Code::InvalidRequest),
+    })
 }
 
 fn is_json(content_type: &str) -> bool {

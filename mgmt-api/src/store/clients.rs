@@ -1,5 +1,9 @@
 //! Partners and the certificates they connect with.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::{Result, Store, on};
 
 /// A certificate to be let in.
@@ -10,6 +14,8 @@ pub struct NewClient {
     pub partner: i64,
     /// SHA-256 of the key that answers to it are encrypted to, where it is known already.
     pub response_key_sha256: Option<[u8; 32]>,
+    /// Networks that it may connect from, separated by commas; any where there is none.
+    pub networks: String,
 }
 
 /// A certificate that may connect.
@@ -19,6 +25,20 @@ pub struct ClientRow {
     pub partner_id: i64,
     /// The key that answers to it are encrypted to, where one is registered.
     pub response_key_sha256: Option<Vec<u8>>,
+    /// Networks that it may connect from, separated by commas; any where there is none.
+    pub networks: String,
+}
+
+impl ClientRow {
+    /// Whether it may connect from `address`. Source: requirements #49.
+    #[must_use]
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        let admits = |network: &str| {
+            let network = network.parse::<IpNet>().ok();
+            network.zip(address).is_some_and(|(network, address)| network.contains(&address))
+        };
+        self.networks.is_empty() || self.networks.split(',').any(admits)
+    }
 }
 
 impl Store {
@@ -48,12 +68,14 @@ impl Store {
 
     /// Lets exactly these certificates connect.
     pub async fn set_clients(&self, clients: &[NewClient], now_ms: i64) -> Result<()> {
-        const REVOKE: &str = "UPDATE client_certificates SET state = 'REVOKED'";
+        const REVOKE: &str = "UPDATE client_certificates SET state = 'REVOKED' \
+             WHERE source = 'CONFIGURED'";
         const PUT: &str = "INSERT INTO client_certificates \
-             (spki_sha256, partner_id, state, response_key_sha256, created_at_ms) \
-             VALUES ($1, $2, 'ACTIVE', $3, $4) \
-             ON CONFLICT (spki_sha256) DO UPDATE SET state = 'ACTIVE', \
-             partner_id = excluded.partner_id, response_key_sha256 = \
+             (spki_sha256, partner_id, state, response_key_sha256, networks, created_at_ms) \
+             VALUES ($1, $2, 'ACTIVE', $3, $4, $5) \
+             ON CONFLICT (spki_sha256) DO UPDATE SET state = 'ACTIVE', source = 'CONFIGURED', \
+             partner_id = excluded.partner_id, networks = excluded.networks, \
+             response_key_sha256 = \
              COALESCE(excluded.response_key_sha256, client_certificates.response_key_sha256)";
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
@@ -63,6 +85,7 @@ impl Store {
                     .bind(client.spki_sha256.as_slice())
                     .bind(client.partner)
                     .bind(client.response_key_sha256.as_ref().map(<[u8; 32]>::as_slice))
+                    .bind(&client.networks)
                     .bind(now_ms)
                     .execute(&mut *transaction)
                     .await?;
@@ -74,11 +97,26 @@ impl Store {
 
     /// The client of a certificate, if it may connect.
     pub async fn client(&self, spki_sha256: &[u8; 32]) -> Result<Option<ClientRow>> {
-        const SQL: &str = "SELECT partner_id, response_key_sha256 FROM client_certificates \
+        const SQL: &str = "SELECT partner_id, response_key_sha256, networks FROM client_certificates \
              WHERE spki_sha256 = $1 AND state = 'ACTIVE'";
         Ok(on!(self, pool => {
             sqlx::query_as(SQL).bind(spki_sha256.as_slice()).fetch_optional(pool).await
         })?)
+    }
+
+    /// Registers a response key in place of the one there is.
+    pub async fn set_response_key(
+        &self,
+        spki_sha256: &[u8; 32],
+        thumbprint: &[u8; 32],
+    ) -> Result<()> {
+        const SQL: &str =
+            "UPDATE client_certificates SET response_key_sha256 = $2 WHERE spki_sha256 = $1";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(thumbprint.as_slice());
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
     }
 
     /// Registers a response key where none is registered.

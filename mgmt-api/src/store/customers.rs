@@ -1,9 +1,9 @@
 //! Customers and their identity checks.
 
-use shared::ids::PartnerId;
 use uuid::Uuid;
 
 use super::{Result, RowState, Store, on};
+use crate::call::Scope;
 
 /// A customer to be written.
 pub struct NewCustomer {
@@ -30,10 +30,27 @@ pub struct NewCustomer {
 pub struct CustomerRow {
     /// Its id.
     pub id: i64,
+    /// Whose it is.
+    pub partner_id: i64,
     /// `NEW` or `VERIFIED`.
     pub lifecycle_state: String,
     /// `NONE`, `IN_PROGRESS`, `SUCCESS` or `FAILED`.
     pub kyc: String,
+    /// 1 while every authorization of theirs is declined.
+    pub locked: i64,
+}
+
+/// What changes of a customer; what is absent stays.
+#[derive(Clone, Copy, Default)]
+pub struct CustomerUpdate<'a> {
+    /// `NEW` or `VERIFIED`.
+    pub lifecycle_state: Option<&'a str>,
+    /// `NONE`, `IN_PROGRESS`, `SUCCESS` or `FAILED`.
+    pub kyc: Option<&'a str>,
+    /// Whether every authorization is declined.
+    pub locked: Option<bool>,
+    /// The wallet PIN's argon2id hash; wrong ones are forgotten with it.
+    pub wpin_hash: Option<&'a str>,
 }
 
 impl CustomerRow {
@@ -41,6 +58,12 @@ impl CustomerRow {
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.lifecycle_state == "VERIFIED" && self.kyc == "SUCCESS"
+    }
+
+    /// Whether every authorization of theirs is declined.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        self.locked != 0
     }
 }
 
@@ -96,27 +119,44 @@ impl Store {
         Ok(true)
     }
 
-    /// A partner's customer that the switch has.
-    pub async fn customer(&self, partner: PartnerId, id: i64) -> Result<Option<CustomerRow>> {
-        const SQL: &str = "SELECT id, lifecycle_state, kyc FROM customers \
-             WHERE id = $2 AND partner_id = $1 AND row_state = 'CONFIRMED'";
-        Ok(
-            on!(self, pool => sqlx::query_as(SQL).bind(i64::from(partner.0)).bind(id).fetch_optional(pool).await)?,
-        )
+    /// A customer that the switch has, if it is within `scope`.
+    pub async fn customer(&self, scope: Scope, id: i64) -> Result<Option<CustomerRow>> {
+        const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked FROM customers \
+             WHERE id = $3 AND partner_id = COALESCE($1, partner_id) AND id = COALESCE($2, id) \
+             AND row_state = 'CONFIRMED'";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer).bind(id);
+            query.fetch_optional(pool).await
+        })?)
     }
 
-    /// Sets what is given of a customer's flags and gives back both.
-    pub async fn set_customer_flags(
+    /// The flags of a customer that the switch has, whatever became of it.
+    pub async fn customer_flags(&self, id: i64) -> Result<Option<CustomerRow>> {
+        const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked FROM customers \
+             WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
+    /// Changes what is given of a customer, and gives back its flags.
+    pub async fn update_customer(
         &self,
         id: i64,
-        lifecycle_state: Option<&str>,
-        kyc: Option<&str>,
+        update: &CustomerUpdate<'_>,
     ) -> Result<Option<CustomerRow>> {
         const SQL: &str = "UPDATE customers SET kyc = COALESCE($2, kyc), \
-             lifecycle_state = COALESCE($3, lifecycle_state) WHERE id = $1 \
-             RETURNING id, lifecycle_state, kyc";
+             lifecycle_state = COALESCE($3, lifecycle_state), locked = COALESCE($4, locked), \
+             wpin_failures = CASE WHEN $5 IS NULL THEN wpin_failures ELSE 0 END, \
+             wpin_hash = COALESCE($5, wpin_hash) WHERE id = $1 \
+             RETURNING id, partner_id, lifecycle_state, kyc, locked";
         Ok(on!(self, pool => {
-            sqlx::query_as(SQL).bind(id).bind(kyc).bind(lifecycle_state).fetch_optional(pool).await
+            sqlx::query_as(SQL)
+                .bind(id)
+                .bind(update.kyc)
+                .bind(update.lifecycle_state)
+                .bind(update.locked.map(i64::from))
+                .bind(update.wpin_hash)
+                .fetch_optional(pool)
+                .await
         })?)
     }
 

@@ -1,7 +1,5 @@
 //! Card programs.
 
-use shared::ids::PartnerId;
-
 use super::{Result, Store, on};
 
 /// What SQL keeps of a program; its collateral is the switch's business.
@@ -45,11 +43,11 @@ impl Store {
     }
 
     /// A partner's program.
-    pub async fn program(&self, partner: PartnerId, config_id: &str) -> Result<Option<ProgramRow>> {
+    pub async fn program(&self, partner: i64, config_id: &str) -> Result<Option<ProgramRow>> {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, months_valid \
              FROM programs WHERE config_id = $2 AND partner_id = $1";
         Ok(on!(self, pool => {
-            sqlx::query_as(SQL).bind(i64::from(partner.0)).bind(config_id).fetch_optional(pool).await
+            sqlx::query_as(SQL).bind(partner).bind(config_id).fetch_optional(pool).await
         })?)
     }
 }

@@ -4,6 +4,8 @@
 //! `cfg(test)` stands at each module so that the lints know their functions as tests.
 
 #[cfg(test)]
+mod channels;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod events;
@@ -19,6 +21,8 @@ mod jwe_refusals;
 mod leaks;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod money;
 #[cfg(test)]

@@ -141,6 +141,7 @@ async fn openssl_requests_are_signed_and_get_in() {
             certificate: world.path("acme.crt"),
             partner: 3,
             response_key: None,
+            networks: Vec::new(),
         });
         world.start_process().await;
         let mut curl = Command::new("curl");

@@ -1,10 +1,11 @@
 //! Every statement of the store on both databases, and what each promises when it is repeated.
 
+use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    BalanceRow, FundedAccount, NewCardRow, NewClient, NewCustomer, NewFunding, NewKey,
-    NewVerification, PartnerBalanceRow, ProgramRow, RowState, Store,
+    BalanceRow, CustomerUpdate, FundedAccount, NewCardRow, NewClient, NewCustomer, NewFunding,
+    NewInstallation, NewKey, NewOperator, NewSession, NewVerification, PartnerBalanceRow,
+    ProgramRow, RowState, Store,
 };
-use shared::ids::PartnerId;
 use uuid::Uuid;
 
 use crate::database;
@@ -20,6 +21,15 @@ fn customer(id: i64, claims: &[[u8; 32]]) -> NewCustomer {
         claims: claims.to_vec(),
         created_at_ms: 1,
     }
+}
+
+/// What a partner may see.
+fn of(partner: i64) -> Scope {
+    Scope { partner: Some(partner), customer: None }
+}
+
+fn update<'a>(lifecycle_state: Option<&'a str>, kyc: Option<&'a str>) -> CustomerUpdate<'a> {
+    CustomerUpdate { lifecycle_state, kyc, ..CustomerUpdate::default() }
 }
 
 async fn on_each_store(test: impl AsyncFn(&Store)) {
@@ -55,6 +65,7 @@ async fn partners_and_certificates() {
             spki_sha256: [key; 32],
             partner: 1,
             response_key_sha256,
+            networks: String::new(),
         };
         store.set_clients(&[client(1, None), client(2, Some([9; 32]))], 1).await.unwrap();
         let key = async |spki: u8| {
@@ -81,11 +92,11 @@ async fn customers_and_checks() {
         assert!(store.insert_customer(&customer(7, &[[1; 32], [2; 32]])).await.unwrap());
         assert!(!store.insert_customer(&customer(8, &[[3; 32], [2; 32]])).await.unwrap());
         assert!(store.insert_customer(&customer(9, &[[3; 32]])).await.unwrap(), "undone whole");
-        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap(), None, "pending");
+        assert_eq!(store.customer(of(1), 7).await.unwrap(), None, "pending");
         store.settle_customer(7, RowState::Confirmed).await.unwrap();
         store.settle_customer(7, RowState::Refused).await.unwrap();
-        assert_eq!(store.customer(PartnerId(2), 7).await.unwrap(), None);
-        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap().unwrap().kyc, "NONE");
+        assert_eq!(store.customer(of(2), 7).await.unwrap(), None);
+        assert_eq!(store.customer(of(1), 7).await.unwrap().unwrap().kyc, "NONE");
 
         let check = |kind| NewVerification {
             id: Uuid::from_u128(1),
@@ -96,12 +107,19 @@ async fn customers_and_checks() {
         };
         assert_eq!(store.insert_verification(&check("a")).await.unwrap(), "IN_PROGRESS");
         assert_eq!(store.insert_verification(&check("a")).await.unwrap(), "IN_PROGRESS");
-        assert_eq!(store.customer(PartnerId(1), 7).await.unwrap().unwrap().kyc, "IN_PROGRESS");
-        let row = store.set_customer_flags(7, None, Some("SUCCESS")).await.unwrap().unwrap();
+        assert_eq!(store.customer(of(1), 7).await.unwrap().unwrap().kyc, "IN_PROGRESS");
+        let row = store.update_customer(7, &update(None, Some("SUCCESS"))).await.unwrap().unwrap();
         assert!(row.is_verified());
-        let row = store.set_customer_flags(7, Some("NEW"), None).await.unwrap().unwrap();
+        let row = store.update_customer(7, &update(Some("NEW"), None)).await.unwrap().unwrap();
         assert!(!row.is_verified() && row.kyc == "SUCCESS");
-        assert_eq!(store.set_customer_flags(70, None, None).await.unwrap(), None);
+        let lock = CustomerUpdate { locked: Some(true), ..update(None, None) };
+        assert!(store.update_customer(7, &lock).await.unwrap().unwrap().is_locked());
+        assert!(store.customer_flags(7).await.unwrap().unwrap().is_locked());
+        let holder = |id| Scope { partner: None, customer: Some(id) };
+        assert!(store.customer(holder(7), 7).await.unwrap().is_some());
+        assert_eq!(store.customer(holder(8), 7).await.unwrap(), None);
+        assert!(store.customer(Scope::default(), 7).await.unwrap().is_some());
+        assert_eq!(store.update_customer(70, &update(None, None)).await.unwrap(), None);
     })
     .await;
 }
@@ -128,8 +146,8 @@ async fn balances_and_cards() {
         };
         store.put_program(&program).await.unwrap();
         store.put_program(&program).await.unwrap();
-        assert_eq!(store.program(PartnerId(1), "0019167984").await.unwrap(), Some(program));
-        assert_eq!(store.program(PartnerId(2), "0019167984").await.unwrap(), None);
+        assert_eq!(store.program(1, "0019167984").await.unwrap(), Some(program));
+        assert_eq!(store.program(2, "0019167984").await.unwrap(), None);
 
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
@@ -231,6 +249,111 @@ async fn idempotency_keys_and_the_cursor() {
         store.advance_event_cursor(5).await.unwrap();
         store.advance_event_cursor(3).await.unwrap();
         assert_eq!(store.event_cursor().await.unwrap(), 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn devices_and_sessions() {
+    on_each_store(async |store| {
+        store.put_partner(1, None).await.unwrap();
+        store.insert_customer(&customer(7, &[])).await.unwrap();
+        store.settle_customer(7, RowState::Confirmed).await.unwrap();
+        store.put_pairing_code(7, &[1; 32], 50).await.unwrap();
+        store.put_pairing_code(7, &[2; 32], 50).await.unwrap();
+        assert_eq!(store.try_pairing_code(7, 2, 50).await.unwrap(), None, "too late");
+        assert_eq!(store.try_pairing_code(8, 2, 1).await.unwrap(), None);
+        for _try in 0..2 {
+            assert_eq!(store.try_pairing_code(7, 2, 1).await.unwrap(), Some(vec![2; 32]));
+        }
+        assert_eq!(store.try_pairing_code(7, 2, 1).await.unwrap(), None, "tried too often");
+
+        let device = |id, hash| NewInstallation {
+            id: Uuid::from_u128(id),
+            customer: 7,
+            device_hash: [hash; 32],
+            secret_hash: [3; 32],
+            response_key_sha256: None,
+            created_at_ms: 1,
+        };
+        assert!(!store.pair(&[1; 32], &device(1, 1)).await.unwrap(), "not the code");
+        assert!(store.pair(&[2; 32], &device(1, 1)).await.unwrap());
+        assert!(!store.pair(&[2; 32], &device(2, 1)).await.unwrap(), "taken");
+        let session = |hash, installation: Option<u128>, operator| NewSession {
+            token_hash: [hash; 32],
+            installation: installation.map(Uuid::from_u128),
+            operator,
+            response_key_sha256: None,
+            created_at_ms: 10,
+        };
+        store.insert_session(&session(1, Some(1), None)).await.unwrap();
+        store.touch_session(&[1; 32], 20).await.unwrap();
+        store.touch_session(&[1; 32], 15).await.unwrap();
+        store.step_up_session(&[1; 32], 30).await.unwrap();
+        store.register_session_key(&[1; 32], &[5; 32]).await.unwrap();
+        store.register_session_key(&[1; 32], &[6; 32]).await.unwrap();
+        let row = store.session(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!((row.customer_id, row.operator_id, row.used_at_ms), (Some(7), None, 20));
+        assert_eq!((row.stepped_up_until_ms, row.response_key_sha256), (30, Some(vec![5; 32])));
+
+        store.put_pairing_code(7, &[2; 32], 50).await.unwrap();
+        assert!(store.pair(&[2; 32], &device(2, 1)).await.unwrap(), "the same device again");
+        assert_eq!(store.installation(Uuid::from_u128(1)).await.unwrap(), None);
+        assert_eq!(store.session(&[1; 32]).await.unwrap(), None, "ended with its installation");
+        assert_eq!(store.installation(Uuid::from_u128(2)).await.unwrap().unwrap().customer_id, 7);
+        store.insert_session(&session(2, Some(2), None)).await.unwrap();
+        store.insert_session(&session(3, Some(2), None)).await.unwrap();
+        store.end_session(&[2; 32]).await.unwrap();
+        assert_eq!(store.session(&[2; 32]).await.unwrap(), None);
+        assert_eq!(store.drop_sessions(10, 10).await.unwrap(), 0);
+        assert_eq!(store.drop_sessions(11, 11).await.unwrap(), 1);
+
+        for _try in 0..2 {
+            assert!(store.try_wallet_pin(7, 2).await.unwrap());
+        }
+        assert!(!store.try_wallet_pin(7, 2).await.unwrap());
+        store.clear_wrong_wallet_pins(7).await.unwrap();
+        assert!(store.try_wallet_pin(7, 2).await.unwrap());
+        let pin = CustomerUpdate { wpin_hash: Some("hash"), ..update(None, None) };
+        store.update_customer(7, &pin).await.unwrap();
+        let row = store.wallet_pin(7).await.unwrap().unwrap();
+        assert_eq!((row.wpin_hash.as_deref(), row.wpin_failures), (Some("hash"), 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operators() {
+    on_each_store(async |store| {
+        let put = async |name, roles| {
+            let new =
+                NewOperator { name, password_hash: "hash", roles, partner: None, created_at_ms: 1 };
+            store.put_operator(&new).await.unwrap();
+        };
+        put("ann", "ADMIN").await;
+        let ann = store.operator("ann").await.unwrap().unwrap();
+        let session = NewSession {
+            token_hash: [1; 32],
+            installation: None,
+            operator: Some(ann.id),
+            response_key_sha256: Some(vec![9; 32]),
+            created_at_ms: 1,
+        };
+        store.insert_session(&session).await.unwrap();
+        let row = store.session(&[1; 32]).await.unwrap().unwrap();
+        assert_eq!((row.operator_id, row.roles.as_deref()), (Some(ann.id), Some("ADMIN")));
+        store.count_wrong_password(ann.id, 2, 99).await.unwrap();
+        assert_eq!(store.operator("ann").await.unwrap().unwrap().blocked_until_ms, 0);
+        store.count_wrong_password(ann.id, 2, 99).await.unwrap();
+        assert_eq!(store.operator("ann").await.unwrap().unwrap().blocked_until_ms, 99);
+        store.clear_wrong_passwords(ann.id).await.unwrap();
+        assert_eq!(store.operator("ann").await.unwrap().unwrap().blocked_until_ms, 0);
+        put("ann", "EMPLOYEE").await;
+        assert_eq!(store.operator("ann").await.unwrap().unwrap().id, ann.id);
+        assert_eq!(store.session(&[1; 32]).await.unwrap(), None, "another password ends it");
+        assert!(store.disable_operator("ann").await.unwrap());
+        assert!(!store.disable_operator("bob").await.unwrap());
+        assert_eq!(store.operator("ann").await.unwrap(), None);
     })
     .await;
 }

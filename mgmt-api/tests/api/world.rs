@@ -138,6 +138,7 @@ impl World {
             certificate: certificate.to_path_buf(),
             partner,
             response_key: None,
+            networks: Vec::new(),
         };
         config.clients = vec![client(&files.partner, 1), client(&stranger, 2)];
         let mut config = config.resolved(folder.path());

@@ -1,0 +1,52 @@
+-- The channels of cardholders and operators: devices, sessions, operators.
+CREATE TABLE operators (
+    id BIGINT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    password_hash TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    partner_id BIGINT REFERENCES partners (id),
+    state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'DISABLED')),
+    failures BIGINT NOT NULL,
+    blocked_until_ms BIGINT NOT NULL,
+    created_at_ms BIGINT NOT NULL
+);
+INSERT INTO sequences (name, next_value) VALUES ('operator', 1);
+CREATE TABLE pairing_codes (
+    customer_id BIGINT PRIMARY KEY REFERENCES customers (id),
+    code_hash BYTEA NOT NULL,
+    attempts BIGINT NOT NULL,
+    expires_at_ms BIGINT NOT NULL
+);
+CREATE TABLE installations (
+    id UUID PRIMARY KEY,
+    customer_id BIGINT NOT NULL REFERENCES customers (id),
+    device_hash BYTEA NOT NULL,
+    secret_hash BYTEA NOT NULL,
+    response_key_sha256 BYTEA,
+    state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'ENDED')),
+    created_at_ms BIGINT NOT NULL
+);
+-- One active installation on a device for a customer (requirements #38).
+CREATE UNIQUE INDEX installations_one_a_device
+    ON installations (customer_id, device_hash) WHERE state = 'ACTIVE';
+CREATE TABLE sessions (
+    token_hash BYTEA PRIMARY KEY,
+    installation_id UUID REFERENCES installations (id),
+    operator_id BIGINT REFERENCES operators (id),
+    response_key_sha256 BYTEA,
+    stepped_up_until_ms BIGINT NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    used_at_ms BIGINT NOT NULL,
+    CHECK ((installation_id IS NULL) <> (operator_id IS NULL))
+);
+CREATE INDEX sessions_by_use ON sessions (used_at_ms);
+ALTER TABLE customers ADD COLUMN wpin_failures BIGINT NOT NULL DEFAULT 0;
+-- Certificates of the configuration are replaced by it at each start; issued ones live here.
+ALTER TABLE client_certificates ADD COLUMN source TEXT NOT NULL DEFAULT 'CONFIGURED'
+    CHECK (source IN ('CONFIGURED', 'ISSUED'));
+ALTER TABLE client_certificates ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE client_certificates ADD COLUMN email TEXT;
+ALTER TABLE client_certificates ADD COLUMN serial TEXT NOT NULL DEFAULT '';
+ALTER TABLE client_certificates ADD COLUMN not_after_ms BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE client_certificates ADD COLUMN networks TEXT NOT NULL DEFAULT '';
+ALTER TABLE customers ADD COLUMN locked BIGINT NOT NULL DEFAULT 0;

@@ -1,0 +1,123 @@
+//! The door: what a route demands of its caller, and the call that comes of it.
+//!
+//! Invariant: nothing of a body is read before its caller is known and permitted.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use shared::ids::PartnerId;
+
+use super::role::Roles;
+use super::{client_cert, encryption, session};
+use crate::app::App;
+use crate::call::{Call, Caller, Client, CustomerCall};
+use crate::error::{Code, Error, Result};
+
+/// Whom a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Anyone,
+    /// A partner with its certificate.
+    Partner,
+    /// The same, with the headers that /lifecycle requires. Source: requirements #61.
+    Lifecycle,
+    /// A cardholder with a session.
+    Customer,
+    /// An operator who has one of these roles.
+    Operator(Roles),
+}
+
+/// What of an exchange must be encrypted; everything may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Nothing.
+    Optional,
+    /// The answer.
+    Answer,
+    /// The body, and the answer where it has one.
+    Body,
+}
+
+/// The call of a request's caller, if the route is for it; `None` where it is for anyone.
+pub(crate) async fn admit(
+    app: &App,
+    access: Access,
+    encryption: Encryption,
+    parts: &Parts,
+) -> Result<Option<Call>> {
+    let (caller, keyring) = match access {
+        Access::Anyone => return Ok(None),
+        Access::Partner => client_cert::partner(app, parts).await?,
+        Access::Lifecycle => {
+            let known = client_cert::partner(app, parts).await?;
+            client_cert::check_lifecycle_headers(app, parts)?;
+            known
+        }
+        Access::Customer | Access::Operator(_) => session::holder(app, parts).await?,
+    };
+    let permitted = match (access, caller) {
+        (Access::Anyone, _)
+        | (Access::Partner | Access::Lifecycle, Caller::Partner(_))
+        | (Access::Customer, Caller::Customer(_)) => true,
+        (Access::Operator(roles), Caller::Operator(operator)) => operator.roles.meet(roles),
+        // A token of another channel is none here.
+        (Access::Customer, Caller::Operator(_)) | (Access::Operator(_), Caller::Customer(_)) => {
+            return Err(Code::Unauthorized.into());
+        }
+        (Access::Customer | Access::Operator(_), Caller::Partner(_))
+        | (Access::Partner | Access::Lifecycle, Caller::Customer(_) | Caller::Operator(_)) => false,
+    };
+    if !permitted {
+        return Err(Code::Forbidden.into());
+    }
+    let mut call = Call::new(caller, parts)?;
+    encryption::read(app, &mut call, &keyring, &parts.headers).await?;
+    let missing = match encryption {
+        Encryption::Optional => false,
+        Encryption::Answer => call.response_key.is_none(),
+        Encryption::Body => !call.encrypted_request,
+    };
+    if missing { Err(Code::EncryptionRequired.into()) } else { Ok(Some(call)) }
+}
+
+impl Call {
+    /// The partner that asks.
+    pub(crate) fn partner(&self) -> Result<PartnerId> {
+        self.client().map(|client| client.partner)
+    }
+
+    /// The partner's client that asks.
+    pub(crate) fn client(&self) -> Result<Client> {
+        match self.caller {
+            Caller::Partner(client) => Ok(client),
+            Caller::Customer(_) | Caller::Operator(_) => Err(Code::Forbidden.into()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Call {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let call = parts.extensions.get::<Self>().cloned();
+        call.ok_or_else(|| Error::internal("routes", &"a handler needs a caller on an open route"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CustomerCall {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let call = Call::from_request_parts(parts, state).await?;
+        if let Caller::Customer(holder) = call.caller {
+            return Ok(Self { call, customer: holder.customer.to_string() });
+        }
+        let names = RawPathParams::from_request_parts(parts, state).await;
+        let names = names.map_err(|_not_utf8| Error::from(Code::UserNotFound))?;
+        let customer = names.iter().find(|(name, _)| *name == "customer");
+        let (_, customer) = customer.ok_or_else(|| {
+            Error::internal("routes", &"a handler needs a customer and its path names none")
+        })?;
+        Ok(Self { call, customer: customer.to_owned() })
+    }
+}

@@ -1,0 +1,84 @@
+//! What a request's headers say of encryption, and the key that its answer is encrypted to.
+//!
+//! Invariant: the key in `Public-Key` counts only where it is the one registered for the caller's
+//! certificate or session, so that a stolen session cannot bring its own. Source: security 4.4.
+
+use axum::http::HeaderMap;
+
+use crate::app::App;
+use crate::call::{Call, SessionToken, header};
+use crate::config::Profile;
+use crate::error::{Code, Error, Result};
+use crate::jwe::ResponseKey;
+
+/// Where a caller's key is registered, and which one is.
+pub(super) struct Keyring {
+    pub(super) place: Place,
+    pub(super) registered: Option<Vec<u8>>,
+}
+
+/// Where a key is registered.
+pub(super) enum Place {
+    /// With the certificate of this public key hash.
+    Certificate([u8; 32]),
+    /// With a session.
+    Session(SessionToken),
+    /// Nowhere.
+    Nowhere,
+}
+
+/// Reads the headers into the call. Source: requirements #53.
+pub(super) async fn read(
+    app: &App,
+    call: &mut Call,
+    keyring: &Keyring,
+    headers: &HeaderMap,
+) -> Result<()> {
+    call.encrypted_request = flag(headers, "encrypted-request")?;
+    // Encrypt-Response is in the seed's text, Encrypted-Response in its sample.
+    let encrypted_response =
+        flag(headers, "encrypt-response")? || flag(headers, "encrypted-response")?;
+    if call.encrypted_request || encrypted_response {
+        call.response_key = Some(response_key(app, headers, keyring).await?);
+    }
+    Ok(())
+}
+
+fn flag(headers: &HeaderMap, name: &'static str) -> Result<bool> {
+    match header(headers, name) {
+        None if !headers.contains_key(name) => Ok(false),
+        Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+        Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+        Some(_) | None => Err(Error::fault(Code::InvalidRequest, name, "must be true or false")),
+    }
+}
+
+/// The key in `Public-Key` if it is the registered one; in the sandbox the first one is
+/// registered. Source: surface 2.
+async fn response_key(app: &App, headers: &HeaderMap, keyring: &Keyring) -> Result<ResponseKey> {
+    let text = header(headers, "public-key").ok_or(Code::InvalidPublicKey)?;
+    let key = app.jwe.response_key(text)?;
+    let mut registered = keyring.registered.clone();
+    if registered.is_none() && app.config.profile == Profile::Sandbox {
+        registered = register_first(app, &keyring.place, &key.thumbprint).await?;
+    }
+    if registered.as_deref() != Some(&key.thumbprint) {
+        return Err(Code::InvalidPublicKey.into());
+    }
+    app.jwe.keep(&key);
+    Ok(key)
+}
+
+async fn register_first(app: &App, place: &Place, key: &[u8; 32]) -> Result<Option<Vec<u8>>> {
+    Ok(match place {
+        Place::Certificate(spki) => {
+            app.store.register_response_key(spki, key).await?;
+            app.store.client(spki).await?.and_then(|client| client.response_key_sha256)
+        }
+        Place::Session(SessionToken(token)) => {
+            app.store.register_session_key(token, key).await?;
+            app.store.session(token).await?.and_then(|session| session.response_key_sha256)
+        }
+        Place::Nowhere => None,
+    })
+}

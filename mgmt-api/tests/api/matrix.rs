@@ -1,0 +1,235 @@
+//! The attack matrix: every route of the router, with every credential that is not meant for it.
+//!
+//! The routes come from the table that the router is made of, so that a new one is in here without
+//! being named.
+
+use mgmt_api::auth::access::Access;
+use mgmt_api::auth::role::Roles;
+use mgmt_api::routes::{self, table::Route};
+use reqwest::{Client, Method, RequestBuilder};
+
+use crate::world::{Got, World, on_each, public_key, send, text};
+
+/// Whoever knocks.
+struct Knocker {
+    name: &'static str,
+    client: Client,
+    token: Option<String>,
+    access: Option<Access>,
+}
+
+/// Ids of things that belong to one partner and one customer.
+struct Things {
+    customer: String,
+    balance: String,
+    card: String,
+    partner_balance: String,
+}
+
+fn method(route: &Route) -> Method {
+    route.verb.name().parse().unwrap()
+}
+
+fn path(route: &Route, things: &Things) -> String {
+    let mut path = route.path.clone();
+    for (name, value) in
+        [("{customer}", &things.customer), ("{card}", &things.card), ("{partner}", &"1".to_owned())]
+    {
+        path = path.replace(name, value);
+    }
+    let balance = match path.contains("partner-balances") {
+        true => &things.partner_balance,
+        false => &things.balance,
+    };
+    let path = path.replace("{balance}", balance);
+    assert!(!path.contains('{'), "{path}: say what stands there");
+    path
+}
+
+/// A request with everything but a right credential: headers, key, a plausible body.
+fn knock(world: &World, by: &Knocker, is_secure: bool, route: &Route, at: &str) -> RequestBuilder {
+    let url = if is_secure { world.secure_url(at) } else { world.public_url(at) };
+    let mut request = by.client.request(method(route), url);
+    for (name, value) in [
+        ("Issuer-Code", "sandbox"),
+        ("Application-Id", "SBX-APP-ID"),
+        ("Collection", "lifecycle"),
+        ("Encrypted-Response", "true"),
+    ] {
+        request = request.header(name, value);
+    }
+    request = request.header("Public-Key", public_key());
+    if let Some(token) = &by.token {
+        request = request.bearer_auth(token);
+    }
+    if route.verb.name() == "GET" { request } else { request.json(&serde_json::json!({})) }
+}
+
+async fn things(world: &World) -> Things {
+    let customer = world.customer_with_pin().await;
+    let balance = world.balance(&customer, "EUR").await;
+    let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+    let body = serde_json::json!({ "kind": "DEPOSIT", "currency": "EUR" });
+    let opened = world.admin(Method::POST, "/admin/partners/1/balances", Some(&body)).await;
+    let partner_balance = text(&opened.json(), "id");
+    Things { customer, balance, card, partner_balance }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_lets_in_whom_it_is_not_for() {
+    on_each(async |world| {
+        let things = things(world).await;
+        let knockers = knockers(world, &things.customer).await;
+        let (secure, public) = routes::all(&world.config.limits);
+        let mut tried = 0;
+        for (is_secure, route) in secure
+            .iter()
+            .map(|route| (true, route))
+            .chain(public.iter().map(|route| (false, route)))
+        {
+            for by in &knockers {
+                if is_for(route.access, by.access) {
+                    continue;
+                }
+                let at = path(route, &things);
+                let got = send(knock(world, by, is_secure, route, &at)).await;
+                let refused = matches!(got.status, 401 | 403);
+                assert!(refused, "{} {at} lets {} in: {got:?}", route.verb.name(), by.name);
+                tried += 1;
+            }
+        }
+        assert!(tried > 200, "{tried} combinations");
+    })
+    .await;
+}
+
+/// Everyone may see a 404 only: nothing of one customer is there for another, or another partner.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_others_is_not_found() {
+    on_each(async |world| {
+        let mine = things(world).await;
+        let theirs = send(world.wallet(&world.stranger, &crate::world::plain_wallet())).await;
+        let theirs = text(&theirs.json(), "customerId");
+        let other = world.customer_with_pin().await;
+        let strangers = [
+            Knocker {
+                name: "another partner",
+                client: world.stranger.clone(),
+                token: None,
+                access: Some(Access::Partner),
+            },
+            Knocker {
+                name: "another customer",
+                client: world.nobody.clone(),
+                token: Some(world.customer_session(&other).await),
+                access: Some(Access::Customer),
+            },
+            Knocker {
+                name: "another partner's operator",
+                client: world.nobody.clone(),
+                token: Some(world.operator("eve", Roles::ALL, Some("2")).await),
+                access: Some(Access::Operator(Roles::ALL)),
+            },
+        ];
+        let (secure, public) = routes::all(&world.config.limits);
+        let mut tried = 0;
+        for (is_secure, route) in secure
+            .iter()
+            .map(|route| (true, route))
+            .chain(public.iter().map(|route| (false, route)))
+        {
+            let names_a_thing =
+                ["{balance}", "{card}"].iter().any(|name| route.path.contains(name));
+            for by in strangers.iter().filter(|by| is_for(route.access, by.access)) {
+                for customer in [&mine.customer, &theirs] {
+                    let foreign = customer == &mine.customer && route.path.contains("{customer}");
+                    if !foreign && !names_a_thing {
+                        continue;
+                    }
+                    let things = Things { customer: customer.clone(), ..clone(&mine) };
+                    let at = path(route, &things);
+                    let got = send(knock(world, by, is_secure, route, &at)).await;
+                    assert!(is_refusal(&got), "{} {at} by {}: {got:?}", route.verb.name(), by.name);
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 30, "{tried} combinations");
+    })
+    .await;
+}
+
+fn clone(things: &Things) -> Things {
+    Things {
+        customer: things.customer.clone(),
+        balance: things.balance.clone(),
+        card: things.card.clone(),
+        partner_balance: things.partner_balance.clone(),
+    }
+}
+
+/// Not found, or refused for a body that was looked at before anything was looked up.
+fn is_refusal(got: &Got) -> bool {
+    matches!(got.status, 400 | 403 | 404 | 415)
+}
+
+fn is_for(route: Access, caller: Option<Access>) -> bool {
+    match (route, caller) {
+        (Access::Anyone, _) => true,
+        (Access::Operator(allowed), Some(Access::Operator(roles))) => roles.meet(allowed),
+        (Access::Partner | Access::Lifecycle, Some(Access::Partner)) => true,
+        (Access::Customer, Some(Access::Customer)) => true,
+        _ => false,
+    }
+}
+
+async fn knockers(world: &World, customer: &str) -> Vec<Knocker> {
+    let nobody = |name, token: Option<String>, access| Knocker {
+        name,
+        client: world.nobody.clone(),
+        token,
+        access,
+    };
+    let role = |roles| Some(Access::Operator(roles));
+    let session = world.customer_session(customer).await;
+    let mut cut = session.clone();
+    cut.pop();
+    vec![
+        nobody("nobody", None, None),
+        nobody("an empty token", Some(String::new()), None),
+        nobody("a cut token", Some(cut), None),
+        nobody("a cardholder", Some(session), Some(Access::Customer)),
+        nobody(
+            "an employee",
+            Some(world.operator("emp", Roles::EMPLOYEE, None).await),
+            role(Roles::EMPLOYEE),
+        ),
+        nobody(
+            "a manager",
+            Some(world.operator("man", Roles::MANAGER, None).await),
+            role(Roles::MANAGER),
+        ),
+        nobody(
+            "an admin",
+            Some(world.operator("adm", Roles::ADMIN, None).await),
+            role(Roles::ADMIN),
+        ),
+        nobody(
+            "the licensed institution",
+            Some(world.operator("lic", Roles::LICENSED, None).await),
+            role(Roles::LICENSED),
+        ),
+        Knocker {
+            name: "a partner",
+            client: world.partner.clone(),
+            token: None,
+            access: Some(Access::Partner),
+        },
+        Knocker {
+            name: "a partner with half of the admin token",
+            client: world.partner.clone(),
+            token: Some(world.admin_token[20..].to_owned()),
+            access: Some(Access::Partner),
+        },
+    ]
+}
