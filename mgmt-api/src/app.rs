@@ -4,9 +4,11 @@
 //! the control link under a stored command id, then the row is settled. Invariant: nothing is
 //! answered as done before the switch has it durably.
 
+mod activate_card;
 mod add_customer;
 mod close_balance;
 mod issue_card;
+mod limits;
 mod lock_card;
 mod log_in;
 mod open_balance;
@@ -14,8 +16,12 @@ mod open_partner_balance;
 mod pair_device;
 mod register_key;
 mod register_verification;
+mod renew_card;
+mod reset_cvc2;
+mod set_pin;
 mod show_balance;
 mod show_card;
+mod show_full_card;
 mod top_up;
 mod update_customer;
 
@@ -25,11 +31,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 use shared::ids::{CardId, CommandId, CustomerId};
 use shared::money::Currency;
+use shared::pan::Pan;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+pub use self::activate_card::Activation;
 pub use self::add_customer::NewWallet;
 pub use self::issue_card::NewVirtualCard;
+pub use self::limits::Limits;
 pub use self::lock_card::LockRequest;
 pub use self::log_in::{NewCustomerSession, NewOperatorSession, StepUp};
 pub use self::open_balance::NewBalance;
@@ -37,19 +46,25 @@ pub use self::open_partner_balance::NewPartnerBalance;
 pub use self::pair_device::NewDevice;
 pub use self::register_key::NewResponseKey;
 pub use self::register_verification::{Image, VerificationForm};
+pub use self::set_pin::NewPin;
 pub use self::show_balance::Page;
+pub use self::show_card::CardPage;
 pub use self::top_up::Credit;
 pub use self::update_customer::CustomerFlags;
 
 use crate::auth::admin_token::AdminToken;
-use crate::call::CustomerCall;
+use crate::call::{CustomerCall, Scope};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
 use crate::jwe::Jwe;
-use crate::store::{BalanceRow, CardRow, CustomerRow, Store};
+use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
-use crate::vault::Vault;
+use crate::vault::{Purpose, Vault};
+
+/// Items of one page.
+const PAGE_DEFAULT: u8 = 20;
+const PAGE_MAX: u8 = 50;
 
 /// What all requests share.
 pub struct App {
@@ -101,6 +116,9 @@ pub struct PartnerBalancePath {
 
 /// What a query string asks for.
 pub struct Asked<T>(pub T);
+
+/// A body that may be left out.
+pub struct Optional<T>(pub Body<T>);
 
 /// A body that says nothing, empty or `{}`, as its hash.
 pub struct Nothing(pub ContentHash);
@@ -173,11 +191,44 @@ impl App {
 
     /// A card of the customer that a call is about.
     pub(crate) async fn card_at(&self, by: &CustomerCall, at: &CardPath) -> Result<CardRow> {
-        let customer = self.customer(by).await?;
+        let customer = Some(self.customer(by).await?.id);
+        self.card_in(Scope { partner: None, customer }, at).await
+    }
+
+    /// A card within `scope`.
+    pub(crate) async fn card_in(&self, scope: Scope, at: &CardPath) -> Result<CardRow> {
         let (number, resource) = (at.card.parse::<i64>().ok(), Uuid::parse_str(&at.card).ok());
-        let row = self.store.card(customer.id, number, resource).await?;
+        let row = self.store.card(scope, number, resource).await?;
         row.ok_or_else(|| Code::CardNotFound.into())
     }
+
+    /// A card's number, opened.
+    pub(crate) async fn card_number(&self, card: i64) -> Result<Pan> {
+        let sealed = self.store.sealed_number(card).await?.ok_or(Code::CardNotFound)?;
+        let row = card_row_name(card);
+        let digits = self.vault.unseal(Purpose::CardNumber, row.as_bytes(), &sealed)?;
+        Pan::parse(&digits).ok_or_else(|| Error::internal("card numbers", &"a row is damaged"))
+    }
+
+    /// The program of a card.
+    pub(crate) async fn program_of(&self, config: &str) -> Result<ProgramRow> {
+        let program = self.store.program_of_card(config).await?;
+        program.ok_or_else(|| Error::internal("programs", &"a card's program is gone"))
+    }
+}
+
+/// What a card's number is sealed for.
+pub(crate) fn card_row_name(card: i64) -> String {
+    format!("card {card}")
+}
+
+/// Items of one page: 20, or as many as asked for up to 50.
+pub(crate) fn page_limit(asked: Option<u8>) -> Result<u8> {
+    let limit = asked.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Error::fault(Code::InvalidRequest, "limit", "must be 1 to 50"))
 }
 
 /// A currency that balances can have: in ISO 4217, with minor units.

@@ -77,6 +77,8 @@ codes! {
         "The caller's role, or its Issuer-Code, Application-Id or Collection, does not allow this.";
     AddressForbidden = 403 "ADDRESS_FORBIDDEN"
         "This client may not connect from this address.";
+    FeatureNotEnabled = 403 "FEATURE_NOT_ENABLED"
+        "The card's program does not have this.";
     StepUpRequired = 403 "STEP_UP_REQUIRED"
         "Give the wallet PIN to /customers/sessions/current/step-up first.";
     RouteNotFound = 404 "ROUTE_NOT_FOUND" "There is nothing at this address.";
@@ -92,6 +94,13 @@ codes! {
     CardLockedIrreversibly = 409 "CARD_LOCKED_IRREVERSIBLY"
         "The card has a lock that is never lifted or replaced: issue another card.";
     CardStateForbidden = 409 "CARD_STATE_FORBIDDEN" "The card's state does not allow this.";
+    CardNotLinked = 409 "CARD_NOT_LINKED"
+        "The card is still being made: it can be activated when it is linked.";
+    RenewalTooEarly = 409 "RENEWAL_TOO_EARLY"
+        "The card is renewed in its last three months, for a later month.";
+    TooManyResets = 409 "TOO_MANY_RESETS" "The card has no further CVC2: replace it.";
+    ConcurrentChange = 409 "CONCURRENT_CHANGE"
+        "Another change came first: look at what there is now, then ask again.";
     CustomerExists = 409 "CUSTOMER_EXISTS" "Another customer has this phone or e-mail.";
     PartnerBalanceExists = 409 "PARTNER_BALANCE_EXISTS"
         "The partner has a balance of this kind and currency.";
@@ -115,6 +124,7 @@ codes! {
         "The partner has no credit balance in this currency: create one first.";
     IdempotencyKeyReused = 422 "IDEMPOTENCY_KEY_REUSED"
         "This idempotency key was used with another request: take a new one.";
+    PinTooWeak = 422 "PIN_TOO_WEAK" "The PIN is easy to guess: choose another.";
     TooManyAttempts = 429 "TOO_MANY_ATTEMPTS"
         "Too many wrong tries: an operator waits, a wallet PIN is set again by the partner.";
     TooManyIdempotencyKeys = 429 "TOO_MANY_IDEMPOTENCY_KEYS"

@@ -178,7 +178,7 @@ impl App {
     }
 
     /// Successful answers with a body are encrypted where the call asks for it. Source: #56.
-    async fn sealed(&self, call: &Call, mut answer: Answer) -> Result<Answer> {
+    pub(crate) async fn sealed(&self, call: &Call, mut answer: Answer) -> Result<Answer> {
         let Some(key) = &call.response_key else { return Ok(answer) };
         if answer.body.is_empty() || answer.status >= 300 {
             return Ok(answer);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::{Config, Profile};
 use crate::error::Error;
-use crate::store::{NewClient, ProgramRow, Store};
+use crate::store::{CardKind, NewClient, ProgramRow, Store};
 use crate::{clock, pki};
 
 /// Months that a card is good for.
@@ -39,6 +39,7 @@ struct Row {
     collateral: Collateral,
     first_state: CardState,
     months_valid: i64,
+    kind: CardKind,
 }
 
 /// Every rule of a program shows in the sandbox.
@@ -51,10 +52,11 @@ const POLICY: Policy = Policy {
     pin_tries_max: 3,
 };
 
-const PROGRAMS: [Row; 8] = [
+const PROGRAMS: [Row; 9] = [
     row(19_167_984, "99999984", EUR, Collateral::None),
     row(19_167_985, "99999985", EUR, Collateral::Deposit),
     row(19_167_986, "99999986", EUR, Collateral::Credit),
+    Row { kind: CardKind::DigitalFirst, ..row(19_167_989, "99999989", EUR, Collateral::None) },
     row(19_167_990, "99999990", PLN, Collateral::None),
     Row { first_state: CardState::Linked, ..row(19_167_991, "99999991", EUR, Collateral::None) },
     Row { months_valid: MONTHS_EXPIRED, ..row(19_167_992, "99999992", EUR, Collateral::None) },
@@ -64,7 +66,8 @@ const PROGRAMS: [Row; 8] = [
 
 const fn row(config: u64, bin: &'static str, currency: Currency, collateral: Collateral) -> Row {
     let (first_state, months_valid) = (CardState::Active, MONTHS_VALID);
-    Row { config, bin, currency, collateral, first_state, months_valid }
+    let kind = CardKind::Virtual;
+    Row { config, bin, currency, collateral, first_state, months_valid, kind }
 }
 
 /// Writes partners, certificates and programs into SQL.
@@ -92,6 +95,7 @@ pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
             bin: row.bin.to_owned(),
             first_state: row.first_state.name().to_owned(),
             months_valid: row.months_valid,
+            card_kind: row.kind.name().to_owned(),
         };
         store.put_program(&program).await?;
     }

@@ -34,7 +34,7 @@ pub use self::fundings::{FundedAccount, NewFunding};
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::operators::{NewOperator, OperatorRow};
 pub use self::partner_balances::PartnerBalanceRow;
-pub use self::programs::ProgramRow;
+pub use self::programs::{CardKind, ProgramRow};
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -10,7 +10,7 @@ use aws_lc_rs::aead::{self, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
 use shared::card::YearMonth;
 use shared::credential::software::SoftwareKeys;
-use shared::credential::{KeyProvider, Unavailable};
+use shared::credential::{KeyProvider, Pin, Pvv, Unavailable, next_cvv2_generation};
 use shared::key_file::KeyFile;
 use shared::pan::{Pan, PanToken, TokenKey, check_digit};
 use thiserror::Error;
@@ -178,6 +178,21 @@ impl Vault {
         generation: u16,
     ) -> Result<Zeroizing<String>, VaultError> {
         Ok((self.printed)(&*self.credential_keys, pan, expiry, generation)?)
+    }
+
+    /// The generation after `current` whose printed value is another one; `None` at the end.
+    pub fn next_generation(
+        &self,
+        pan: &Pan,
+        expiry: YearMonth,
+        current: u16,
+    ) -> Result<Option<u16>, VaultError> {
+        Ok(next_cvv2_generation(&*self.credential_keys, pan, expiry, current)?)
+    }
+
+    /// What a PIN of this card is verified against.
+    pub fn pvv(&self, pan: &Pan, pin: &Pin) -> Result<Pvv, VaultError> {
+        Ok(self.credential_keys.pvv(pan, pin)?)
     }
 
     /// Seals `plain` for the row named by `row`.

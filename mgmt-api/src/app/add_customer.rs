@@ -13,7 +13,7 @@ use crate::answer::Answer;
 use crate::auth::password;
 use crate::call::Call;
 use crate::clock;
-use crate::config::Profile;
+use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
 use crate::store::NewCustomer;
@@ -117,14 +117,14 @@ struct Added {
 }
 
 /// What is sealed of a customer.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(rename_all = "camelCase")]
-struct Profiled<'a> {
-    first_name: &'a str,
-    last_name: &'a str,
-    phone: &'a str,
-    email: &'a str,
-    birth_date: Option<&'a str>,
+pub(crate) struct Profile {
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) phone: String,
+    pub(crate) email: String,
+    pub(crate) birth_date: Option<String>,
 }
 
 impl App {
@@ -174,21 +174,35 @@ impl App {
     }
 
     fn sealed_profile(&self, wallet: &NewWallet, id: i64) -> Result<Vec<u8>> {
-        let plain = Zeroizing::new(serde_json::to_vec(&Profiled {
-            first_name: &wallet.first_name,
-            last_name: &wallet.last_name,
-            phone: &wallet.phone,
-            email: &wallet.email,
-            birth_date: wallet.birth_date.as_deref(),
+        let plain = Zeroizing::new(serde_json::to_vec(&Profile {
+            first_name: wallet.first_name.clone(),
+            last_name: wallet.last_name.clone(),
+            phone: wallet.phone.clone(),
+            email: wallet.email.clone(),
+            birth_date: wallet.birth_date.clone(),
         })?);
-        Ok(self.vault.seal(Purpose::PersonalData, format!("customer {id}").as_bytes(), &plain)?)
+        Ok(self.vault.seal(Purpose::PersonalData, profile_row_name(id).as_bytes(), &plain)?)
+    }
+
+    /// A customer's names and contacts.
+    pub(crate) async fn profile(&self, id: i64) -> Result<Profile> {
+        let sealed = self.store.sealed_profile(id).await?.ok_or(Code::UserNotFound)?;
+        let row = profile_row_name(id);
+        let plain = self.vault.unseal(Purpose::PersonalData, row.as_bytes(), &sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
+    }
+
+    /// A customer's name as it stands on a card.
+    pub(crate) async fn full_name(&self, id: i64) -> Result<String> {
+        let profile = self.profile(id).await?;
+        Ok(format!("{} {}", profile.first_name, profile.last_name))
     }
 
     /// Outside the sandbox phone and e-mail belong to one customer. Source: surface 2.
     fn claims(&self, wallet: &NewWallet) -> Vec<[u8; 32]> {
         match self.config.profile {
-            Profile::Sandbox => Vec::new(),
-            Profile::Strict => {
+            config::Profile::Sandbox => Vec::new(),
+            config::Profile::Strict => {
                 let phone: String = wallet.phone.chars().filter(char::is_ascii_digit).collect();
                 let email = wallet.email.to_lowercase();
                 vec![
@@ -198,6 +212,11 @@ impl App {
             }
         }
     }
+}
+
+/// What a profile is sealed for.
+fn profile_row_name(id: i64) -> String {
+    format!("customer {id}")
 }
 
 impl NewWallet {

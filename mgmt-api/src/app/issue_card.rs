@@ -10,14 +10,14 @@ use shared::command::{Change, NewCard};
 use shared::ids::{BalanceId, ConfigId};
 use shared::pan::{Pan, PanToken};
 use uuid::Uuid;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{App, Body, card_id, command_id};
+use super::{App, Body, card_id, card_row_name, command_id};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
-use crate::store::{NewCardRow, ProgramRow};
+use crate::store::{CardKind, NewCardRow, ProgramRow};
 use crate::vault::Purpose;
 use crate::{clock, vault};
 
@@ -39,15 +39,31 @@ pub struct NewVirtualCard {
 #[serde(transparent)]
 struct ClearDigits(String);
 
+/// A card before it is issued: what was drawn for it.
 #[derive(Serialize, Deserialize)]
-struct Plan {
-    card: i64,
-    resource: Uuid,
+pub(crate) struct NewlyDrawn {
+    pub(crate) card: i64,
+    pub(crate) resource: Uuid,
     balance: Uuid,
     config: ConfigId,
     digits: ClearDigits,
     expiry: YearMonth,
     state: CardState,
+}
+
+/// What a card is to be drawn for.
+pub(crate) struct Wish {
+    pub(crate) balance: String,
+    pub(crate) config: String,
+}
+
+/// A card that the switch has.
+pub(crate) struct NewlyIssued {
+    pub(crate) card: i64,
+    pub(crate) resource: Uuid,
+    pub(crate) expiry: YearMonth,
+    pub(crate) last_four: String,
+    cvc2: Zeroizing<String>,
 }
 
 #[derive(Serialize)]
@@ -68,31 +84,47 @@ impl App {
         by: CustomerCall,
         body: Body<NewVirtualCard>,
     ) -> Result<Response> {
-        let draw = || self.draw_card(&by, &body.content);
-        self.once(&by.call, body.hash, draw, |plan| self.carry_out_issue(plan)).await
+        let NewVirtualCard { balance_id: balance, config_id: config } = body.content;
+        let wish = Wish { balance, config };
+        let draw = || self.draw_card(&by, &wish);
+        let carry_out = async |plan: NewlyDrawn| {
+            let issued = self.issue_drawn(&plan).await?;
+            Answer::created(&Issued {
+                id: issued.card.to_string(),
+                resource_id: issued.resource,
+                pan: &plan.digits.0,
+                cvc2: &issued.cvc2,
+                exp_date: issued.expiry.to_string(),
+                last_four_digits: &issued.last_four,
+            })
+        };
+        self.once(&by.call, body.hash, draw, carry_out).await
     }
 
-    async fn draw_card(&self, by: &CustomerCall, wish: &NewVirtualCard) -> Result<Plan> {
+    /// Draws a virtual card's number and ids, if the cardholder may have one.
+    pub(crate) async fn draw_card(&self, by: &CustomerCall, wish: &Wish) -> Result<NewlyDrawn> {
         let customer = self.customer(by).await?;
         if !customer.is_verified() {
             return Err(Code::KycNotVerified.into());
         }
-        let balance = self.balance(&customer, &wish.balance_id).await?;
-        let config = ConfigId::parse(&wish.config_id).ok_or(Code::ConfigNotFound)?;
+        let balance = self.balance(&customer, &wish.balance).await?;
+        let config = ConfigId::parse(&wish.config).ok_or(Code::ConfigNotFound)?;
         let program = self.store.program(customer.partner_id, &config.to_string()).await?;
         let program = program.ok_or(Code::ConfigNotFound)?;
+        if program.kind()? == CardKind::Physical {
+            return Err(Code::ConfigNotFound.into());
+        }
         if program.currency != balance.currency {
             return Err(Code::CurrencyMismatch.into());
         }
-        let months = i32::try_from(program.months_valid).unwrap_or_default();
         let inactive = program.first_state == CardState::Linked.name();
-        Ok(Plan {
+        Ok(NewlyDrawn {
             card: self.store.next_number("card").await?,
             resource: Uuid::new_v4(),
             balance: balance.id,
             config,
             digits: self.draw_digits(&program).await?,
-            expiry: YearMonth::of(clock::now()).plus_months(months),
+            expiry: program.expiry_from(clock::now()),
             state: if inactive { CardState::Linked } else { CardState::Active },
         })
     }
@@ -109,13 +141,14 @@ impl App {
         Err(Error::internal("card numbers", &format!("the BIN {} is full", program.bin)))
     }
 
-    async fn carry_out_issue(&self, plan: Plan) -> Result<Answer> {
+    /// Issues what was drawn; doing it again changes nothing.
+    pub(crate) async fn issue_drawn(&self, plan: &NewlyDrawn) -> Result<NewlyIssued> {
         let pan = Pan::parse(plan.digits.0.as_bytes());
         let pan = pan.ok_or_else(|| Error::internal("card numbers", &"an intent is damaged"))?;
         let token = self.vault.token(&pan);
         let cvc2 = self.vault.cvc2(&pan, plan.expiry, FIRST_GENERATION)?;
         let last_four = String::from_utf8_lossy(&pan.last_four()).into_owned();
-        self.store.insert_card(&self.card_row(&plan, &pan, token, &last_four)?).await?;
+        self.store.insert_card(&self.card_row(plan, &pan, token, &last_four)?).await?;
         let change = Change::IssueCard(NewCard {
             id: card_id(plan.card),
             token,
@@ -127,31 +160,28 @@ impl App {
         let outcome = self.link.change(command_id(plan.resource), change).await?;
         self.store.settle_card(plan.card, state_after(&outcome)).await?;
         outcome.result?;
-        Answer::created(&Issued {
-            id: plan.card.to_string(),
-            resource_id: plan.resource,
-            pan: &plan.digits.0,
-            cvc2: &cvc2,
-            exp_date: plan.expiry.to_string(),
-            last_four_digits: &last_four,
-        })
+        let NewlyDrawn { card, resource, expiry, .. } = *plan;
+        Ok(NewlyIssued { card, resource, expiry, last_four, cvc2 })
     }
 
     fn card_row(
         &self,
-        plan: &Plan,
+        plan: &NewlyDrawn,
         pan: &Pan,
         token: PanToken,
         last_four: &str,
     ) -> Result<NewCardRow> {
-        let row = format!("card {}", plan.card);
         Ok(NewCardRow {
             id: plan.card,
             resource_id: plan.resource,
             balance_id: plan.balance,
             config_id: plan.config.to_string(),
             pan_token: token.0,
-            pan_sealed: self.vault.seal(Purpose::CardNumber, row.as_bytes(), pan.expose())?,
+            pan_sealed: self.vault.seal(
+                Purpose::CardNumber,
+                card_row_name(plan.card).as_bytes(),
+                pan.expose(),
+            )?,
             last_four: last_four.to_owned(),
             expiry_yymm: i64::from(plan.expiry.yymm()),
             created_at_ms: clock::now_millis(),

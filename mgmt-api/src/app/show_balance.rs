@@ -6,16 +6,12 @@ use shared::control::{BalanceView, CardView, Query, View};
 use shared::ids::BalanceId;
 use uuid::Uuid;
 
-use super::{App, Asked, BalancePath, card_id};
+use super::{App, Asked, BalancePath, card_id, page_limit};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::store::{BalanceRow, CardRow};
 use crate::switch_link::LinkError;
-
-/// Balances of one page.
-const PAGE_DEFAULT: u8 = 20;
-const PAGE_MAX: u8 = 50;
 
 /// Which part of a list is asked for.
 #[derive(Deserialize)]
@@ -82,10 +78,7 @@ impl App {
         by: CustomerCall,
         Asked(page): Asked<Page>,
     ) -> Result<Response> {
-        let limit = page.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::fault(Code::InvalidRequest, "limit", "must be 1 to 50"));
-        }
+        let limit = page_limit(page.limit)?;
         let customer = self.customer(&by).await?;
         let after = page.after.unwrap_or(Uuid::nil());
         let mut rows = self.store.balances(customer.id, after, i64::from(limit) + 1).await?;

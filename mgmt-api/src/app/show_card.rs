@@ -1,18 +1,34 @@
-//! GET /secure/customers/{id}/cards/{cardId}: a card without its number. Source: requirements #40.
+//! GET cards: one or a page of a cardholder's, without their numbers. Source: requirements #40.
 
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::control::{CardView, Query, View};
 use shared::lock_code::LockSource;
 use uuid::Uuid;
 
 use super::show_balance::ShownCard;
-use super::{App, CardPath, card_id};
+use super::{App, Asked, CardPath, card_id, page_limit};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
+use crate::store::CardRow;
 use crate::switch_link::LinkError;
+
+/// Which part of the cards is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardPage {
+    limit: Option<u8>,
+    after: Option<i64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    items: Vec<Shown>,
+    has_more: bool,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,18 +45,41 @@ impl App {
     /// A card as the switch has it now.
     pub async fn show_card(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
         let row = self.card_at(&by, &at).await?;
+        Ok(Answer::ok(&self.shown_card(row).await?)?.into_response())
+    }
+
+    /// A page of a cardholder's cards, oldest first.
+    pub async fn list_cards(
+        &self,
+        by: CustomerCall,
+        Asked(page): Asked<CardPage>,
+    ) -> Result<Response> {
+        let limit = page_limit(page.limit)?;
+        let customer = self.customer(&by).await?;
+        let after = page.after.unwrap_or_default();
+        let mut rows = self.store.cards(customer.id, after, i64::from(limit) + 1).await?;
+        let has_more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.shown_card(row).await?);
+        }
+        Ok(Answer::ok(&Listed { items, has_more })?.into_response())
+    }
+
+    async fn shown_card(&self, row: CardRow) -> Result<Shown> {
         let view = self.card_view(row.id).await?;
-        let shown = Shown {
+        Ok(Shown {
             balance_id: row.balance_id,
             config_id: row.config_id.clone(),
             locked_by: view.lock.map(|lock| source_name(lock.source)),
             locked_since: view.lock.map(|lock| clock::rfc3339(lock.since)),
             card: ShownCard::new(row, &view),
-        };
-        Ok(Answer::ok(&shown)?.into_response())
+        })
     }
 
-    async fn card_view(&self, id: i64) -> Result<CardView> {
+    /// A card as the switch has it now.
+    pub(crate) async fn card_view(&self, id: i64) -> Result<CardView> {
         match self.link.query(Query::Card(card_id(id))).await? {
             Some(View::Card(view)) => Ok(view),
             None => Err(Code::CardNotFound.into()),

@@ -9,17 +9,17 @@ use super::multipart::read_form;
 use super::table::Route;
 use super::{Ours, on};
 use crate::app::{
-    Asked, BalancePath, Body, CardPath, Credit, LockRequest, NewBalance, NewVirtualCard, Nothing,
-    Page,
+    Activation, Asked, BalancePath, Body, CardPage, CardPath, Credit, Limits, LockRequest,
+    NewBalance, NewPin, NewVirtualCard, Nothing, Optional, Page,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
 use crate::call::CustomerCall;
-use crate::config::Limits;
+use crate::config;
 use crate::error::{Code, Error, Result};
 
 #[rustfmt::skip] // one route a line and a half
-pub(super) fn routes(limits: &Limits) -> Vec<Route> {
+pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
     let uploads = DefaultBodyLimit::max(limits.multipart_bytes_max);
     let (staff, managers, admin) = (Roles::STAFF, Roles::ADMIN | Roles::MANAGER, Roles::ADMIN);
     [
@@ -37,6 +37,35 @@ pub(super) fn routes(limits: &Limits) -> Vec<Route> {
             .of_customer().partners().operators(admin),
         Route::post("/cards/virtual", on!(issue_card: CustomerCall, Body<NewVirtualCard>))
             .encrypted(Encryption::Answer).of_customer().partners().customers().operators(managers),
+        Route::get("/cards", on!(list_cards: CustomerCall, Asked<CardPage>))
+            .of_customer().partners().customers().operators(staff),
+        Route::get("/cards/{card}/full", on!(show_full_card: CustomerCall, CardPath))
+            .encrypted(Encryption::Answer).of_customer().partners().customers(),
+        Route::post("/cards/{card}/activate", on!(activate_card: CustomerCall, CardPath, Optional<Activation>))
+            .of_customer().partners().customers().operators(staff),
+        Route::post("/cards/{card}/pin", on!(set_pin: CustomerCall, CardPath, Body<NewPin>))
+            .encrypted(Encryption::Body).of_customer().customers(),
+        Route::post("/cards/{card}/cvv/reset", on!(reset_cvc2: CustomerCall, CardPath, Nothing))
+            .encrypted(Encryption::Answer).of_customer().customers().operators(staff),
+        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath))
+            .of_customer().partners().customers().operators(staff),
+        Route::put("/cards/{card}/limits", on!(put_card_limits: CustomerCall, CardPath, Body<Limits>))
+            .of_customer().partners().customers().operators(staff),
+        Route::get("/cards/{card}/budget", on!(show_card_budget: CustomerCall, CardPath))
+            .of_customer().partners().customers().operators(staff),
+        // A cardholder may limit single cards; what binds them over all cards is the issuer's.
+        Route::get("/limits", on!(show_customer_limits: CustomerCall))
+            .of_customer().partners().customers().operators(staff),
+        Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
+            .of_customer().partners().operators(staff),
+        Route::get("/budget", on!(show_customer_budget: CustomerCall))
+            .of_customer().partners().customers().operators(staff),
+        Route::post("/cards/{card}/renew", on!(renew_card: CustomerCall, CardPath, Nothing))
+            .of_customer().partners().customers().operators(staff),
+        Route::post("/cards/{card}/replace", on!(replace_card: CustomerCall, CardPath, Nothing))
+            .of_customer().partners().customers().operators(staff),
+        Route::delete("/cards/{card}", on!(remove_card: CustomerCall, CardPath, Nothing))
+            .of_customer().customers().operators(managers),
         Route::get("/cards/{card}", on!(show_card: CustomerCall, CardPath))
             .of_customer().partners().customers().operators(staff),
         Route::post("/cards/{card}/lock", on!(lock_card: CustomerCall, CardPath, Body<LockRequest>))

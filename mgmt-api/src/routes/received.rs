@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, Asked, BalancePath, Body, CardPath, Nothing, PartnerBalancePath, PartnerPath,
+    App, Asked, BalancePath, Body, CardPath, Nothing, Optional, PartnerBalancePath, PartnerPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -30,18 +30,47 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        Received::read(request, app).await?.typed(app).await
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for Optional<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let received = Received::read(request, app).await?;
+        if received.bytes.is_empty() {
+            let hash = ContentHash(app.vault.fingerprint(&[]));
+            return Ok(Self(Body { content: T::default(), hash }));
+        }
+        received.typed(app).await.map(Self)
+    }
+}
+
+/// A body as it came.
+struct Received {
+    bytes: Bytes,
+    is_json: bool,
+    is_encrypted: bool,
+}
+
+impl Received {
+    async fn read(request: Request, app: &Arc<App>) -> Result<Self> {
         let content_type = call::header(request.headers(), CONTENT_TYPE.as_str());
         let is_json = content_type.is_some_and(is_json);
         let call = request.extensions().get::<Call>();
         let is_encrypted = call.is_some_and(|call| call.encrypted_request);
-        let bytes = read_bytes(request, app).await?;
-        if !is_json {
+        Ok(Self { bytes: read_bytes(request, app).await?, is_json, is_encrypted })
+    }
+
+    async fn typed<T: DeserializeOwned>(self, app: &App) -> Result<Body<T>> {
+        if !self.is_json {
             return Err(Code::UnsupportedMediaType.into());
         }
-        if !is_encrypted {
-            return read(app, &bytes, Code::InvalidRequest);
+        if !self.is_encrypted {
+            return read(app, &self.bytes, Code::InvalidRequest);
         }
-        let encrypted: Encrypted = serde_json::from_slice(&bytes)
+        let encrypted: Encrypted = serde_json::from_slice(&self.bytes)
             .map_err(|_other_shape| Error::from(Code::InvalidPayload))?;
         let plain = app.jwe.open_token(encrypted.payload).await?;
         read(app, &plain, Code::InvalidPayload)

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{Result, RowState, Store, on};
+use crate::call::Scope;
 
 /// A card to be written.
 pub struct NewCardRow {
@@ -83,20 +84,45 @@ impl Store {
         Ok(())
     }
 
-    /// A customer's card by either id.
+    /// A card by either id, if it is within `scope`.
     pub async fn card(
         &self,
-        customer: i64,
+        scope: Scope,
         id: Option<i64>,
         resource_id: Option<Uuid>,
     ) -> Result<Option<CardRow>> {
         const SQL: &str = "SELECT cards.id, resource_id, balance_id, config_id, last_four \
              FROM cards JOIN balances ON balances.id = cards.balance_id \
-             WHERE (cards.id = $2 OR resource_id = $3) AND balances.customer_id = $1 \
-             AND cards.row_state = 'CONFIRMED'";
+             JOIN customers ON customers.id = balances.customer_id \
+             WHERE (cards.id = $3 OR resource_id = $4) AND cards.row_state = 'CONFIRMED' \
+             AND customers.partner_id = COALESCE($1, customers.partner_id) \
+             AND customers.id = COALESCE($2, customers.id)";
         Ok(on!(self, pool => {
-            sqlx::query_as(SQL).bind(customer).bind(id).bind(resource_id).fetch_optional(pool).await
+            sqlx::query_as(SQL)
+                .bind(scope.partner)
+                .bind(scope.customer)
+                .bind(id)
+                .bind(resource_id)
+                .fetch_optional(pool)
+                .await
         })?)
+    }
+
+    /// A customer's cards behind `after`, oldest first.
+    pub async fn cards(&self, customer: i64, after: i64, limit: i64) -> Result<Vec<CardRow>> {
+        const SQL: &str = "SELECT cards.id, resource_id, balance_id, config_id, last_four \
+             FROM cards JOIN balances ON balances.id = cards.balance_id \
+             WHERE balances.customer_id = $1 AND cards.id > $2 \
+             AND cards.row_state = 'CONFIRMED' ORDER BY cards.id LIMIT $3";
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(customer).bind(after).bind(limit).fetch_all(pool).await
+        })?)
+    }
+
+    /// A card's number, sealed.
+    pub async fn sealed_number(&self, card: i64) -> Result<Option<Vec<u8>>> {
+        const SQL: &str = "SELECT pan_sealed FROM cards WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(card).fetch_optional(pool).await)?)
     }
 
     /// The cards of a balance.

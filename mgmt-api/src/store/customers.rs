@@ -137,6 +137,12 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
+    /// A customer's names and contacts, sealed.
+    pub async fn sealed_profile(&self, id: i64) -> Result<Option<Vec<u8>>> {
+        const SQL: &str = "SELECT profile_sealed FROM customers WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
     /// Changes what is given of a customer, and gives back its flags.
     pub async fn update_customer(
         &self,

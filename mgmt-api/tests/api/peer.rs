@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use shared::command::{Change, Command};
-use shared::control::{FRAME_BYTES_MAX, Reply, Request, VERSION};
+use shared::control::{FRAME_BYTES_MAX, Query, Reply, Request, VERSION, View};
 use shared::ids::{Sequence, Timestamp};
 use shared::journal_record::{Answer, Record};
 use shared::ledger::Ledger;
@@ -111,6 +111,11 @@ impl Peer {
     /// Applies a change as another client of the switch would.
     pub(crate) fn apply(&self, command: Command) {
         self.state.apply(command);
+    }
+
+    /// State as the switch has it.
+    pub(crate) fn view(&self, query: Query) -> Option<View> {
+        self.state.lock().ledger.view(query)
     }
 
     /// Applied changes that `is_it` picks, one for each command id.

@@ -2,9 +2,9 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    BalanceRow, CustomerUpdate, FundedAccount, NewCardRow, NewClient, NewCustomer, NewFunding,
-    NewInstallation, NewKey, NewOperator, NewSession, NewVerification, PartnerBalanceRow,
-    ProgramRow, RowState, Store,
+    BalanceRow, CardKind, CustomerUpdate, FundedAccount, NewCardRow, NewClient, NewCustomer,
+    NewFunding, NewInstallation, NewKey, NewOperator, NewSession, NewVerification,
+    PartnerBalanceRow, ProgramRow, RowState, Store,
 };
 use uuid::Uuid;
 
@@ -26,6 +26,11 @@ fn customer(id: i64, claims: &[[u8; 32]]) -> NewCustomer {
 /// What a partner may see.
 fn of(partner: i64) -> Scope {
     Scope { partner: Some(partner), customer: None }
+}
+
+/// What a cardholder may see.
+fn holder(customer: i64) -> Scope {
+    Scope { partner: None, customer: Some(customer) }
 }
 
 fn update<'a>(lifecycle_state: Option<&'a str>, kyc: Option<&'a str>) -> CustomerUpdate<'a> {
@@ -115,7 +120,6 @@ async fn customers_and_checks() {
         let lock = CustomerUpdate { locked: Some(true), ..update(None, None) };
         assert!(store.update_customer(7, &lock).await.unwrap().unwrap().is_locked());
         assert!(store.customer_flags(7).await.unwrap().unwrap().is_locked());
-        let holder = |id| Scope { partner: None, customer: Some(id) };
         assert!(store.customer(holder(7), 7).await.unwrap().is_some());
         assert_eq!(store.customer(holder(8), 7).await.unwrap(), None);
         assert!(store.customer(Scope::default(), 7).await.unwrap().is_some());
@@ -143,11 +147,15 @@ async fn balances_and_cards() {
             bin: "99999984".to_owned(),
             first_state: "ACTIVE".to_owned(),
             months_valid: 36,
+            card_kind: "VIRTUAL".to_owned(),
         };
         store.put_program(&program).await.unwrap();
         store.put_program(&program).await.unwrap();
         assert_eq!(store.program(1, "0019167984").await.unwrap(), Some(program));
         assert_eq!(store.program(2, "0019167984").await.unwrap(), None);
+        let of_card = store.program_of_card("0019167984").await.unwrap().unwrap();
+        assert_eq!(of_card.kind().unwrap(), CardKind::Virtual);
+        assert_eq!(store.program_of_card("0").await.unwrap(), None);
 
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
@@ -164,14 +172,21 @@ async fn balances_and_cards() {
         };
         store.insert_card(&card).await.unwrap();
         store.insert_card(&card).await.unwrap();
-        assert_eq!(store.card(7, Some(11), None).await.unwrap(), None, "pending");
+        assert_eq!(store.card(holder(7), Some(11), None).await.unwrap(), None, "pending");
         store.settle_card(11, RowState::Confirmed).await.unwrap();
-        let by_id = store.card(7, Some(11), None).await.unwrap().unwrap();
-        let by_resource = store.card(7, None, Some(Uuid::from_u128(12))).await.unwrap();
+        let by_id = store.card(holder(7), Some(11), None).await.unwrap().unwrap();
+        let by_resource = store.card(holder(7), None, Some(Uuid::from_u128(12))).await.unwrap();
         assert_eq!(by_resource, Some(by_id.clone()));
-        assert_eq!(store.card(8, Some(11), None).await.unwrap(), None);
-        assert_eq!(store.card(7, None, None).await.unwrap(), None);
+        assert_eq!(store.card(holder(8), Some(11), None).await.unwrap(), None);
+        assert_eq!(store.card(holder(7), None, None).await.unwrap(), None);
+        assert_eq!(store.card(of(1), Some(11), None).await.unwrap(), Some(by_id.clone()));
+        assert_eq!(store.card(of(2), Some(11), None).await.unwrap(), None);
+        assert_eq!(store.cards(7, 0, 5).await.unwrap(), core::slice::from_ref(&by_id));
+        assert_eq!(store.cards(7, 11, 5).await.unwrap(), []);
+        assert_eq!(store.cards(8, 0, 5).await.unwrap(), []);
         assert_eq!(store.cards_of_balance(row.id).await.unwrap(), [by_id]);
+        assert_eq!(store.sealed_number(11).await.unwrap(), Some(vec![1]));
+        assert_eq!(store.sealed_profile(7).await.unwrap(), Some(vec![1]));
 
         let lock = Uuid::now_v7();
         store.insert_lock_request(lock, 11, Some((7, Some(&[1]))), 1).await.unwrap();

@@ -1,0 +1,205 @@
+//! Limits of a card or a cardholder: GET and PUT …/limits, GET …/budget. Source: requirements #138.
+//!
+//! Invariants: each limit is one rule of the switch under an id of its own, made of whom it binds
+//! and its name, so that putting the same again changes nothing and keeps its counter; rules that
+//! others made are left alone.
+
+mod form;
+
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use shared::command::Change;
+use shared::control::{Query, RuleView, View};
+use shared::ids::CommandId;
+use shared::money::Currency;
+use shared::rule::{Bound, Subject};
+use uuid::Uuid;
+
+pub use self::form::Limits;
+use self::form::{BudgetPeriod, NAMES, first_half, rule_id};
+use super::{App, Body, CardPath, card_id, currency, customer_id};
+use crate::answer::Answer;
+use crate::call::{Call, CustomerCall};
+use crate::error::{Code, Error, Result};
+use crate::idempotency::ContentHash;
+use crate::switch_link::LinkError;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spent {
+    items: Vec<Counter>,
+}
+
+/// One limit that counts, and what is left of it in the running period.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counter {
+    limit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<BudgetPeriod>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+    max: i64,
+    spent: i64,
+    left: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    command: Uuid,
+    subject: Subject,
+    currency: Currency,
+}
+
+impl App {
+    /// A card's limits.
+    pub async fn show_card_limits(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
+        let subject = Subject::Card(card_id(self.card_at(&by, &at).await?.id));
+        self.show_limits(subject).await
+    }
+
+    /// A cardholder's limits, over all cards.
+    pub async fn show_customer_limits(&self, by: CustomerCall) -> Result<Response> {
+        let subject = Subject::Customer(customer_id(self.customer(&by).await?.id));
+        self.show_limits(subject).await
+    }
+
+    /// What is spent and left of a card's limits.
+    pub async fn show_card_budget(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
+        let subject = Subject::Card(card_id(self.card_at(&by, &at).await?.id));
+        self.show_budget(subject).await
+    }
+
+    /// What is spent and left of a cardholder's limits.
+    pub async fn show_customer_budget(&self, by: CustomerCall) -> Result<Response> {
+        let subject = Subject::Customer(customer_id(self.customer(&by).await?.id));
+        self.show_budget(subject).await
+    }
+
+    /// Replaces a card's limits; amounts are in its balance's currency.
+    pub async fn put_card_limits(
+        &self,
+        by: CustomerCall,
+        at: CardPath,
+        body: Body<Limits>,
+    ) -> Result<Response> {
+        let find = async || {
+            let row = self.card_at(&by, &at).await?;
+            let currency = self.program_of(&row.config_id).await?.currency;
+            Ok((Subject::Card(card_id(row.id)), super::currency_of_row(currency)))
+        };
+        self.put_limits(&by.call, body.hash, &body.content, find).await
+    }
+
+    /// Replaces a cardholder's limits.
+    pub async fn put_customer_limits(
+        &self,
+        by: CustomerCall,
+        body: Body<Limits>,
+    ) -> Result<Response> {
+        let stated = body.content.currency().map(currency).transpose()?;
+        let find = async || {
+            let customer = customer_id(self.customer(&by).await?.id);
+            let none = || Error::fault(Code::InvalidCurrency, "currency", "is needed with amounts");
+            let currency = match stated {
+                Some(currency) => currency,
+                None if body.content.has_amounts() => return Err(none()),
+                None => Currency(0),
+            };
+            Ok((Subject::Customer(customer), currency))
+        };
+        self.put_limits(&by.call, body.hash, &body.content, find).await
+    }
+
+    async fn put_limits(
+        &self,
+        call: &Call,
+        hash: ContentHash,
+        limits: &Limits,
+        find: impl AsyncFnOnce() -> Result<(Subject, Currency)>,
+    ) -> Result<Response> {
+        let draw = || async {
+            let (subject, currency) = find().await?;
+            if limits.currency().is_some_and(|stated| *stated != currency.to_string()) {
+                return Err(Code::CurrencyMismatch.into());
+            }
+            // What cannot be a rule is refused before the first one is put.
+            limits.rules(subject, currency)?;
+            Ok(Plan { command: Uuid::new_v4(), subject, currency })
+        };
+        let carry_out = async |plan: Plan| {
+            let wanted = limits.rules(plan.subject, plan.currency)?;
+            let present = self.rules(plan.subject).await?;
+            for name in NAMES {
+                let rule = wanted.iter().find(|(wanted, _)| *wanted == name).map(|(_, rule)| rule);
+                let id = rule_id(plan.subject, name);
+                let known = present.iter().find(|view| view.rule.id == id).map(|view| &view.rule);
+                let change = match (rule, known) {
+                    (Some(rule), known) if known != Some(rule) => Change::PutRule(rule.clone()),
+                    (None, Some(_)) => Change::RemoveRule(id),
+                    (Some(_), _) | (None, None) => continue,
+                };
+                let command = command(plan.command, name);
+                self.link.change(command, change).await?.result?;
+            }
+            Ok(Answer::no_content())
+        };
+        self.once(call, hash, draw, carry_out).await
+    }
+
+    async fn show_limits(&self, subject: Subject) -> Result<Response> {
+        let mut limits = Limits::default();
+        for (name, view) in self.named_rules(subject).await? {
+            limits.note(name, &view.rule);
+        }
+        Ok(Answer::ok(&limits)?.into_response())
+    }
+
+    async fn show_budget(&self, subject: Subject) -> Result<Response> {
+        let rules = self.named_rules(subject).await?;
+        let items = rules.iter().filter_map(|(name, view)| counter(name, view)).collect();
+        Ok(Answer::ok(&Spent { items })?.into_response())
+    }
+
+    async fn named_rules(&self, subject: Subject) -> Result<Vec<(&'static str, RuleView)>> {
+        let views = self.rules(subject).await?;
+        let named = NAMES.into_iter().filter_map(|name| {
+            let id = rule_id(subject, name);
+            let view = views.iter().find(|view| view.rule.id == id)?;
+            Some((name, view.clone()))
+        });
+        Ok(named.collect())
+    }
+
+    async fn rules(&self, subject: Subject) -> Result<Vec<RuleView>> {
+        match self.link.query(Query::Rules(subject)).await? {
+            Some(View::Rules(views)) => Ok(views),
+            None => Ok(Vec::new()),
+            Some(
+                View::Card(_)
+                | View::Balance(_)
+                | View::PartnerBalance(_)
+                | View::Exceptions(_)
+                | View::Status(_),
+            ) => Err(LinkError::Mismatch.into()),
+        }
+    }
+}
+
+/// The command that puts or removes a limit of this name under a request's id.
+fn command(request: Uuid, name: &str) -> CommandId {
+    CommandId(first_half(&format!("pointsman limit change v1 {request} {name}")))
+}
+
+/// What is left of a limit that counts.
+fn counter(limit: &'static str, view: &RuleView) -> Option<Counter> {
+    let (period, currency, max, spent) = match view.rule.bound {
+        Bound::Denied | Bound::Only => return None,
+        Bound::Amount { period, currency, max } | Bound::Budget { period, currency, max } => {
+            (period, Some(currency.to_string()), max.0, view.spent.0)
+        }
+        Bound::Count { period, max } => (period, None, i64::from(max), i64::from(view.count)),
+    };
+    let left = max.saturating_sub(spent).max(0);
+    Some(Counter { limit, period: BudgetPeriod::of(period), currency, max, spent, left })
+}

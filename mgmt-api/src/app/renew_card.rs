@@ -1,0 +1,126 @@
+//! POST cards/{cardId}/renew and /replace: a later month for a card, or another card in its place.
+//! Source: requirements #116.
+//!
+//! Invariant: a replacement is there before the card that it replaces is locked for ever.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::card::{CardState, YearMonth};
+use shared::command::Change;
+use shared::control::Refusal;
+use shared::lock_code::{LockCode, LockSource};
+use uuid::Uuid;
+
+use super::issue_card::{NewlyDrawn, Wish};
+use super::{App, CardPath, Nothing, card_id, command_id};
+use crate::answer::Answer;
+use crate::call::CustomerCall;
+use crate::clock;
+use crate::error::{Code, Result};
+use crate::store::CardRow;
+
+/// A card is renewed in its last months, or after them.
+const MONTHS_BEFORE: i32 = 3;
+
+#[derive(Serialize, Deserialize)]
+struct Renewal {
+    command: Uuid,
+    card: i64,
+    resource: Uuid,
+    last_four: String,
+    expiry: YearMonth,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Replacement {
+    new: NewlyDrawn,
+    old: i64,
+    lock: Uuid,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Renewed<'a> {
+    id: String,
+    resource_id: Uuid,
+    exp_date: String,
+    last_four_digits: &'a str,
+}
+
+impl App {
+    /// Gives a card another last month; its number stays, its CVC2 is another.
+    pub async fn renew_card(
+        &self,
+        by: CustomerCall,
+        at: CardPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = || async {
+            let row = self.card_at(&by, &at).await?;
+            let view = self.card_view(row.id).await?;
+            if !matches!(view.state, CardState::Linked | CardState::Active) {
+                return Err(Code::CardStateForbidden.into());
+            }
+            let (program, now) = (self.program_of(&row.config_id).await?, clock::now());
+            let expiry = program.expiry_from(now);
+            if expiry <= view.expiry || view.expiry > YearMonth::of(now).plus_months(MONTHS_BEFORE)
+            {
+                return Err(Code::RenewalTooEarly.into());
+            }
+            let CardRow { id: card, resource_id: resource, last_four, .. } = row;
+            Ok(Renewal { command: Uuid::now_v7(), card, resource, last_four, expiry })
+        };
+        let carry_out = async |plan: Renewal| {
+            let change = Change::RenewCard { card: card_id(plan.card), expiry: plan.expiry };
+            match self.link.change(command_id(plan.command), change).await?.result {
+                Ok(()) => {}
+                Err(Refusal::NotLater) => return Err(Code::ConcurrentChange.into()),
+                Err(refusal) => return Err(refusal.into()),
+            }
+            Answer::created(&Renewed {
+                id: plan.card.to_string(),
+                resource_id: plan.resource,
+                exp_date: plan.expiry.to_string(),
+                last_four_digits: &plan.last_four,
+            })
+        };
+        self.once(&by.call, hash, draw, carry_out).await
+    }
+
+    /// Issues another virtual card on the same balance, then locks the one before with code 8; one
+    /// that is locked irreversibly keeps its lock.
+    pub async fn replace_card(
+        &self,
+        by: CustomerCall,
+        at: CardPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = || async {
+            let row = self.card_at(&by, &at).await?;
+            if self.card_view(row.id).await?.state == CardState::Removed {
+                return Err(Code::CardStateForbidden.into());
+            }
+            let wish = Wish { balance: row.balance_id.to_string(), config: row.config_id.clone() };
+            let new = self.draw_card(&by, &wish).await?;
+            Ok(Replacement { new, old: row.id, lock: Uuid::now_v7() })
+        };
+        let source = by.call.caller.lock_source();
+        let carry_out = |plan| self.carry_out_replace(plan, source);
+        self.once(&by.call, hash, draw, carry_out).await
+    }
+
+    async fn carry_out_replace(&self, plan: Replacement, source: LockSource) -> Result<Answer> {
+        let issued = self.issue_drawn(&plan.new).await?;
+        let change = Change::LockCard { card: card_id(plan.old), code: LockCode::Replaced, source };
+        match self.link.change(command_id(plan.lock), change).await?.result {
+            Ok(()) | Err(Refusal::LockedIrreversibly) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
+        Answer::created(&Renewed {
+            id: issued.card.to_string(),
+            resource_id: issued.resource,
+            exp_date: issued.expiry.to_string(),
+            last_four_digits: &issued.last_four,
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! GET cards/{cardId}/full: number, expiry and CVC2. Source: requirements #42, #43, #105.
+//!
+//! Invariants: it leaves inside a JWE only; a cardholder has given the wallet PIN a moment ago; the
+//! CVC2 is computed for the answer.
+
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::card::CardState;
+
+use super::{App, CardPath};
+use crate::answer::Answer;
+use crate::call::{Caller, CustomerCall};
+use crate::error::{Code, Result};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Full<'a> {
+    pan: &'a str,
+    exp_date: String,
+    cvc2: &'a str,
+    cardholder: String,
+}
+
+impl App {
+    /// A living card's full data.
+    pub async fn show_full_card(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
+        if matches!(by.call.caller, Caller::Customer(holder) if !holder.stepped_up) {
+            return Err(Code::StepUpRequired.into());
+        }
+        let customer = self.customer(&by).await?;
+        let row = self.card_at(&by, &at).await?;
+        let view = self.card_view(row.id).await?;
+        if view.state == CardState::Removed {
+            return Err(Code::CardStateForbidden.into());
+        }
+        let pan = self.card_number(row.id).await?;
+        let cvc2 = self.vault.cvc2(&pan, view.expiry, view.cvv2_generation)?;
+        let full = Full {
+            pan: &String::from_utf8_lossy(pan.expose()),
+            exp_date: view.expiry.to_string(),
+            cvc2: &cvc2,
+            cardholder: self.full_name(customer.id).await?,
+        };
+        let answer = self.sealed(&by.call, Answer::ok(&full)?).await?;
+        Ok(answer.into_response())
+    }
+}
