@@ -208,7 +208,8 @@ impl Prepared {
                         | View::PartnerBalance(_)
                         | View::Rules(_)
                         | View::Exceptions(_)
-                        | View::Status(_),
+                        | View::Status(_)
+                        | View::Totals(_),
                     )
                     | None => None,
                 };

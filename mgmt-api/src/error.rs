@@ -91,6 +91,7 @@ codes! {
     MethodNotAllowed = 405 "METHOD_NOT_ALLOWED" "This address does not take this method.";
     KycNotVerified = 409 "KYC_NOT_VERIFIED"
         "The customer's state must be VERIFIED and the identity check SUCCESS.";
+    UserLocked = 409 "USER_LOCKED" "The customer is locked.";
     CardLockedIrreversibly = 409 "CARD_LOCKED_IRREVERSIBLY"
         "The card has a lock that is never lifted or replaced: issue another card.";
     CardStateForbidden = 409 "CARD_STATE_FORBIDDEN" "The card's state does not allow this.";
@@ -118,6 +119,10 @@ codes! {
     InvalidAmount = 422 "INVALID_AMOUNT"
         "The amount must be more than zero and the sum must fit.";
     InvalidCurrency = 422 "INVALID_CURRENCY" "The currency is not an ISO 4217 code with minor units.";
+    InsufficientFunds = 422 "INSUFFICIENT_FUNDS"
+        "The balance does not have the amount available.";
+    BalancesApart = 422 "BALANCES_APART"
+        "No money moves from a balance to itself, or to one that other collateral stands behind.";
     InsufficientCollateral = 422 "INSUFFICIENT_FUNDS_ON_COLLATERAL_BALANCE"
         "The partner's credit balance does not cover the amount: reload it first.";
     CollateralBalanceNotFound = 422 "COLLATERAL_BALANCE_NOT_FOUND"
@@ -301,6 +306,8 @@ impl From<Refusal> for Error {
             Refusal::BalanceNotCovered => Code::BalanceNotCovered,
             Refusal::CollateralBalanceNotFound => Code::CollateralBalanceNotFound,
             Refusal::InsufficientCollateral => Code::InsufficientCollateral,
+            Refusal::InsufficientFunds => Code::InsufficientFunds,
+            Refusal::BalancesApart => Code::BalancesApart,
             Refusal::TableFull => Code::CapacityReached,
         };
         code.into()

@@ -163,9 +163,10 @@ impl Feed<'_> {
             Change::LockCard { .. } | Change::UnlockCard(_) => {
                 store.settle_lock_request(command, state).await
             }
-            Change::TopUp { .. } | Change::Reload { .. } => {
-                store.settle_funding(command, state, at_ms).await
-            }
+            Change::TopUp { .. }
+            | Change::Reload { .. }
+            | Change::Withdraw { .. }
+            | Change::Transfer { .. } => store.settle_movement(command, state, at_ms).await,
         }
     }
 

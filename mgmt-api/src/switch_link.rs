@@ -135,6 +135,18 @@ impl SwitchLink {
         }
     }
 
+    /// The same, for one kind of view.
+    pub async fn view<T>(
+        &self,
+        query: Query,
+        pick: impl FnOnce(View) -> Option<T>,
+    ) -> Result<Option<T>, LinkError> {
+        match self.query(query).await? {
+            Some(view) => pick(view).map(Some).ok_or(LinkError::Mismatch),
+            None => Ok(None),
+        }
+    }
+
     async fn ask(&self, question: Question) -> Result<Reply, LinkError> {
         let answered = timeout(self.deadline, self.ask_until_answered(question)).await;
         answered.unwrap_or(Err(LinkError::Deadline))

@@ -496,4 +496,22 @@ pub enum Change {
         /// How much; more than zero, in the balance's currency.
         money: Money,
     },
+    /// Takes money that is available out of a user balance; where top-ups of it are charged to a
+    /// partner's credit balance, that gets it back.
+    Withdraw {
+        /// Which.
+        balance: BalanceId,
+        /// How much; more than zero, in the balance's currency.
+        money: Money,
+    },
+    /// Moves money that is available to another user balance in the same currency, covered by the
+    /// same partner or by none as well. Source: requirements #142.
+    Transfer {
+        /// Where from.
+        from: BalanceId,
+        /// Where to.
+        to: BalanceId,
+        /// How much; more than zero, in the balances' currency.
+        money: Money,
+    },
 }

@@ -78,6 +78,8 @@ pub enum Query {
     },
     /// The switch itself.
     Status,
+    /// What users and partners have, by currency.
+    Totals,
 }
 
 /// What the switch sends.
@@ -204,6 +206,12 @@ pub enum Refusal {
     /// A bound of the system is reached.
     #[error("a table of the switch is full")]
     TableFull,
+    /// The balance does not have the amount available.
+    #[error("the balance does not have the amount available")]
+    InsufficientFunds,
+    /// From a balance to itself, or to one that another partner covers.
+    #[error("no money moves between these two balances")]
+    BalancesApart,
 }
 
 /// State as a query sees it, at one instant.
@@ -221,6 +229,51 @@ pub enum View {
     Exceptions(Vec<Exception>),
     /// The switch.
     Status(StatusView),
+    /// What users and partners have, in order of the currencies' first use.
+    Totals(Vec<TotalView>),
+}
+
+impl View {
+    /// A user balance, if that is what it is.
+    #[must_use]
+    pub fn into_balance(self) -> Option<BalanceView> {
+        if let Self::Balance(view) = self { Some(view) } else { None }
+    }
+
+    /// A card, if that is what it is.
+    #[must_use]
+    pub fn into_card(self) -> Option<CardView> {
+        if let Self::Card(view) = self { Some(view) } else { None }
+    }
+
+    /// A partner balance, if that is what it is.
+    #[must_use]
+    pub fn into_partner_balance(self) -> Option<PartnerBalanceView> {
+        if let Self::PartnerBalance(view) = self { Some(view) } else { None }
+    }
+
+    /// Rules, if that is what they are.
+    #[must_use]
+    pub fn into_rules(self) -> Option<Vec<RuleView>> {
+        if let Self::Rules(views) = self { Some(views) } else { None }
+    }
+
+    /// Totals, if that is what they are.
+    #[must_use]
+    pub fn into_totals(self) -> Option<Vec<TotalView>> {
+        if let Self::Totals(views) = self { Some(views) } else { None }
+    }
+}
+
+/// What is booked in one currency. Source: requirements #90.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotalView {
+    /// The currency.
+    pub currency: Currency,
+    /// On all user balances.
+    pub users: i128,
+    /// On all partner balances.
+    pub partners: i128,
 }
 
 /// A rule and its counter at one instant.

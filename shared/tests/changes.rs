@@ -86,6 +86,61 @@ fn two_users_share_one_deposit() {
 }
 
 #[test]
+fn money_leaves_a_balance_or_moves_to_another_only_where_it_is_available() {
+    check(
+        PLAIN,
+        "show A -> A 1000/0/1000
+         auth stan=1 card=1 amount=300 -> APPROVED 0000 00 000 0000
+         withdraw A 701 EUR -> InsufficientFunds                    # 300 of it is held
+         withdraw A 700 EUR
+         show A -> A 0/300/300
+         withdraw A 1 EUR -> InsufficientFunds
+         reverse stan=2 of=1 -> REVERSAL_ACCEPTED 4000 00 400 4000
+         balance B customer=1 cur=EUR
+         balance P customer=1 cur=PLN
+         transfer A 301 EUR to=B -> InsufficientFunds
+         transfer A 100 EUR to=A -> BalancesApart
+         transfer A 100 EUR to=P -> CurrencyMismatch
+         transfer P 100 EUR to=A -> CurrencyMismatch
+         transfer A 0 EUR to=B -> InvalidAmount
+         withdraw A -1 EUR -> InvalidAmount
+         withdraw A 1 PLN -> CurrencyMismatch
+         withdraw Z 1 EUR -> BalanceNotFound
+         transfer A 1 EUR to=Z -> BalanceNotFound
+         transfer Z 1 EUR to=A -> BalanceNotFound
+         transfer A 100 EUR to=B
+         transfer B 40 EUR to=A id=7
+         transfer B 40 EUR to=A id=7 -> done again
+         show A B -> A 240/0/240 B 60/0/60
+         close B -> BalanceNotEmpty
+         withdraw B 60 EUR
+         close B
+         transfer A 1 EUR to=B -> BalanceNotFound",
+    );
+}
+
+#[test]
+fn what_leaves_a_covered_balance_goes_back_to_the_credit_that_covered_it() {
+    check(
+        CREDIT,
+        "top-up A 300 EUR
+         show A C -> A 300/0/300 C 200/0/200
+         withdraw A 120 EUR
+         show A C -> A 180/0/180 C 320/0/320
+         reload C 2305843009213693631 EUR                           # as much as can be counted
+         withdraw A 1 EUR -> InvalidAmount
+         balance B customer=1 cur=EUR
+         top-up B 10 EUR
+         transfer B 10 EUR to=A -> BalancesApart                    # nobody covers what is on B
+         transfer A 10 EUR to=B -> BalancesApart
+         balance E customer=1 cur=EUR
+         card 6 program=10 balance=E
+         transfer A 30 EUR to=E
+         show A E -> A 150/0/150 E 30/0/30",
+    );
+}
+
+#[test]
 fn credit_mode_charges_the_partner_at_each_top_up_or_moves_nothing() {
     check(
         CREDIT,

@@ -393,6 +393,8 @@ fn changes() -> Vec<Change> {
         Change::ResolveException(Sequence(77)),
         Change::TopUp { balance, money },
         Change::Reload { balance: PartnerBalanceId(6), money },
+        Change::Withdraw { balance, money },
+        Change::Transfer { from: balance, to: BalanceId(9), money },
     ]
 }
 

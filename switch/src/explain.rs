@@ -177,7 +177,7 @@ fn name(query: Query) -> String {
         Query::Balance(id) => format!("balance {id}"),
         Query::PartnerBalance(id) => format!("partner balance {id}"),
         Query::Card(id) => format!("card {id}"),
-        Query::Rules(_) | Query::Exceptions { .. } | Query::Status => String::new(),
+        Query::Rules(_) | Query::Exceptions { .. } | Query::Status | Query::Totals => String::new(),
     }
 }
 
@@ -185,9 +185,14 @@ fn money(ledger: &Ledger, query: Query) -> (Amount, Amount) {
     match ledger.view(query) {
         Some(View::Balance(view)) => (view.ledger, view.held),
         Some(View::PartnerBalance(view)) => (view.ledger, view.held),
-        Some(View::Card(_) | View::Rules(_) | View::Exceptions(_) | View::Status(_)) | None => {
-            (Amount::ZERO, Amount::ZERO)
-        }
+        Some(
+            View::Card(_)
+            | View::Rules(_)
+            | View::Exceptions(_)
+            | View::Status(_)
+            | View::Totals(_),
+        )
+        | None => (Amount::ZERO, Amount::ZERO),
     }
 }
 

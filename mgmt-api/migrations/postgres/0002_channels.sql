@@ -21,7 +21,7 @@ CREATE TABLE installations (
     id UUID PRIMARY KEY,
     customer_id BIGINT NOT NULL REFERENCES customers (id),
     device_hash BYTEA NOT NULL,
-    secret_hash BYTEA NOT NULL,
+    credential_hash BYTEA NOT NULL,
     response_key_sha256 BYTEA,
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'ENDED')),
     created_at_ms BIGINT NOT NULL

@@ -21,7 +21,7 @@ CREATE TABLE installations (
     id BLOB PRIMARY KEY,
     customer_id INTEGER NOT NULL REFERENCES customers (id),
     device_hash BLOB NOT NULL,
-    secret_hash BLOB NOT NULL,
+    credential_hash BLOB NOT NULL,
     response_key_sha256 BLOB,
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'ENDED')),
     created_at_ms INTEGER NOT NULL

@@ -22,7 +22,6 @@ use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
-use crate::switch_link::LinkError;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -172,17 +171,8 @@ impl App {
     }
 
     async fn rules(&self, subject: Subject) -> Result<Vec<RuleView>> {
-        match self.link.query(Query::Rules(subject)).await? {
-            Some(View::Rules(views)) => Ok(views),
-            None => Ok(Vec::new()),
-            Some(
-                View::Card(_)
-                | View::Balance(_)
-                | View::PartnerBalance(_)
-                | View::Exceptions(_)
-                | View::Status(_),
-            ) => Err(LinkError::Mismatch.into()),
-        }
+        let views = self.link.view(Query::Rules(subject), View::into_rules).await?;
+        Ok(views.unwrap_or_default())
     }
 }
 

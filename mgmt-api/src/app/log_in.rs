@@ -91,7 +91,7 @@ impl App {
         let installation = self.store.installation(given.installation_id).await?;
         let installation = installation.ok_or(Code::InvalidCredentials)?;
         let secret = session::hash(&given.installation_secret);
-        if !session::is_same(&installation.secret_hash, &secret) {
+        if !session::is_same(&installation.credential_hash, &secret) {
             return Err(Code::InvalidCredentials.into());
         }
         self.check_wallet_pin(installation.customer_id, pin).await?;

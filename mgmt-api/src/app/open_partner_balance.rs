@@ -14,7 +14,6 @@ use crate::clock;
 use crate::error::{Code, Result};
 use crate::event_feed::state_after;
 use crate::store::{PartnerBalanceRow, RowState};
-use crate::switch_link::LinkError;
 
 /// The body.
 #[derive(Deserialize)]
@@ -73,6 +72,11 @@ struct Shown {
     held: i64,
 }
 
+#[derive(Serialize)]
+struct Listed {
+    items: Vec<Shown>,
+}
+
 impl App {
     /// Opens a partner balance at zero; `partner` is a number or an issuer code.
     pub async fn open_partner_balance(
@@ -92,11 +96,26 @@ impl App {
         self.once(&by, body.hash, draw, carry_out).await
     }
 
+    /// Every balance of the partner that asks.
+    pub async fn list_partner_balances(&self, by: Call) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        let rows = self.store.partner_balances(partner).await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.shown_partner_balance(row).await?);
+        }
+        Ok(Answer::ok(&Listed { items })?.into_response())
+    }
+
     /// A partner balance as the switch has it now.
     pub async fn show_partner_balance(&self, by: Call, at: PartnerBalancePath) -> Result<Response> {
         let row = self.partner_balance(&by, &at).await?;
+        Ok(Answer::ok(&self.shown_partner_balance(row).await?)?.into_response())
+    }
+
+    async fn shown_partner_balance(&self, row: PartnerBalanceRow) -> Result<Shown> {
         let view = self.partner_balance_view(row.id).await?;
-        let shown = Shown {
+        Ok(Shown {
             id: row.id,
             partner_id: row.partner_id,
             kind: match view.kind {
@@ -108,8 +127,7 @@ impl App {
             amount: view.ledger.0,
             available: view.ledger.0.saturating_sub(view.held.0),
             held: view.held.0,
-        };
-        Ok(Answer::ok(&shown)?.into_response())
+        })
     }
 
     /// A partner that the caller may see.
@@ -168,16 +186,8 @@ impl App {
     }
 
     async fn partner_balance_view(&self, id: Uuid) -> Result<PartnerBalanceView> {
-        match self.link.query(Query::PartnerBalance(PartnerBalanceId(id.as_u128()))).await? {
-            Some(View::PartnerBalance(view)) => Ok(view),
-            None => Err(Code::PartnerBalanceNotFound.into()),
-            Some(
-                View::Balance(_)
-                | View::Card(_)
-                | View::Rules(_)
-                | View::Exceptions(_)
-                | View::Status(_),
-            ) => Err(LinkError::Mismatch.into()),
-        }
+        let query = Query::PartnerBalance(PartnerBalanceId(id.as_u128()));
+        let view = self.link.view(query, View::into_partner_balance).await?;
+        view.ok_or_else(|| Code::PartnerBalanceNotFound.into())
     }
 }

@@ -100,7 +100,7 @@ impl App {
             id: Uuid::new_v4(),
             customer,
             device_hash: self.vault.fingerprint(&[b"device", given.device_id.as_bytes()]),
-            secret_hash: secret.hash,
+            credential_hash: secret.hash,
             response_key_sha256: key.map(|key| key.thumbprint),
             created_at_ms: now,
         };

@@ -11,7 +11,6 @@ use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::error::{Code, Result};
 use crate::store::{BalanceRow, CardRow};
-use crate::switch_link::LinkError;
 
 /// Which part of a list is asked for.
 #[derive(Deserialize)]
@@ -110,16 +109,8 @@ impl App {
     }
 
     async fn balance_view(&self, id: Uuid) -> Result<BalanceView> {
-        match self.link.query(Query::Balance(BalanceId(id.as_u128()))).await? {
-            Some(View::Balance(view)) => Ok(view),
-            None => Err(Code::BalanceNotFound.into()),
-            Some(
-                View::Card(_)
-                | View::PartnerBalance(_)
-                | View::Rules(_)
-                | View::Exceptions(_)
-                | View::Status(_),
-            ) => Err(LinkError::Mismatch.into()),
-        }
+        let query = Query::Balance(BalanceId(id.as_u128()));
+        let view = self.link.view(query, View::into_balance).await?;
+        view.ok_or_else(|| Code::BalanceNotFound.into())
     }
 }

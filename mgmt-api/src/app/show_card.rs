@@ -13,7 +13,6 @@ use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::store::CardRow;
-use crate::switch_link::LinkError;
 
 /// Which part of the cards is asked for.
 #[derive(Deserialize)]
@@ -80,17 +79,8 @@ impl App {
 
     /// A card as the switch has it now.
     pub(crate) async fn card_view(&self, id: i64) -> Result<CardView> {
-        match self.link.query(Query::Card(card_id(id))).await? {
-            Some(View::Card(view)) => Ok(view),
-            None => Err(Code::CardNotFound.into()),
-            Some(
-                View::Balance(_)
-                | View::PartnerBalance(_)
-                | View::Rules(_)
-                | View::Exceptions(_)
-                | View::Status(_),
-            ) => Err(LinkError::Mismatch.into()),
-        }
+        let view = self.link.view(Query::Card(card_id(id)), View::into_card).await?;
+        view.ok_or_else(|| Code::CardNotFound.into())
     }
 }
 

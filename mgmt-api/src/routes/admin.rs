@@ -19,6 +19,8 @@ pub(super) fn routes() -> Vec<Route> {
             .to(all),
         Route::post("/admin/partners/{partner}/balances", on!(open_partner_balance: Call, PartnerPath, Body<NewPartnerBalance>))
             .to(money),
+        Route::get("/admin/balances/summary", on!(show_totals: Call))
+            .to(all),
         Route::get("/admin/partner-balances/{balance}", on!(show_partner_balance: Call, PartnerBalancePath))
             .to(all),
         Route::post("/admin/partner-balances/{balance}/reload", on!(reload: Call, PartnerBalancePath, Body<Credit>))

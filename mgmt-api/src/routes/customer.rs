@@ -10,7 +10,7 @@ use super::table::Route;
 use super::{Ours, on};
 use crate::app::{
     Activation, Asked, BalancePath, Body, CardPage, CardPath, Credit, Limits, LockRequest,
-    NewBalance, NewPin, NewVirtualCard, Nothing, Optional, Page,
+    NewBalance, NewPin, NewVirtualCard, Nothing, Optional, Page, Transfer,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
@@ -35,6 +35,10 @@ pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
             .of_customer().partners().customers().operators(admin),
         Route::post("/balances/{balance}/topup", on!(top_up: CustomerCall, BalancePath, Body<Credit>))
             .of_customer().partners().operators(admin),
+        Route::post("/balances/{balance}/withdraw", on!(withdraw: CustomerCall, BalancePath, Body<Credit>))
+            .of_customer().partners().operators(admin),
+        Route::post("/balances/{balance}/transfer", on!(transfer: CustomerCall, BalancePath, Body<Transfer>))
+            .of_customer().partners().customers().operators(admin),
         Route::post("/cards/virtual", on!(issue_card: CustomerCall, Body<NewVirtualCard>))
             .encrypted(Encryption::Answer).of_customer().partners().customers().operators(managers),
         Route::get("/cards", on!(list_cards: CustomerCall, Asked<CardPage>))

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{Result, RowState, Store, on};
+use crate::call::Scope;
 
 /// A balance that the switch has.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -55,6 +56,19 @@ impl Store {
         Ok(
             on!(self, pool => sqlx::query_as(SQL).bind(customer).bind(id).fetch_optional(pool).await)?,
         )
+    }
+
+    /// A balance, if it is within `scope`.
+    pub async fn balance_in(&self, scope: Scope, id: Uuid) -> Result<Option<BalanceRow>> {
+        const SQL: &str = "SELECT balances.id, customer_id, currency FROM balances \
+             JOIN customers ON customers.id = balances.customer_id \
+             WHERE balances.id = $3 AND balances.row_state = 'CONFIRMED' \
+             AND customers.partner_id = COALESCE($1, customers.partner_id) \
+             AND customers.id = COALESCE($2, customers.id)";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer).bind(id);
+            query.fetch_optional(pool).await
+        })?)
     }
 
     /// A customer's balances behind `after`, oldest first.

@@ -57,6 +57,13 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
+    /// A partner's balances.
+    pub async fn partner_balances(&self, partner: i64) -> Result<Vec<PartnerBalanceRow>> {
+        const SQL: &str = "SELECT id, partner_id, kind, currency, row_state FROM partner_balances \
+             WHERE partner_id = $1 AND row_state = 'CONFIRMED' ORDER BY kind, currency";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
+    }
+
     /// Moves a pending partner balance on.
     pub async fn settle_partner_balance(&self, id: Uuid, state: RowState) -> Result<()> {
         const SQL: &str =

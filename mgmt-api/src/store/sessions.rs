@@ -15,7 +15,7 @@ pub struct NewInstallation {
     /// Keyed hash of the device's id.
     pub device_hash: [u8; 32],
     /// Hash of the secret that it logs in with.
-    pub secret_hash: [u8; 32],
+    pub credential_hash: [u8; 32],
     /// SHA-256 of the key that answers to it are encrypted to.
     pub response_key_sha256: Option<[u8; 32]>,
     /// Now.
@@ -28,7 +28,7 @@ pub struct InstallationRow {
     /// Whose it is.
     pub customer_id: i64,
     /// Hash of its secret.
-    pub secret_hash: Vec<u8>,
+    pub credential_hash: Vec<u8>,
     /// The key that answers to it are encrypted to.
     pub response_key_sha256: Option<Vec<u8>>,
 }
@@ -121,7 +121,7 @@ impl Store {
              installations WHERE customer_id = $1 AND device_hash = $2)";
         const END: &str = "UPDATE installations SET state = 'ENDED' \
              WHERE customer_id = $1 AND device_hash = $2 AND state = 'ACTIVE'";
-        const PUT: &str = "INSERT INTO installations (id, customer_id, device_hash, secret_hash, \
+        const PUT: &str = "INSERT INTO installations (id, customer_id, device_hash, credential_hash, \
              response_key_sha256, state, created_at_ms) VALUES ($1, $2, $3, $4, $5, 'ACTIVE', $6)";
         Ok(on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
@@ -138,7 +138,7 @@ impl Store {
                 .bind(new.id)
                 .bind(new.customer)
                 .bind(new.device_hash.as_slice())
-                .bind(new.secret_hash.as_slice())
+                .bind(new.credential_hash.as_slice())
                 .bind(new.response_key_sha256.as_ref().map(<[u8; 32]>::as_slice))
                 .bind(new.created_at_ms)
                 .execute(&mut *transaction)
@@ -150,7 +150,7 @@ impl Store {
 
     /// An installation that may log in.
     pub async fn installation(&self, id: Uuid) -> Result<Option<InstallationRow>> {
-        const SQL: &str = "SELECT customer_id, secret_hash, response_key_sha256 \
+        const SQL: &str = "SELECT customer_id, credential_hash, response_key_sha256 \
              FROM installations WHERE id = $1 AND state = 'ACTIVE'";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{World, on_each, text};
+use crate::world::{World, on_each, send, text};
 
 async fn top_up(world: &World, customer: &str, balance: &str, body: Value) -> crate::world::Got {
     world.post(&format!("/secure/customers/{customer}/balances/{balance}/topup"), &body).await
@@ -131,6 +131,81 @@ async fn balances_are_listed_in_pages() {
         for bad in ["limit=0", "limit=51", "limit=x", "after=x", "page=2"] {
             world.get(&format!("{path}?{bad}")).await.expect_error(400, "INVALID_REQUEST");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_leaves_and_moves_where_it_is_available() {
+    on_each(async |world| {
+        let (one, other) = (world.customer_with_pin().await, world.customer().await);
+        let (from, to) = (world.balance(&one, "EUR").await, world.balance(&other, "EUR").await);
+        let at = |what: &str| format!("/secure/customers/{one}/balances/{from}/{what}");
+        let eur = |amount: i64| json!({ "amount": amount, "currency": "EUR" });
+        world.post(&at("topup"), &eur(100)).await.expect(StatusCode::CREATED);
+        let paid = world.post(&at("withdraw"), &eur(30)).await.expect(StatusCode::CREATED);
+        assert_eq!((&paid["amount"], &paid["balanceId"]), (&json!(30), &json!(from)));
+        let got = world.post(&at("withdraw"), &eur(71)).await;
+        got.expect_error(422, "INSUFFICIENT_FUNDS");
+
+        let mut transfer = json!({ "toBalanceId": to, "amount": 50, "currency": "EUR" });
+        let token = world.customer_session(&one).await;
+        let path = format!("/customers/me/balances/{from}/transfer");
+        let moved = world.with(&token, Method::POST, &path, Some(&transfer)).await;
+        assert_eq!(moved.expect(StatusCode::CREATED)["toBalanceId"], to);
+        let amount = async |customer: &str, balance: &str| {
+            let path = format!("/secure/customers/{customer}/balances/{balance}");
+            world.get(&path).await.json()["amount"].as_i64().unwrap()
+        };
+        assert_eq!((amount(&one, &from).await, amount(&other, &to).await), (20, 50));
+        let again = world.post(&at("transfer"), &transfer).await;
+        again.expect_error(422, "INSUFFICIENT_FUNDS");
+        transfer["toBalanceId"] = from.clone().into();
+        world.post(&at("transfer"), &transfer).await.expect_error(422, "BALANCES_APART");
+        transfer["toBalanceId"] = "00000000-0000-4000-8000-000000000000".into();
+        world.post(&at("transfer"), &transfer).await.expect_error(404, "BALANCE_NOT_FOUND");
+
+        // A partner's money never moves to another partner's customer.
+        let theirs = send(world.wallet(&world.stranger, &crate::world::plain_wallet())).await;
+        let theirs = text(&theirs.json(), "customerId");
+        let url = world.secure_url(&format!("/secure/customers/{theirs}/balances"));
+        let opened = send(world.stranger.post(url).json(&json!({ "currency": "EUR" }))).await;
+        transfer["toBalanceId"] = text(&opened.json(), "balanceId").into();
+        world.post(&at("transfer"), &transfer).await.expect_error(404, "BALANCE_NOT_FOUND");
+
+        let summary = world.admin(Method::GET, "/admin/balances/summary", None).await;
+        let summary = summary.expect(StatusCode::OK);
+        assert_eq!(summary["items"][0], json!({ "currency": "EUR", "users": 70, "wallet": 70 }));
+        let scoped = world.operator("eve", mgmt_api::auth::role::Roles::ALL, Some("1")).await;
+        let got = world.with(&scoped, Method::GET, "/admin/balances/summary", None).await;
+        got.expect_error(403, "FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_sees_its_own_balances_and_the_summary_adds_them_up() {
+    on_each(async |world| {
+        let body = json!({ "kind": "DEPOSIT", "currency": "EUR" });
+        let opened = world.admin(Method::POST, "/admin/partners/1/balances", Some(&body)).await;
+        let id = text(&opened.expect(StatusCode::CREATED), "id");
+        let reload = json!({ "amount": 900, "currency": "EUR" });
+        let path = format!("/admin/partner-balances/{id}/reload");
+        world.admin(Method::POST, &path, Some(&reload)).await.expect(StatusCode::CREATED);
+        let listed = world.get("/secure/partner/balances").await.expect(StatusCode::OK);
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&listed["items"][0]["id"], &listed["items"][0]["amount"]),
+            (&json!(id), &json!(900))
+        );
+        let one = world.get(&format!("/secure/partner/balances/{id}")).await.expect(StatusCode::OK);
+        assert_eq!(one["available"], 900);
+        let url = world.secure_url(&format!("/secure/partner/balances/{id}"));
+        send(world.stranger.get(url)).await.expect_error(404, "PARTNER_BALANCE_NOT_FOUND");
+        let url = world.secure_url("/secure/partner/balances");
+        assert_eq!(send(world.stranger.get(url)).await.json()["items"], json!([]));
+        let summary = world.admin(Method::GET, "/admin/balances/summary", None).await.json();
+        assert_eq!(summary["items"][0], json!({ "currency": "EUR", "users": 0, "wallet": 900 }));
     })
     .await;
 }

@@ -2,8 +2,8 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    BalanceRow, CardKind, CustomerUpdate, FundedAccount, NewCardRow, NewClient, NewCustomer,
-    NewFunding, NewInstallation, NewKey, NewOperator, NewSession, NewVerification,
+    BalanceRow, CardKind, CustomerUpdate, Movement, NewCardRow, NewClient, NewCustomer,
+    NewInstallation, NewKey, NewMovement, NewOperator, NewSession, NewVerification,
     PartnerBalanceRow, ProgramRow, RowState, Store,
 };
 use uuid::Uuid;
@@ -137,6 +137,8 @@ async fn balances_and_cards() {
         store.settle_balance(row.id, RowState::Confirmed).await.unwrap();
         assert_eq!(store.balance(7, row.id).await.unwrap(), Some(row.clone()));
         assert_eq!(store.balance(8, row.id).await.unwrap(), None);
+        assert_eq!(store.balance_in(of(1), row.id).await.unwrap(), Some(row.clone()));
+        assert_eq!(store.balance_in(of(2), row.id).await.unwrap(), None);
         assert_eq!(store.balances(7, Uuid::nil(), 5).await.unwrap(), core::slice::from_ref(&row));
         assert_eq!(store.balances(7, row.id, 5).await.unwrap(), []);
 
@@ -218,21 +220,28 @@ async fn partner_balances_and_fundings() {
         store.settle_partner_balance(Uuid::from_u128(3), RowState::Confirmed).await.unwrap();
         let row = store.partner_balance(Uuid::from_u128(3)).await.unwrap().unwrap();
         assert_eq!(row.row_state, "CONFIRMED");
+        assert_eq!(store.partner_balances(1).await.unwrap(), core::slice::from_ref(&row));
+        assert_eq!(store.partner_balances(2).await.unwrap(), []);
 
         let balance = with_balance(store).await;
-        for account in [FundedAccount::User(balance.id), FundedAccount::Partner(row.id)] {
-            let new = NewFunding {
+        for movement in [
+            Movement::TopUp(balance.id),
+            Movement::Reload(row.id),
+            Movement::Withdrawal(balance.id),
+            Movement::Transfer(balance.id, balance.id),
+        ] {
+            let new = NewMovement {
                 id: Uuid::now_v7(),
-                account,
+                movement,
                 amount: 5,
                 currency: 978,
                 external_id: Some("x".to_owned()),
                 description_sealed: Some(vec![1]),
                 created_at_ms: 1,
             };
-            store.insert_funding(&new).await.unwrap();
-            store.insert_funding(&new).await.unwrap();
-            store.settle_funding(new.id, RowState::Confirmed, 9).await.unwrap();
+            store.insert_movement(&new).await.unwrap();
+            store.insert_movement(&new).await.unwrap();
+            store.settle_movement(new.id, RowState::Confirmed, 9).await.unwrap();
         }
     })
     .await;
@@ -287,7 +296,7 @@ async fn devices_and_sessions() {
             id: Uuid::from_u128(id),
             customer: 7,
             device_hash: [hash; 32],
-            secret_hash: [3; 32],
+            credential_hash: [3; 32],
             response_key_sha256: None,
             created_at_ms: 1,
         };

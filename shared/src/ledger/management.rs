@@ -126,6 +126,8 @@ fn decide_change(
         }
         Change::TopUp { balance, money } => top_up(ledger, *balance, *money, effects),
         Change::Reload { balance, money } => reload(ledger, *balance, *money, effects),
+        Change::Withdraw { balance, money } => withdraw(ledger, *balance, *money, effects),
+        Change::Transfer { from, to, money } => transfer(ledger, (*from, *to), *money, effects),
     }
 }
 
@@ -366,6 +368,49 @@ fn reload(
     checked_money(money, row.currency)?;
     fits(row.funds, money.amount)?;
     effects.push(posted(Account::Bank, Account::Partner(PartnerBalanceSlot(slot)), money));
+    Ok(())
+}
+
+fn withdraw(
+    ledger: &Ledger,
+    balance: BalanceId,
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, balance)?;
+    checked_money(money, balance.currency)?;
+    if !balance.funds.covers(money.amount) {
+        return Err(Refusal::InsufficientFunds);
+    }
+    if let Some(partner) = balance.covered_by {
+        let key = (partner, PartnerBalanceKind::Credit, money.currency);
+        let credit = ledger.partner_balance_of(key).ok_or(Refusal::CollateralBalanceNotFound)?;
+        let row = ledger.partner_balance(credit).ok_or(Refusal::CollateralBalanceNotFound)?;
+        fits(row.funds, money.amount)?;
+        effects.push(posted(Account::UsersCover, Account::Partner(credit), money));
+    }
+    effects.push(posted(Account::User(slot), Account::Funding, money));
+    Ok(())
+}
+
+fn transfer(
+    ledger: &Ledger,
+    (from, to): (BalanceId, BalanceId),
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (from_slot, giver) = open_balance_of(ledger, from)?;
+    let (to_slot, taker) = open_balance_of(ledger, to)?;
+    checked_money(money, giver.currency)?;
+    checked_money(money, taker.currency)?;
+    if from == to || giver.covered_by != taker.covered_by {
+        return Err(Refusal::BalancesApart);
+    }
+    if !giver.funds.covers(money.amount) {
+        return Err(Refusal::InsufficientFunds);
+    }
+    fits(taker.funds, money.amount)?;
+    effects.push(posted(Account::User(from_slot), Account::User(to_slot), money));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::balance::Balance;
 use crate::books::{Book, Imbalance, wide};
 use crate::control::{
     BalanceView, CardView, EXCEPTIONS_A_VIEW_MAX, PartnerBalanceView, Query, RuleView, StatusView,
-    View,
+    TotalView, View,
 };
 use crate::credential::{Pvv, Stored};
 use crate::ids::{BalanceId, CardId, ConfigId, CustomerId};
@@ -52,6 +52,14 @@ impl Ledger {
                 last_sequence: self.last.sequence,
                 state_hash: self.state_hash(),
             })),
+            Query::Totals => {
+                let totals = self.books.all().map(|(currency, book)| TotalView {
+                    currency,
+                    users: book.users,
+                    partners: book.partners,
+                });
+                Some(View::Totals(totals.collect()))
+            }
         }
     }
 

@@ -17,7 +17,7 @@
 //! | `card 1 program=10 balance=A expiry=2612 [state= token=]`, `state 1 Linked` | changes |
 //! | `lock 1 code=2`, `unlock 1`, `pin 1`, `renew 1 expiry=2712`, `cvv2 1 generation=2` | changes |
 //! | `rule 1 card=1 amount=day:EUR:500 [zone= channels= ..]`, `unrule 1`, `resolve 1` (the first of the queue) | changes |
-//! | `top-up A 500 EUR`, `reload D 500 EUR` | changes; `id=7` names a command |
+//! | `top-up A 500 EUR`, `reload D ..`, `withdraw A ..`, `transfer A 500 EUR to=B` | changes; `id=7` names a command |
 //! | `clock 2026-12-15T00:00:00Z`, `wait 90m`, `wait 7d` | the time of what follows |
 //! | `show A D` | `A available/held/ledger ..` |
 //! | `book EUR` | the sums that are not zero |

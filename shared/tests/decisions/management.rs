@@ -62,6 +62,12 @@ pub(super) fn change(line: &Line) -> Change {
         "rule" => Change::PutRule(rule(line)),
         "unrule" => Change::RemoveRule(RuleId(line.named())),
         "top-up" => Change::TopUp { balance: balance(), money: line.money() },
+        "withdraw" => Change::Withdraw { balance: balance(), money: line.money() },
+        "transfer" => Change::Transfer {
+            from: balance(),
+            to: BalanceId(id_of(line.text("to", "B"))),
+            money: line.money(),
+        },
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
     }

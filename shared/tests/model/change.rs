@@ -97,6 +97,8 @@ impl Model {
                 Ok(())
             }
             Change::TopUp { balance, money } => self.top_up(*balance, *money),
+            Change::Withdraw { balance, money } => self.withdraw(*balance, *money),
+            Change::Transfer { from, to, money } => self.transfer(*from, *to, *money),
             Change::Reload { balance, money } => {
                 let pot = self.pots.iter().position(|pot| pot.id == *balance);
                 let pot = pot.ok_or(Refusal::PartnerBalanceNotFound)?;
@@ -325,6 +327,40 @@ impl Model {
         }
         self.users[user].ledger += amount;
         self.sums(money.currency).funding -= amount;
+        Ok(())
+    }
+
+    fn withdraw(&mut self, balance: BalanceId, money: Money) -> Refused {
+        let user = self.open_user(balance)?;
+        sound(money, self.users[user].currency)?;
+        let amount = money.amount.0;
+        if self.users[user].ledger - self.users[user].held < amount {
+            return Err(Refusal::InsufficientFunds);
+        }
+        if let Some(partner) = self.users[user].covered_by {
+            let which = (partner, PartnerBalanceKind::Credit, money.currency);
+            let pot =
+                self.pots.iter_mut().find(|pot| (pot.partner, pot.kind, pot.currency) == which);
+            pot.ok_or(Refusal::CollateralBalanceNotFound)?.ledger += amount;
+            self.sums(money.currency).users_cover -= amount;
+        }
+        self.users[user].ledger -= amount;
+        self.sums(money.currency).funding += amount;
+        Ok(())
+    }
+
+    fn transfer(&mut self, from: BalanceId, to: BalanceId, money: Money) -> Refused {
+        let (giver, taker) = (self.open_user(from)?, self.open_user(to)?);
+        sound(money, self.users[giver].currency)?;
+        sound(money, self.users[taker].currency)?;
+        if giver == taker || self.users[giver].covered_by != self.users[taker].covered_by {
+            return Err(Refusal::BalancesApart);
+        }
+        if self.users[giver].ledger - self.users[giver].held < money.amount.0 {
+            return Err(Refusal::InsufficientFunds);
+        }
+        self.users[giver].ledger -= money.amount.0;
+        self.users[taker].ledger += money.amount.0;
         Ok(())
     }
 }

@@ -21,7 +21,15 @@ impl History {
                 let balance = BalanceId(u128::from(self.random.below(6) + 1));
                 let currency = if balance.0 == 5 || self.random.percent(3) { PLN } else { EUR };
                 let amount = i64::try_from(self.random.below(300)).unwrap();
-                Change::TopUp { balance, money: Money::new(amount, currency) }
+                let money = Money::new(amount, currency);
+                match self.random.below(6) {
+                    0 => Change::Withdraw { balance, money },
+                    1 => {
+                        let to = BalanceId(u128::from(self.random.below(6) + 1));
+                        Change::Transfer { from: balance, to, money }
+                    }
+                    _ => Change::TopUp { balance, money },
+                }
             }
             20..35 => {
                 let balance = PartnerBalanceId(u128::from(self.random.below(5) + 1));

@@ -146,7 +146,9 @@ impl Model {
             | Change::PutRule(_)
             | Change::RemoveRule(_)
             | Change::ResolveException(_)
-            | Change::Reload { .. } => {}
+            | Change::Reload { .. }
+            | Change::Withdraw { .. }
+            | Change::Transfer { .. } => {}
         }
     }
 

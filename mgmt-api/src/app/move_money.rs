@@ -1,0 +1,201 @@
+//! Money that is moved by hand: top-up, withdrawal and transfer of user balances, reload of a
+//! partner balance. Source: requirements #80, #87, #142.
+//!
+//! Invariant: the switch decides and books; SQL keeps what was asked for and what became of it.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::command::Change;
+use shared::ids::{BalanceId, PartnerBalanceId};
+use shared::money::Money;
+use shared::pan::Pan;
+use uuid::Uuid;
+
+use super::{App, BalancePath, Body, PartnerBalancePath, check_text, command_id, currency};
+use crate::answer::Answer;
+use crate::call::{Call, Caller, CustomerCall, Scope};
+use crate::clock;
+use crate::error::{Code, Error, Result};
+use crate::event_feed::state_after;
+use crate::idempotency::ContentHash;
+use crate::store::{Movement, NewMovement};
+use crate::vault::Purpose;
+
+/// Characters of `externalId` and `description` at most.
+const EXTERNAL_ID_CHARS_MAX: usize = 64;
+const DESCRIPTION_CHARS_MAX: usize = 256;
+
+/// The body of all but a transfer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credit {
+    amount: i64,
+    currency: String,
+    external_id: Option<String>,
+    description: Option<String>,
+}
+
+/// The body of a transfer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Transfer {
+    to_balance_id: String,
+    amount: i64,
+    currency: String,
+    external_id: Option<String>,
+    description: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    id: Uuid,
+    movement: Movement,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Moved<'a> {
+    id: Uuid,
+    balance_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_balance_id: Option<Uuid>,
+    amount: i64,
+    currency: &'a str,
+    date: String,
+}
+
+impl App {
+    /// Tops up a user balance.
+    pub async fn top_up(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+        body: Body<Credit>,
+    ) -> Result<Response> {
+        let find = async || Ok(Movement::TopUp(self.balance_at(&by, &at).await?.id));
+        self.move_money(&by.call, body.hash, &body.content, find).await
+    }
+
+    /// Pays out what is available on a user balance.
+    pub async fn withdraw(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+        body: Body<Credit>,
+    ) -> Result<Response> {
+        let find = async || Ok(Movement::Withdrawal(self.balance_at(&by, &at).await?.id));
+        self.move_money(&by.call, body.hash, &body.content, find).await
+    }
+
+    /// Moves what is available on a user balance to another of the same partner's cardholders.
+    pub async fn transfer(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+        body: Body<Transfer>,
+    ) -> Result<Response> {
+        let Transfer { to_balance_id, amount, currency, external_id, description } = body.content;
+        let credit = Credit { amount, currency, external_id, description };
+        let find = async || {
+            let customer = self.customer(&by).await?;
+            if customer.is_locked() && matches!(by.call.caller, Caller::Customer(_)) {
+                return Err(Code::UserLocked.into());
+            }
+            let from = self.balance(&customer, &at.balance).await?.id;
+            let to = Uuid::parse_str(&to_balance_id).map_err(|_other| Code::BalanceNotFound)?;
+            let scope = Scope { partner: Some(customer.partner_id), customer: None };
+            let to = self.store.balance_in(scope, to).await?.ok_or(Code::BalanceNotFound)?;
+            Ok(Movement::Transfer(from, to.id))
+        };
+        self.move_money(&by.call, body.hash, &credit, find).await
+    }
+
+    /// Reloads a partner balance.
+    pub async fn reload(
+        &self,
+        by: Call,
+        at: PartnerBalancePath,
+        body: Body<Credit>,
+    ) -> Result<Response> {
+        let find = async || Ok(Movement::Reload(self.partner_balance(&by, &at).await?.id));
+        self.move_money(&by, body.hash, &body.content, find).await
+    }
+
+    async fn move_money(
+        &self,
+        call: &Call,
+        hash: ContentHash,
+        credit: &Credit,
+        find: impl AsyncFnOnce() -> Result<Movement>,
+    ) -> Result<Response> {
+        let money = credit.check()?;
+        let draw = || async { Ok(Plan { id: Uuid::now_v7(), movement: find().await? }) };
+        let carry_out = |plan| self.carry_out_movement(plan, money, credit);
+        self.once(call, hash, draw, carry_out).await
+    }
+
+    async fn carry_out_movement(
+        &self,
+        Plan { id, movement }: Plan,
+        money: Money,
+        credit: &Credit,
+    ) -> Result<Answer> {
+        let row = format!("movement {id}");
+        let seal =
+            |text: &String| self.vault.seal(Purpose::PersonalData, row.as_bytes(), text.as_bytes());
+        let new = NewMovement {
+            id,
+            movement,
+            amount: money.amount.0,
+            currency: i64::from(money.currency.0),
+            external_id: credit.external_id.clone(),
+            description_sealed: credit.description.as_ref().map(seal).transpose()?,
+            created_at_ms: clock::now_millis(),
+        };
+        self.store.insert_movement(&new).await?;
+        let user = |id: Uuid| BalanceId(id.as_u128());
+        let (balance_id, to_balance_id, change) = match movement {
+            Movement::TopUp(id) => (id, None, Change::TopUp { balance: user(id), money }),
+            Movement::Withdrawal(id) => (id, None, Change::Withdraw { balance: user(id), money }),
+            Movement::Transfer(from, to) => {
+                (from, Some(to), Change::Transfer { from: user(from), to: user(to), money })
+            }
+            Movement::Reload(id) => {
+                (id, None, Change::Reload { balance: PartnerBalanceId(id.as_u128()), money })
+            }
+        };
+        let outcome = self.link.change(command_id(id), change).await?;
+        let at_ms = i64::try_from(outcome.at.0).unwrap_or(i64::MAX);
+        self.store.settle_movement(id, state_after(&outcome), at_ms).await?;
+        outcome.result?;
+        Answer::created(&Moved {
+            id,
+            balance_id,
+            to_balance_id,
+            amount: money.amount.0,
+            currency: &money.currency.to_string(),
+            date: clock::rfc3339(outcome.at),
+        })
+    }
+}
+
+impl Credit {
+    fn check(&self) -> Result<Money> {
+        let currency = currency(&self.currency)?;
+        if self.amount <= 0 {
+            return Err(Error::fault(Code::InvalidAmount, "amount", "must be more than zero"));
+        }
+        if let Some(id) = &self.external_id {
+            check_text("externalId", id, EXTERNAL_ID_CHARS_MAX)?;
+            // It is kept readable: a card number must not get there.
+            if Pan::parse(id.as_bytes()).is_some_and(|pan| pan.has_valid_check_digit()) {
+                let message = "must not be a card number";
+                return Err(Error::fault(Code::InvalidRequest, "externalId", message));
+            }
+        }
+        if let Some(text) = &self.description {
+            check_text("description", text, DESCRIPTION_CHARS_MAX)?;
+        }
+        Ok(Money::new(self.amount, currency))
+    }
+}

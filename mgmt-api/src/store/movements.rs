@@ -1,0 +1,90 @@
+//! Money that partners and operators move by hand, as it was asked for.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Result, RowState, Store, on};
+
+/// What moves where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Movement {
+    /// Into a user balance.
+    TopUp(Uuid),
+    /// Into a partner balance.
+    Reload(Uuid),
+    /// Out of a user balance.
+    Withdrawal(Uuid),
+    /// From one user balance to another.
+    Transfer(Uuid, Uuid),
+}
+
+impl Movement {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::TopUp(_) => "TOP_UP",
+            Self::Reload(_) => "RELOAD",
+            Self::Withdrawal(_) => "WITHDRAWAL",
+            Self::Transfer(..) => "TRANSFER",
+        }
+    }
+}
+
+/// A movement to be written; its id is the command's.
+pub struct NewMovement {
+    /// Its id.
+    pub id: Uuid,
+    /// What moves where.
+    pub movement: Movement,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO 4217 number.
+    pub currency: i64,
+    /// The caller's own name for it.
+    pub external_id: Option<String>,
+    /// The caller's words, sealed.
+    pub description_sealed: Option<Vec<u8>>,
+    /// Now.
+    pub created_at_ms: i64,
+}
+
+impl Store {
+    /// Writes a pending movement. Written already is no change.
+    pub async fn insert_movement(&self, new: &NewMovement) -> Result<()> {
+        const SQL: &str = "INSERT INTO movements (id, kind, balance_id, partner_balance_id, \
+             to_balance_id, amount, currency, external_id, description_sealed, row_state, \
+             created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'PENDING', $10) \
+             ON CONFLICT (id) DO NOTHING";
+        let (balance, partner_balance, to) = match new.movement {
+            Movement::TopUp(id) | Movement::Withdrawal(id) => (Some(id), None, None),
+            Movement::Reload(id) => (None, Some(id), None),
+            Movement::Transfer(from, to) => (Some(from), None, Some(to)),
+        };
+        on!(self, pool => {
+            sqlx::query(SQL)
+                .bind(new.id)
+                .bind(new.movement.kind())
+                .bind(balance)
+                .bind(partner_balance)
+                .bind(to)
+                .bind(new.amount)
+                .bind(new.currency)
+                .bind(&new.external_id)
+                .bind(&new.description_sealed)
+                .bind(new.created_at_ms)
+                .execute(pool)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Moves a pending movement on; `at_ms` is the switch's time.
+    pub async fn settle_movement(&self, id: Uuid, state: RowState, at_ms: i64) -> Result<()> {
+        const SQL: &str = "UPDATE movements SET row_state = $2, booked_at_ms = $3 \
+             WHERE id = $1 AND row_state = 'PENDING'";
+        on!(self, pool => {
+            sqlx::query(SQL).bind(id).bind(state.name()).bind(at_ms).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+}
