@@ -35,6 +35,11 @@ impl Answer {
         Self::json(StatusCode::CREATED, body)
     }
 
+    /// 202 with a JSON body.
+    pub fn accepted(body: &impl Serialize) -> Result<Self> {
+        Self::json(StatusCode::ACCEPTED, body)
+    }
+
     /// 204.
     #[must_use]
     pub fn no_content() -> Self {

@@ -8,13 +8,16 @@ mod activate_card;
 mod add_customer;
 mod close_balance;
 mod issue_card;
+pub(crate) mod issue_later;
 mod limits;
 mod lock_card;
 mod log_in;
 mod move_money;
 mod open_balance;
 mod open_partner_balance;
+mod order_card;
 mod pair_device;
+mod personalise;
 mod register_key;
 mod register_verification;
 mod renew_card;
@@ -33,32 +36,40 @@ use serde::Deserialize;
 use shared::ids::{CardId, CommandId, CustomerId};
 use shared::money::Currency;
 use shared::pan::Pan;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub use self::activate_card::Activation;
-pub use self::add_customer::NewWallet;
-pub use self::issue_card::NewVirtualCard;
-pub use self::limits::Limits;
+pub use self::add_customer::{AddedCustomer, NewWallet};
+pub use self::issue_card::{IssuedCard, NewVirtualCard};
+pub use self::issue_later::{BegunOperation, ShownOperation};
+pub use self::limits::{LimitUsage, Limits};
 pub use self::lock_card::LockRequest;
-pub use self::log_in::{NewCustomerSession, NewOperatorSession, StepUp};
-pub use self::move_money::{Credit, Transfer};
-pub use self::open_balance::NewBalance;
-pub use self::open_partner_balance::NewPartnerBalance;
-pub use self::pair_device::NewDevice;
-pub use self::register_key::NewResponseKey;
-pub use self::register_verification::{Image, VerificationForm};
+pub use self::log_in::{BegunSession, NewCustomerSession, NewOperatorSession, StepUp, StepUpEnd};
+pub use self::move_money::{BookedMovement, Credit, Transfer};
+pub use self::open_balance::{NewBalance, OpenedBalance};
+pub use self::open_partner_balance::{NewPartnerBalance, PartnerBalanceList, ShownPartnerBalance};
+pub use self::order_card::{NewPhysicalCard, NewPrint, PlacedOrder, ShownOrder};
+pub use self::pair_device::{NewDevice, PairedDevice, PairingCode};
+pub use self::personalise::{BureauBatch, ReportResult};
+pub use self::register_key::{NewResponseKey, RegisteredKey};
+pub use self::register_verification::{Image, RegisteredVerification, VerificationForm};
+pub use self::renew_card::CardSummary;
+pub use self::reset_cvc2::NewCvc2;
 pub use self::set_pin::NewPin;
-pub use self::show_balance::Page;
-pub use self::show_card::CardPage;
+pub use self::show_balance::{BalanceList, Page, ShownBalance};
+pub use self::show_card::{CardDetails, CardList, CardPage};
+pub use self::show_full_card::FullCard;
+pub use self::show_totals::TotalList;
 pub use self::update_customer::CustomerFlags;
 
 use crate::auth::admin_token::AdminToken;
+use crate::auth::rate::Rates;
 use crate::call::{CustomerCall, Scope};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
-use crate::jwe::Jwe;
+use crate::jwe::{Jwe, ResponseKey};
 use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
 use crate::vault::{Purpose, Vault};
@@ -88,6 +99,9 @@ pub struct App {
     /// Password hashes under way.
     pub crypto: Arc<Semaphore>,
     pub(crate) keys: Keys,
+    pub(crate) rates: Rates,
+    pub(crate) bureau_key: Option<ResponseKey>,
+    pub(crate) operations_wait: Notify,
     announced: AtomicBool,
 }
 
@@ -113,6 +127,26 @@ pub struct PartnerPath {
 #[derive(Deserialize)]
 pub struct PartnerBalancePath {
     balance: String,
+}
+
+/// An order as a path names it.
+#[derive(Deserialize)]
+pub struct OrderPath {
+    order: String,
+}
+
+/// An operation in the background as a path names it.
+#[derive(Deserialize)]
+pub struct OperationPath {
+    operation: String,
+}
+
+/// A bureau's report, as it came.
+pub struct Report {
+    /// Its bytes.
+    pub text: Vec<u8>,
+    /// Their keyed hash.
+    pub hash: ContentHash,
 }
 
 /// What a query string asks for.
@@ -141,14 +175,20 @@ impl App {
         vault: Vault,
     ) -> anyhow::Result<Self> {
         let crypto = Arc::new(Semaphore::new(config.limits.crypto_max));
+        let jwe = Jwe::open(&config.jwe_key, Arc::clone(&crypto))?;
+        let bureau_key =
+            config.bureau_key.as_deref().map(|path| jwe.key_of_file(path)).transpose()?;
         Ok(Self {
             vault,
-            jwe: Arc::new(Jwe::open(&config.jwe_key, Arc::clone(&crypto))?),
+            jwe: Arc::new(jwe),
+            bureau_key,
+            operations_wait: Notify::new(),
             admin_token: AdminToken::open(&config.admin_token)?,
             requests: Semaphore::new(config.limits.requests_max),
             uploads: Semaphore::new(config.limits.uploads_max),
             crypto,
             keys: Keys::default(),
+            rates: Rates::default(),
             announced: AtomicBool::new(false),
             config,
             store,

@@ -9,5 +9,6 @@ pub mod admin_token;
 mod client_cert;
 mod encryption;
 pub mod password;
+pub mod rate;
 pub mod role;
 pub mod session;

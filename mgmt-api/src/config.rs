@@ -47,6 +47,10 @@ pub struct Config {
     pub jwe_key: PathBuf,
     /// The admin token, readable by its owner only.
     pub admin_token: PathBuf,
+    /// The key that batches of orders are encrypted to for the bureau (SPKI PEM); no batches
+    /// without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bureau_key: Option<PathBuf>,
     /// What is logged, as `tracing` filters.
     pub log: String,
     /// The listener with client certificates: /secure and /lifecycle.
@@ -152,6 +156,12 @@ pub struct Limits {
     pub idempotency_hours: u64,
     /// RSA and password operations under way.
     pub crypto_max: usize,
+    /// Requests of one caller a second; twice as many at once.
+    pub requests_per_second: u32,
+    /// The same where body or answer are encrypted.
+    pub encrypted_per_second: u32,
+    /// Log-ins and pairings from one address a second.
+    pub log_ins_per_second: u32,
 }
 
 /// A partner's certificate.
@@ -191,6 +201,7 @@ impl Default for Config {
             keys: "keys.toml".into(),
             jwe_key: "pki/jwe.key".into(),
             admin_token: "admin.token".into(),
+            bureau_key: None,
             log: "info".into(),
             secure: SecureListener::default(),
             public: PublicListener::default(),
@@ -276,6 +287,9 @@ impl Default for Limits {
             idempotency_keys_max: 200_000,
             idempotency_hours: 72,
             crypto_max: 2,
+            requests_per_second: 10_000,
+            encrypted_per_second: 1_000,
+            log_ins_per_second: 100,
         }
     }
 }
@@ -311,6 +325,7 @@ impl Config {
             &mut self.switch.socket,
         ];
         let optional = self.public.certificate.iter_mut().chain(self.public.key.iter_mut());
+        let optional = optional.chain(self.bureau_key.iter_mut());
         let of_clients = self.clients.iter_mut().flat_map(|client| {
             core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
         });

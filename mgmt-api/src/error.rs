@@ -85,7 +85,9 @@ codes! {
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
-    ConfigNotFound = 404 "CONFIG_NOT_FOUND" "There is no such configId for virtual cards.";
+    OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
+    OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
+    ConfigNotFound = 404 "CONFIG_NOT_FOUND" "There is no such configId for cards of this kind.";
     PartnerNotFound = 404 "PARTNER_NOT_FOUND" "There is no such partner.";
     PartnerBalanceNotFound = 404 "PARTNER_BALANCE_NOT_FOUND" "There is no such partner balance.";
     MethodNotAllowed = 405 "METHOD_NOT_ALLOWED" "This address does not take this method.";
@@ -129,9 +131,13 @@ codes! {
         "The partner has no credit balance in this currency: create one first.";
     IdempotencyKeyReused = 422 "IDEMPOTENCY_KEY_REUSED"
         "This idempotency key was used with another request: take a new one.";
+    InvalidReport = 422 "INVALID_REPORT"
+        "The report does not add up or has a line that cannot be read: nothing of it was applied.";
     PinTooWeak = 422 "PIN_TOO_WEAK" "The PIN is easy to guess: choose another.";
     TooManyAttempts = 429 "TOO_MANY_ATTEMPTS"
         "Too many wrong tries: an operator waits, a wallet PIN is set again by the partner.";
+    RateLimited = 429 "RATE_LIMITED"
+        "This client asks too often: wait as long as Retry-After says.";
     TooManyIdempotencyKeys = 429 "TOO_MANY_IDEMPOTENCY_KEYS"
         "Too many idempotency keys are kept for this caller: wait until older ones end.";
     InternalError = 500 "INTERNAL_ERROR"

@@ -143,6 +143,13 @@ impl Jwe {
         Ok(ResponseKey { thumbprint, encrypter })
     }
 
+    /// Reads a key file, PEM.
+    pub fn key_of_file(&self, path: &Path) -> anyhow::Result<ResponseKey> {
+        let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        self.response_key(&STANDARD.encode(pem))
+            .map_err(|_unusable| anyhow::anyhow!("{}: not an RSA public key", path.display()))
+    }
+
     /// Keeps a key that is registered to its caller, so that it is parsed once.
     pub fn keep(&self, key: &ResponseKey) {
         if self.response_keys.len() < RESPONSE_KEYS_MAX {

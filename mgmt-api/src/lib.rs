@@ -25,6 +25,7 @@ pub mod event_feed;
 pub mod idempotency;
 pub mod jwe;
 pub mod metrics;
+pub mod openapi;
 pub mod operators;
 pub mod pki;
 pub mod routes;

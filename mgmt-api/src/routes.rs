@@ -17,29 +17,35 @@ pub mod table;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::SwaggerUi;
 
 use self::table::Route;
 use crate::app::App;
 use crate::auth::access::Access;
 use crate::config::Limits;
 use crate::error::{Code, Error};
+use crate::openapi;
 
 /// What every handler is given.
-type Ours = State<Arc<App>>;
+type Ours = axum::extract::State<Arc<App>>;
 
 /// A handler that makes one call of the application with what it extracts.
 macro_rules! on {
     ($call:ident: $a:ty) => {
-        async |axum::extract::State(app): Ours, a: $a| app.$call(a).await
+        (stringify!($call), async |axum::extract::State(app): Ours, a: $a| app.$call(a).await)
     };
     ($call:ident: $a:ty, $b:ty) => {
-        async |axum::extract::State(app): Ours, a: $a, b: $b| app.$call(a, b).await
+        (stringify!($call), async |axum::extract::State(app): Ours, a: $a, b: $b| {
+            app.$call(a, b).await
+        })
     };
     ($call:ident: $a:ty, $b:ty, $c:ty) => {
-        async |axum::extract::State(app): Ours, a: $a, b: $b, c: $c| app.$call(a, b, c).await
+        (stringify!($call), async |axum::extract::State(app): Ours, a: $a, b: $b, c: $c| {
+            app.$call(a, b, c).await
+        })
     };
 }
 use on;
@@ -59,7 +65,11 @@ pub fn all(limits: &Limits) -> (Vec<Route>, Vec<Route>) {
 /// What the listener with client certificates serves, and what the other one does.
 pub fn routers(app: &Arc<App>) -> (Router, Router) {
     let (secure, public) = all(&app.config.limits);
-    (finished(app, table::router(app, secure)), finished(app, table::router(app, public)))
+    // The page and its scripts are part of the program: it needs no network.
+    let page = SwaggerUi::new("/docs")
+        .external_url_unchecked(openapi::ADDRESS, openapi::document(&app.config.limits));
+    let public = table::router(app, public).merge(page);
+    (finished(app, table::router(app, secure)), finished(app, public))
 }
 
 /// Fallbacks, the default bound of bodies, and the layer that every request goes through.

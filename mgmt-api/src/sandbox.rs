@@ -52,10 +52,11 @@ const POLICY: Policy = Policy {
     pin_tries_max: 3,
 };
 
-const PROGRAMS: [Row; 9] = [
+const PROGRAMS: [Row; 10] = [
     row(19_167_984, "99999984", EUR, Collateral::None),
     row(19_167_985, "99999985", EUR, Collateral::Deposit),
     row(19_167_986, "99999986", EUR, Collateral::Credit),
+    Row { kind: CardKind::Physical, ..row(19_167_988, "99999988", EUR, Collateral::None) },
     Row { kind: CardKind::DigitalFirst, ..row(19_167_989, "99999989", EUR, Collateral::None) },
     row(19_167_990, "99999990", PLN, Collateral::None),
     Row { first_state: CardState::Linked, ..row(19_167_991, "99999991", EUR, Collateral::None) },

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::auth::admin_token::AdminToken;
 use crate::config::Config;
 use crate::store::Store;
@@ -119,6 +119,7 @@ impl Server {
         background.spawn(feed);
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
+        background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));
         Ok(Self { app, secure, public, background, background_stop: stop.drop_guard() })
     }
 
@@ -162,6 +163,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             _now = ticks.tick() => {}
         }
         metrics::handle().run_upkeep();
+        app.rates.sweep(Instant::now());
         for (what, swept) in [
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),

@@ -11,6 +11,7 @@ mod customers;
 mod idempotency;
 mod movements;
 mod operators;
+mod orders;
 mod partner_balances;
 mod programs;
 mod sessions;
@@ -33,6 +34,7 @@ pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer, NewVerificat
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::movements::{Movement, NewMovement};
 pub use self::operators::{NewOperator, OperatorRow};
+pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;
 pub use self::programs::{CardKind, ProgramRow};
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shared::card::CardState;
 use shared::command::Change;
 use shared::control::Refusal;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, CardPath, Nothing, Optional, card_id, command_id};
@@ -16,7 +17,7 @@ use crate::idempotency::ContentHash;
 use crate::store::CardRow;
 
 /// The body of an activation.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Activation {
     last_four_digits: Option<String>,

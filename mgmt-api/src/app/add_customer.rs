@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use time::Date;
 use time::macros::format_description;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -23,7 +24,7 @@ use crate::vault::Purpose;
 const PIN_DIGITS: core::ops::RangeInclusive<usize> = 4..=12;
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewWallet {
     first_name: String,
@@ -32,6 +33,7 @@ pub struct NewWallet {
     email: String,
     birth_date: Option<String>,
     #[serde(rename = "wPIN")]
+    #[schema(value_type = Option<String>)]
     wallet_pin: Option<WalletPin>,
     #[serde(default)]
     state: LifecycleState,
@@ -56,10 +58,10 @@ impl WalletPin {
 }
 
 /// Where a user is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum LifecycleState {
-    /// Added.
+    /// AddedCustomer.
     #[default]
     New,
     /// Phone and e-mail are the user's.
@@ -67,7 +69,7 @@ pub(crate) enum LifecycleState {
 }
 
 /// Whether the identity check succeeded. Source: requirements #71.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Kyc {
     /// Not asked for.
@@ -110,9 +112,10 @@ struct Plan {
     wpin_hash: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A customer that was added.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Added {
+pub struct AddedCustomer {
     customer_id: String,
 }
 
@@ -170,7 +173,7 @@ impl App {
         let outcome = self.link.change(command_id(plan.command), change).await?;
         self.store.settle_customer(plan.customer, state_after(&outcome)).await?;
         outcome.result?;
-        Answer::created(&Added { customer_id: plan.customer.to_string() })
+        Answer::created(&AddedCustomer { customer_id: plan.customer.to_string() })
     }
 
     fn sealed_profile(&self, wallet: &NewWallet, id: i64) -> Result<Vec<u8>> {

@@ -9,6 +9,7 @@ use shared::card::{CardState, YearMonth};
 use shared::command::{Change, NewCard};
 use shared::ids::{BalanceId, ConfigId};
 use shared::pan::{Pan, PanToken};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -27,7 +28,7 @@ const DRAWS_MAX: usize = 64;
 const FIRST_GENERATION: u16 = 0;
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewVirtualCard {
     balance_id: String,
@@ -51,10 +52,29 @@ pub(crate) struct NewlyDrawn {
     state: CardState,
 }
 
+/// Cards that are there at once.
+pub(crate) const VIRTUAL: &[CardKind] = &[CardKind::Virtual, CardKind::DigitalFirst];
+
 /// What a card is to be drawn for.
 pub(crate) struct Wish {
     pub(crate) balance: String,
     pub(crate) config: String,
+    /// What its program must make.
+    pub(crate) kinds: &'static [CardKind],
+}
+
+impl Wish {
+    /// The body's wish for a card of one of `kinds`.
+    pub(crate) fn from_body(body: NewVirtualCard, kinds: &'static [CardKind]) -> Self {
+        Self { balance: body.balance_id, config: body.config_id, kinds }
+    }
+}
+
+impl NewlyDrawn {
+    /// The same, to be issued in this state.
+    pub(crate) fn in_state(self, state: CardState) -> Self {
+        Self { state, ..self }
+    }
 }
 
 /// A card that the switch has.
@@ -66,9 +86,10 @@ pub(crate) struct NewlyIssued {
     cvc2: Zeroizing<String>,
 }
 
-#[derive(Serialize)]
+/// A card that was issued, with its full data.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Issued<'a> {
+pub struct IssuedCard<'a> {
     id: String,
     resource_id: Uuid,
     pan: &'a str,
@@ -84,12 +105,11 @@ impl App {
         by: CustomerCall,
         body: Body<NewVirtualCard>,
     ) -> Result<Response> {
-        let NewVirtualCard { balance_id: balance, config_id: config } = body.content;
-        let wish = Wish { balance, config };
+        let wish = Wish::from_body(body.content, VIRTUAL);
         let draw = || self.draw_card(&by, &wish);
         let carry_out = async |plan: NewlyDrawn| {
             let issued = self.issue_drawn(&plan).await?;
-            Answer::created(&Issued {
+            Answer::created(&IssuedCard {
                 id: issued.card.to_string(),
                 resource_id: issued.resource,
                 pan: &plan.digits.0,
@@ -111,7 +131,7 @@ impl App {
         let config = ConfigId::parse(&wish.config).ok_or(Code::ConfigNotFound)?;
         let program = self.store.program(customer.partner_id, &config.to_string()).await?;
         let program = program.ok_or(Code::ConfigNotFound)?;
-        if program.kind()? == CardKind::Physical {
+        if !wish.kinds.contains(&program.kind()?) {
             return Err(Code::ConfigNotFound.into());
         }
         if program.currency != balance.currency {

@@ -13,6 +13,7 @@ use shared::control::{Query, RuleView, View};
 use shared::ids::CommandId;
 use shared::money::Currency;
 use shared::rule::{Bound, Subject};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use self::form::Limits;
@@ -23,16 +24,17 @@ use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
 
-#[derive(Serialize)]
+/// Limits that count, and what is left of each in the running period.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Spent {
-    items: Vec<Counter>,
+pub struct LimitUsage {
+    items: Vec<UsedLimit>,
 }
 
 /// One limit that counts, and what is left of it in the running period.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Counter {
+pub(crate) struct UsedLimit {
     limit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     period: Option<BudgetPeriod>,
@@ -157,7 +159,7 @@ impl App {
     async fn show_budget(&self, subject: Subject) -> Result<Response> {
         let rules = self.named_rules(subject).await?;
         let items = rules.iter().filter_map(|(name, view)| counter(name, view)).collect();
-        Ok(Answer::ok(&Spent { items })?.into_response())
+        Ok(Answer::ok(&LimitUsage { items })?.into_response())
     }
 
     async fn named_rules(&self, subject: Subject) -> Result<Vec<(&'static str, RuleView)>> {
@@ -182,7 +184,7 @@ fn command(request: Uuid, name: &str) -> CommandId {
 }
 
 /// What is left of a limit that counts.
-fn counter(limit: &'static str, view: &RuleView) -> Option<Counter> {
+fn counter(limit: &'static str, view: &RuleView) -> Option<UsedLimit> {
     let (period, currency, max, spent) = match view.rule.bound {
         Bound::Denied | Bound::Only => return None,
         Bound::Amount { period, currency, max } | Bound::Budget { period, currency, max } => {
@@ -191,5 +193,5 @@ fn counter(limit: &'static str, view: &RuleView) -> Option<Counter> {
         Bound::Count { period, max } => (period, None, i64::from(max), i64::from(view.count)),
     };
     let left = max.saturating_sub(spent).max(0);
-    Some(Counter { limit, period: BudgetPeriod::of(period), currency, max, spent, left })
+    Some(UsedLimit { limit, period: BudgetPeriod::of(period), currency, max, spent, left })
 }

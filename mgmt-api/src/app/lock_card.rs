@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use shared::lock_code::{LockCode, LockSource};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, Body, CardPath, Nothing, card_id, check_text, command_id};
@@ -20,7 +21,7 @@ use crate::vault::Purpose;
 const COMMENT_CHARS_MAX: usize = 256;
 
 /// The body of a lock.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LockRequest {
     reason: u8,

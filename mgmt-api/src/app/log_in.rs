@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::ids::Timestamp;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -20,7 +21,7 @@ use crate::error::{Code, Result};
 use crate::store::NewSession;
 
 /// The body of an operator.
-#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewOperatorSession {
     name: String,
@@ -29,34 +30,38 @@ pub struct NewOperatorSession {
 }
 
 /// The body of a cardholder.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewCustomerSession {
     installation_id: Uuid,
     installation_secret: String,
     #[serde(rename = "wPIN")]
+    #[schema(value_type = String)]
     wallet_pin: WalletPin,
 }
 
 /// The body of a step-up.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepUp {
     #[serde(rename = "wPIN")]
+    #[schema(value_type = String)]
     wallet_pin: WalletPin,
 }
 
-#[derive(Serialize)]
+/// A session's token, sent as `Authorization: Bearer`.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Begun<'a> {
+pub struct BegunSession<'a> {
     token: &'a str,
     /// When it ends if it is not used before.
     expires_at: String,
 }
 
-#[derive(Serialize)]
+/// Until when the wallet PIN counts as given.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SteppedUp {
+pub struct StepUpEnd {
     stepped_up_until: String,
 }
 
@@ -110,7 +115,7 @@ impl App {
         let until = self.step_up_end();
         self.store.step_up_session(&holder.session.0, until).await?;
         let stepped_up_until = rfc3339(until);
-        Ok(Answer::ok(&SteppedUp { stepped_up_until })?.into_response())
+        Ok(Answer::ok(&StepUpEnd { stepped_up_until })?.into_response())
     }
 
     /// Ends the session that the call came with.
@@ -157,7 +162,7 @@ impl App {
             NewSession { token_hash, installation, operator, response_key_sha256, created_at_ms };
         self.store.insert_session(&new).await?;
         let expires_at = rfc3339(created_at_ms + self.config.sessions.idle_ms());
-        let begun = Begun { token: &token.text, expires_at };
+        let begun = BegunSession { token: &token.text, expires_at };
         let response = Answer::json(StatusCode::CREATED, &begun)?.into_response();
         Ok((response, SessionToken(token_hash)))
     }

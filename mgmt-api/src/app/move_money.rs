@@ -9,6 +9,7 @@ use shared::command::Change;
 use shared::ids::{BalanceId, PartnerBalanceId};
 use shared::money::Money;
 use shared::pan::Pan;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, BalancePath, Body, PartnerBalancePath, check_text, command_id, currency};
@@ -26,7 +27,7 @@ const EXTERNAL_ID_CHARS_MAX: usize = 64;
 const DESCRIPTION_CHARS_MAX: usize = 256;
 
 /// The body of all but a transfer.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credit {
     amount: i64,
@@ -36,7 +37,7 @@ pub struct Credit {
 }
 
 /// The body of a transfer.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transfer {
     to_balance_id: String,
@@ -52,9 +53,10 @@ struct Plan {
     movement: Movement,
 }
 
-#[derive(Serialize)]
+/// Money that was moved; amounts in minor units.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Moved<'a> {
+pub struct BookedMovement<'a> {
     id: Uuid,
     balance_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +170,7 @@ impl App {
         let at_ms = i64::try_from(outcome.at.0).unwrap_or(i64::MAX);
         self.store.settle_movement(id, state_after(&outcome), at_ms).await?;
         outcome.result?;
-        Answer::created(&Moved {
+        Answer::created(&BookedMovement {
             id,
             balance_id,
             to_balance_id,

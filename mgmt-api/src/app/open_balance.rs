@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use shared::ids::BalanceId;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, Body, command_id, currency, currency_of_row, customer_id};
@@ -15,7 +16,7 @@ use crate::event_feed::state_after;
 use crate::store::BalanceRow;
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBalance {
     currency: String,
@@ -28,9 +29,10 @@ struct Plan {
     currency: i64,
 }
 
-#[derive(Serialize)]
+/// A balance that was opened.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Opened {
+pub struct OpenedBalance {
     balance_id: Uuid,
     currency: String,
     amount: i64,
@@ -65,6 +67,6 @@ impl App {
         self.store.settle_balance(plan.balance, state_after(&outcome)).await?;
         outcome.result?;
         let currency = currency.to_string();
-        Answer::created(&Opened { balance_id: plan.balance, currency, amount: 0 })
+        Answer::created(&OpenedBalance { balance_id: plan.balance, currency, amount: 0 })
     }
 }

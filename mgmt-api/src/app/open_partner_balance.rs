@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::command::{Change, PartnerBalanceKind};
 use shared::control::{PartnerBalanceView, Query, View};
 use shared::ids::{PartnerBalanceId, PartnerId};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, Body, PartnerBalancePath, PartnerPath, command_id, currency, currency_of_row};
@@ -16,25 +17,28 @@ use crate::event_feed::state_after;
 use crate::store::{PartnerBalanceRow, RowState};
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPartnerBalance {
-    kind: Kind,
+    kind: CollateralKind,
     currency: String,
 }
 
 /// Deposit or credit, in either case.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Kind {
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) enum CollateralKind {
+    /// Held at each authorization.
     #[serde(rename = "DEPOSIT", alias = "deposit")]
     Deposit,
+    /// Charged at each top-up.
     #[serde(rename = "CREDIT", alias = "credit")]
     Credit,
+    /// Held at each authorization of a program with technical collateral.
     #[serde(rename = "TECHNICAL", alias = "technical")]
     Technical,
 }
 
-impl Kind {
+impl CollateralKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Deposit => "DEPOSIT",
@@ -56,13 +60,14 @@ impl Kind {
 struct Plan {
     id: Uuid,
     partner: i64,
-    kind: Kind,
+    kind: CollateralKind,
     currency: i64,
 }
 
-#[derive(Serialize)]
+/// A partner balance as the switch has it now; amounts in minor units.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub struct ShownPartnerBalance {
     id: Uuid,
     partner_id: i64,
     kind: &'static str,
@@ -72,9 +77,10 @@ struct Shown {
     held: i64,
 }
 
-#[derive(Serialize)]
-struct Listed {
-    items: Vec<Shown>,
+/// A partner's balances.
+#[derive(Serialize, ToSchema)]
+pub struct PartnerBalanceList {
+    items: Vec<ShownPartnerBalance>,
 }
 
 impl App {
@@ -104,7 +110,7 @@ impl App {
         for row in rows {
             items.push(self.shown_partner_balance(row).await?);
         }
-        Ok(Answer::ok(&Listed { items })?.into_response())
+        Ok(Answer::ok(&PartnerBalanceList { items })?.into_response())
     }
 
     /// A partner balance as the switch has it now.
@@ -113,15 +119,15 @@ impl App {
         Ok(Answer::ok(&self.shown_partner_balance(row).await?)?.into_response())
     }
 
-    async fn shown_partner_balance(&self, row: PartnerBalanceRow) -> Result<Shown> {
+    async fn shown_partner_balance(&self, row: PartnerBalanceRow) -> Result<ShownPartnerBalance> {
         let view = self.partner_balance_view(row.id).await?;
-        Ok(Shown {
+        Ok(ShownPartnerBalance {
             id: row.id,
             partner_id: row.partner_id,
             kind: match view.kind {
-                PartnerBalanceKind::Deposit => Kind::Deposit.name(),
-                PartnerBalanceKind::Credit => Kind::Credit.name(),
-                PartnerBalanceKind::Technical => Kind::Technical.name(),
+                PartnerBalanceKind::Deposit => CollateralKind::Deposit.name(),
+                PartnerBalanceKind::Credit => CollateralKind::Credit.name(),
+                PartnerBalanceKind::Technical => CollateralKind::Technical.name(),
             },
             currency: view.currency.to_string(),
             amount: view.ledger.0,
@@ -174,7 +180,7 @@ impl App {
         let outcome = self.link.change(command_id(row.id), change).await?;
         self.store.settle_partner_balance(row.id, state_after(&outcome)).await?;
         outcome.result?;
-        Answer::created(&Shown {
+        Answer::created(&ShownPartnerBalance {
             id: row.id,
             partner_id: row.partner_id,
             kind: plan.kind.name(),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::ids::Timestamp;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -25,12 +26,13 @@ const CODE_DIGITS: usize = 10;
 const DEVICE_CHARS_MAX: usize = 128;
 
 /// The body of a pairing.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewDevice {
     customer_id: String,
     pairing_code: String,
     #[serde(rename = "wPIN")]
+    #[schema(value_type = String)]
     wallet_pin: WalletPin,
     device_id: String,
     public_key: Option<String>,
@@ -44,16 +46,18 @@ struct Plan {
     expires_at_ms: i64,
 }
 
-#[derive(Serialize)]
+/// A code to hand over to the cardholder.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Drawn<'a> {
+pub struct PairingCode<'a> {
     pairing_code: &'a str,
     expires_at: String,
 }
 
-#[derive(Serialize)]
+/// What an installation logs in with.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Paired<'a> {
+pub struct PairedDevice<'a> {
     installation_id: Uuid,
     installation_secret: &'a str,
 }
@@ -74,7 +78,10 @@ impl App {
             let hash = self.code_hash(plan.customer, &plan.code);
             self.store.put_pairing_code(plan.customer, &hash, plan.expires_at_ms).await?;
             let at = Timestamp(u64::try_from(plan.expires_at_ms).unwrap_or_default());
-            Answer::created(&Drawn { pairing_code: &plan.code, expires_at: clock::rfc3339(at) })
+            Answer::created(&PairingCode {
+                pairing_code: &plan.code,
+                expires_at: clock::rfc3339(at),
+            })
         };
         self.once(&by.call, hash, draw, carry_out).await
     }
@@ -107,7 +114,7 @@ impl App {
         if !self.store.pair(&kept, &new).await? {
             return Err(Code::InvalidCredentials.into());
         }
-        let paired = Paired { installation_id: new.id, installation_secret: &secret.text };
+        let paired = PairedDevice { installation_id: new.id, installation_secret: &secret.text };
         Ok(Answer::json(StatusCode::CREATED, &paired)?.into_response())
     }
 

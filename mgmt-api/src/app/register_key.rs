@@ -5,6 +5,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{App, Body};
 use crate::answer::Answer;
@@ -12,14 +13,15 @@ use crate::call::Call;
 use crate::error::Result;
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewResponseKey {
     public_key: String,
 }
 
-#[derive(Serialize)]
-struct Registered {
+/// The key that answers are encrypted to from now on.
+#[derive(Serialize, ToSchema)]
+pub struct RegisteredKey {
     thumbprint: String,
 }
 
@@ -34,7 +36,7 @@ impl App {
         let key = self.jwe.response_key(&body.content.public_key)?;
         let carry_out = async |()| {
             self.store.set_response_key(&client.certificate, &key.thumbprint).await?;
-            Answer::created(&Registered { thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint) })
+            Answer::created(&RegisteredKey { thumbprint: URL_SAFE_NO_PAD.encode(key.thumbprint) })
         };
         self.once(&by, body.hash, async || Ok(()), carry_out).await
     }

@@ -3,6 +3,7 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -23,7 +24,7 @@ const TEXT_CHARS_MAX: usize = 128;
 const PESEL_WEIGHTS: [u32; 10] = [1, 3, 7, 9, 1, 3, 7, 9, 1, 3];
 
 /// The form's texts.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerificationForm {
     first_name: String,
@@ -58,9 +59,10 @@ struct Plan {
     customer: i64,
 }
 
-#[derive(Serialize)]
+/// An identity check that was registered.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Registered {
+pub struct RegisteredVerification {
     verification_id: Uuid,
     status: String,
 }
@@ -104,7 +106,7 @@ impl App {
             created_at_ms: clock::now_millis(),
         };
         let status = self.store.insert_verification(&new).await?;
-        Answer::created(&Registered { verification_id: plan.verification, status })
+        Answer::created(&RegisteredVerification { verification_id: plan.verification, status })
     }
 }
 

@@ -9,9 +9,10 @@ use shared::card::{CardState, YearMonth};
 use shared::command::Change;
 use shared::control::Refusal;
 use shared::lock_code::{LockCode, LockSource};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::issue_card::{NewlyDrawn, Wish};
+use super::issue_card::{NewlyDrawn, VIRTUAL, Wish};
 use super::{App, CardPath, Nothing, card_id, command_id};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
@@ -38,9 +39,10 @@ struct Replacement {
     lock: Uuid,
 }
 
-#[derive(Serialize)]
+/// A card that was renewed, or issued in place of another.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Renewed<'a> {
+pub struct CardSummary<'a> {
     id: String,
     resource_id: Uuid,
     exp_date: String,
@@ -77,7 +79,7 @@ impl App {
                 Err(Refusal::NotLater) => return Err(Code::ConcurrentChange.into()),
                 Err(refusal) => return Err(refusal.into()),
             }
-            Answer::created(&Renewed {
+            Answer::created(&CardSummary {
                 id: plan.card.to_string(),
                 resource_id: plan.resource,
                 exp_date: plan.expiry.to_string(),
@@ -100,7 +102,8 @@ impl App {
             if self.card_view(row.id).await?.state == CardState::Removed {
                 return Err(Code::CardStateForbidden.into());
             }
-            let wish = Wish { balance: row.balance_id.to_string(), config: row.config_id.clone() };
+            let (balance, config) = (row.balance_id.to_string(), row.config_id.clone());
+            let wish = Wish { balance, config, kinds: VIRTUAL };
             let new = self.draw_card(&by, &wish).await?;
             Ok(Replacement { new, old: row.id, lock: Uuid::now_v7() })
         };
@@ -116,7 +119,7 @@ impl App {
             Ok(()) | Err(Refusal::LockedIrreversibly) => {}
             Err(refusal) => return Err(refusal.into()),
         }
-        Answer::created(&Renewed {
+        Answer::created(&CardSummary {
             id: issued.card.to_string(),
             resource_id: issued.resource,
             exp_date: issued.expiry.to_string(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use shared::card::CardState;
 use shared::command::Change;
 use shared::control::Refusal;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, CardPath, Nothing, card_id, command_id};
@@ -23,8 +24,9 @@ struct Plan {
     generation: u16,
 }
 
-#[derive(Serialize)]
-struct Reset<'a> {
+/// The CVC2 that is valid from now on.
+#[derive(Serialize, ToSchema)]
+pub struct NewCvc2<'a> {
     cvc2: &'a str,
 }
 
@@ -59,7 +61,7 @@ impl App {
                 Err(refusal) => return Err(refusal.into()),
             }
             let (pan, view) = (self.card_number(card).await?, self.card_view(card).await?);
-            Answer::ok(&Reset { cvc2: &self.vault.cvc2(&pan, view.expiry, generation)? })
+            Answer::ok(&NewCvc2 { cvc2: &self.vault.cvc2(&pan, view.expiry, generation)? })
         };
         self.once(&by.call, hash, draw, carry_out).await
     }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use shared::credential::{Pin, Pvv};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -20,7 +21,7 @@ use crate::error::{Code, Error, Result};
 const DIGITS: core::ops::RangeInclusive<usize> = 4..=6;
 
 /// The body.
-#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPin {
     pin: String,

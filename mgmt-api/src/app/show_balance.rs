@@ -2,8 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use shared::card::CardState;
 use shared::control::{BalanceView, CardView, Query, View};
 use shared::ids::BalanceId;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{App, Asked, BalancePath, card_id, page_limit};
@@ -20,16 +22,18 @@ pub struct Page {
     after: Option<Uuid>,
 }
 
-#[derive(Serialize)]
+/// A page of balances, oldest first.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    items: Vec<Shown>,
+pub struct BalanceList {
+    items: Vec<ShownBalance>,
     has_more: bool,
 }
 
-#[derive(Serialize)]
+/// A balance as the switch has it now; amounts in minor units.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub struct ShownBalance {
     balance_id: Uuid,
     currency: String,
     amount: i64,
@@ -40,14 +44,14 @@ struct Shown {
 }
 
 /// A card as every answer but the first shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShownCard {
     id: String,
     resource_id: Uuid,
     last_four_digits: String,
     exp_date: String,
-    state: &'static str,
+    pub(crate) state: &'static str,
     lock: Option<u8>,
 }
 
@@ -87,17 +91,18 @@ impl App {
         for row in rows {
             items.push(self.shown(row).await?);
         }
-        Ok(Answer::ok(&Listed { items, has_more })?.into_response())
+        Ok(Answer::ok(&BalanceList { items, has_more })?.into_response())
     }
 
-    async fn shown(&self, row: BalanceRow) -> Result<Shown> {
+    async fn shown(&self, row: BalanceRow) -> Result<ShownBalance> {
         let view = self.balance_view(row.id).await?;
         let rows = self.store.cards_of_balance(row.id).await?;
         let cards = rows.into_iter().filter_map(|row| {
-            let view = view.cards.iter().find(|view| view.id == card_id(row.id))?;
+            let mut linked = view.cards.iter().filter(|view| view.state != CardState::Ordered);
+            let view = linked.find(|view| view.id == card_id(row.id))?;
             Some(ShownCard::new(row, view))
         });
-        Ok(Shown {
+        Ok(ShownBalance {
             balance_id: row.id,
             currency: view.currency.to_string(),
             amount: view.ledger.0,

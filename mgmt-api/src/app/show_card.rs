@@ -2,8 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use shared::card::CardState;
 use shared::control::{CardView, Query, View};
 use shared::lock_code::LockSource;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::show_balance::ShownCard;
@@ -22,16 +24,18 @@ pub struct CardPage {
     after: Option<i64>,
 }
 
-#[derive(Serialize)]
+/// A page of cards, oldest first.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    items: Vec<Shown>,
+pub struct CardList {
+    items: Vec<CardDetails>,
     has_more: bool,
 }
 
-#[derive(Serialize)]
+/// A card without its number.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub struct CardDetails {
     #[serde(flatten)]
     card: ShownCard,
     balance_id: Uuid,
@@ -61,14 +65,18 @@ impl App {
         rows.truncate(usize::from(limit));
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(self.shown_card(row).await?);
+            let card = self.shown_card(row).await?;
+            // It is the holder's when it is linked. Source: requirements #110.
+            if card.card.state != CardState::Ordered.name() {
+                items.push(card);
+            }
         }
-        Ok(Answer::ok(&Listed { items, has_more })?.into_response())
+        Ok(Answer::ok(&CardList { items, has_more })?.into_response())
     }
 
-    async fn shown_card(&self, row: CardRow) -> Result<Shown> {
+    async fn shown_card(&self, row: CardRow) -> Result<CardDetails> {
         let view = self.card_view(row.id).await?;
-        Ok(Shown {
+        Ok(CardDetails {
             balance_id: row.balance_id,
             config_id: row.config_id.clone(),
             locked_by: view.lock.map(|lock| source_name(lock.source)),

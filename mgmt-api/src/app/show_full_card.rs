@@ -6,15 +6,17 @@
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::card::CardState;
+use utoipa::ToSchema;
 
 use super::{App, CardPath};
 use crate::answer::Answer;
 use crate::call::{Caller, CustomerCall};
 use crate::error::{Code, Result};
 
-#[derive(Serialize)]
+/// A card's full data.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Full<'a> {
+pub struct FullCard<'a> {
     pan: &'a str,
     exp_date: String,
     cvc2: &'a str,
@@ -35,7 +37,7 @@ impl App {
         }
         let pan = self.card_number(row.id).await?;
         let cvc2 = self.vault.cvc2(&pan, view.expiry, view.cvv2_generation)?;
-        let full = Full {
+        let full = FullCard {
             pan: &String::from_utf8_lossy(pan.expose()),
             exp_date: view.expiry.to_string(),
             cvc2: &cvc2,

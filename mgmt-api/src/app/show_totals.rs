@@ -7,33 +7,36 @@
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::control::{Query, View};
+use utoipa::ToSchema;
 
 use super::App;
 use crate::answer::Answer;
-use crate::call::{Call, Caller};
-use crate::error::{Code, Result};
+use crate::call::Call;
+use crate::error::Result;
 use crate::switch_link::LinkError;
 
-#[derive(Serialize)]
-struct Listed {
+/// Sums by currency.
+#[derive(Serialize, ToSchema)]
+pub struct TotalList {
     items: Vec<Total>,
 }
 
-#[derive(Serialize)]
-struct Total {
+/// What is booked in one currency, in minor units.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Total {
     currency: String,
     /// The sum of all user balances.
+    #[schema(value_type = i64)]
     users: i128,
     /// The same and all partner balances.
+    #[schema(value_type = i64)]
     wallet: i128,
 }
 
 impl App {
     /// Sums over all partners, for operators who may see all of them.
     pub async fn show_totals(&self, by: Call) -> Result<Response> {
-        if !matches!(by.caller, Caller::Operator(operator) if operator.partner.is_none()) {
-            return Err(Code::Forbidden.into());
-        }
+        by.check_sees_all()?;
         let totals = self.link.view(Query::Totals, View::into_totals).await?;
         let mut items: Vec<_> = totals
             .ok_or(LinkError::Mismatch)?
@@ -45,6 +48,6 @@ impl App {
             })
             .collect();
         items.sort_unstable_by(|one, other| one.currency.cmp(&other.currency));
-        Ok(Answer::ok(&Listed { items })?.into_response())
+        Ok(Answer::ok(&TotalList { items })?.into_response())
     }
 }

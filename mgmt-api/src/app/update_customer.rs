@@ -7,6 +7,7 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -20,12 +21,13 @@ use crate::idempotency::ContentHash;
 use crate::store::{CustomerRow, CustomerUpdate};
 
 /// The body; what is absent stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomerFlags {
     kyc: Option<Kyc>,
     state: Option<LifecycleState>,
     #[serde(rename = "wPIN")]
+    #[schema(value_type = Option<String>)]
     wallet_pin: Option<WalletPin>,
 }
 

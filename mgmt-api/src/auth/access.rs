@@ -3,14 +3,17 @@
 //! Invariant: nothing of a body is read before its caller is known and permitted.
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::Method;
 use axum::http::request::Parts;
 use shared::ids::PartnerId;
+use tokio::time::Instant;
 
 use super::role::Roles;
 use super::{client_cert, encryption, session};
 use crate::app::App;
 use crate::call::{Call, Caller, Client, CustomerCall};
 use crate::error::{Code, Error, Result};
+use crate::tls::Peer;
 
 /// Whom a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +41,36 @@ pub enum Encryption {
     Body,
 }
 
-/// The call of a request's caller, if the route is for it; `None` where it is for anyone.
+/// The call of a request's caller, if the route is for it and it does not ask too often; `None`
+/// where it is for anyone.
 pub(crate) async fn admit(
+    app: &App,
+    access: Access,
+    encryption: Encryption,
+    parts: &Parts,
+) -> Result<Option<Call>> {
+    let call = authenticate(app, access, encryption, parts).await?;
+    let limits = &app.config.limits;
+    let within = match &call {
+        Some(call) => {
+            let caller = call.caller.name();
+            let encrypted = call.response_key.is_some();
+            let take = |name: &str, rate| app.rates.take(name, rate, Instant::now());
+            take(&caller, limits.requests_per_second)
+                && (!encrypted || take(&format!("{caller} encrypted"), limits.encrypted_per_second))
+        }
+        // Whoever tries to log in; what anyone may read is cheap.
+        None if parts.method == Method::POST => {
+            let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.address);
+            let address = peer.map(|address| address.to_string()).unwrap_or_default();
+            app.rates.take(&address, limits.log_ins_per_second, Instant::now())
+        }
+        None => true,
+    };
+    if within { Ok(call) } else { Err(Code::RateLimited.into()) }
+}
+
+async fn authenticate(
     app: &App,
     access: Access,
     encryption: Encryption,
@@ -84,6 +115,16 @@ impl Call {
     /// The partner that asks.
     pub(crate) fn partner(&self) -> Result<PartnerId> {
         self.client().map(|client| client.partner)
+    }
+
+    /// Fails unless an operator asks who is not one partner's.
+    pub(crate) fn check_sees_all(&self) -> Result<()> {
+        match self.caller {
+            Caller::Operator(operator) if operator.partner.is_none() => Ok(()),
+            Caller::Operator(_) | Caller::Customer(_) | Caller::Partner(_) => {
+                Err(Code::Forbidden.into())
+            }
+        }
     }
 
     /// The partner's client that asks.

@@ -6,80 +6,366 @@ use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::response::Response;
 
 use super::multipart::read_form;
-use super::table::Route;
+use super::table::{CustomerRoute, Route};
 use super::{Ours, on};
 use crate::app::{
-    Activation, Asked, BalancePath, Body, CardPage, CardPath, Credit, Limits, LockRequest,
-    NewBalance, NewPin, NewVirtualCard, Nothing, Optional, Page, Transfer,
+    Activation, Asked, BalanceList, BalancePath, BegunOperation, Body, BookedMovement, CardDetails,
+    CardList, CardPage, CardPath, CardSummary, Credit, FullCard, IssuedCard, LimitUsage, Limits,
+    LockRequest, NewBalance, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
+    OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
+    ShownBalance, ShownOperation, ShownOrder, Transfer, VerificationForm,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
 use crate::call::CustomerCall;
 use crate::config;
+use crate::error::Code::*;
 use crate::error::{Code, Error, Result};
 
-#[rustfmt::skip] // one route a line and a half
+const STAFF: Roles = Roles::STAFF;
+const ADMIN: Roles = Roles::ADMIN;
+
+/// Amounts, currency and what the caller says of it.
+const CREDIT: &str =
+    r#"{"amount":5000,"currency":"EUR","externalId":"order-17","description":"from savings"}"#;
+const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
+
 pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
+    let routes = [checks(limits), balances(), cards(), orders(), life(), limited()];
+    routes.into_iter().flatten().flat_map(CustomerRoute::each).collect()
+}
+
+fn checks(limits: &config::Limits) -> Vec<CustomerRoute> {
     let uploads = DefaultBodyLimit::max(limits.multipart_bytes_max);
-    let (staff, managers, admin) = (Roles::STAFF, Roles::ADMIN | Roles::MANAGER, Roles::ADMIN);
-    [
-        Route::post("/register", register).around(uploads)
-            .of_customer().partners().customers(),
-        Route::get("/balances", on!(list_balances: CustomerCall, Asked<Page>))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/balances", on!(open_balance: CustomerCall, Body<NewBalance>))
-            .of_customer().partners().customers().operators(managers),
-        Route::get("/balances/{balance}", on!(show_balance: CustomerCall, BalancePath))
-            .of_customer().partners().customers().operators(staff),
-        Route::delete("/balances/{balance}", on!(close_balance: CustomerCall, BalancePath, Nothing))
-            .of_customer().partners().customers().operators(admin),
-        Route::post("/balances/{balance}/topup", on!(top_up: CustomerCall, BalancePath, Body<Credit>))
-            .of_customer().partners().operators(admin),
-        Route::post("/balances/{balance}/withdraw", on!(withdraw: CustomerCall, BalancePath, Body<Credit>))
-            .of_customer().partners().operators(admin),
-        Route::post("/balances/{balance}/transfer", on!(transfer: CustomerCall, BalancePath, Body<Transfer>))
-            .of_customer().partners().customers().operators(admin),
-        Route::post("/cards/virtual", on!(issue_card: CustomerCall, Body<NewVirtualCard>))
-            .encrypted(Encryption::Answer).of_customer().partners().customers().operators(managers),
-        Route::get("/cards", on!(list_cards: CustomerCall, Asked<CardPage>))
-            .of_customer().partners().customers().operators(staff),
-        Route::get("/cards/{card}/full", on!(show_full_card: CustomerCall, CardPath))
-            .encrypted(Encryption::Answer).of_customer().partners().customers(),
-        Route::post("/cards/{card}/activate", on!(activate_card: CustomerCall, CardPath, Optional<Activation>))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/cards/{card}/pin", on!(set_pin: CustomerCall, CardPath, Body<NewPin>))
-            .encrypted(Encryption::Body).of_customer().customers(),
-        Route::post("/cards/{card}/cvv/reset", on!(reset_cvc2: CustomerCall, CardPath, Nothing))
-            .encrypted(Encryption::Answer).of_customer().customers().operators(staff),
-        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath))
-            .of_customer().partners().customers().operators(staff),
-        Route::put("/cards/{card}/limits", on!(put_card_limits: CustomerCall, CardPath, Body<Limits>))
-            .of_customer().partners().customers().operators(staff),
-        Route::get("/cards/{card}/budget", on!(show_card_budget: CustomerCall, CardPath))
-            .of_customer().partners().customers().operators(staff),
-        // A cardholder may limit single cards; what binds them over all cards is the issuer's.
-        Route::get("/limits", on!(show_customer_limits: CustomerCall))
-            .of_customer().partners().customers().operators(staff),
-        Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
-            .of_customer().partners().operators(staff),
-        Route::get("/budget", on!(show_customer_budget: CustomerCall))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/cards/{card}/renew", on!(renew_card: CustomerCall, CardPath, Nothing))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/cards/{card}/replace", on!(replace_card: CustomerCall, CardPath, Nothing))
-            .of_customer().partners().customers().operators(staff),
-        Route::delete("/cards/{card}", on!(remove_card: CustomerCall, CardPath, Nothing))
-            .of_customer().customers().operators(managers),
-        Route::get("/cards/{card}", on!(show_card: CustomerCall, CardPath))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/cards/{card}/lock", on!(lock_card: CustomerCall, CardPath, Body<LockRequest>))
-            .of_customer().partners().customers().operators(staff),
-        Route::post("/cards/{card}/unlock", on!(unlock_card: CustomerCall, CardPath, Nothing))
-            .of_customer().partners().customers().operators(staff),
+    vec![
+        Route::post("/register", ("register", register))
+            .around(uploads)
+            .says("Registers an identity check: the form and images of face and document.")
+            .takes_form::<VerificationForm>()
+            .gives::<RegisteredVerification>(201)
+            .fails(&[InvalidCustomerData])
+            .of_customer()
+            .partners()
+            .customers(),
     ]
-    .into_iter()
-    .flat_map(|route| route.each())
-    .collect()
+}
+
+fn balances() -> Vec<CustomerRoute> {
+    vec![
+        Route::get("/balances", on!(list_balances: CustomerCall, Asked<Page>))
+            .says("A page of the balances, oldest first.")
+            .paged()
+            .gives::<BalanceList>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::post("/balances", on!(open_balance: CustomerCall, Body<NewBalance>))
+            .says("Opens a balance at zero.")
+            .takes::<NewBalance>(r#"{"currency":"EUR"}"#)
+            .gives::<OpenedBalance>(201)
+            .fails(&[KycNotVerified, InvalidCurrency])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(ADMIN | Roles::MANAGER),
+        Route::get("/balances/{balance}", on!(show_balance: CustomerCall, BalancePath))
+            .says("A balance and the cards on it, as they are now.")
+            .gives::<ShownBalance>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::delete("/balances/{balance}", on!(close_balance: CustomerCall, BalancePath, Nothing))
+            .says("Closes a balance on which nothing is booked or held.")
+            .fails(&[BalanceNotEmpty])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(ADMIN),
+        Route::post("/balances/{balance}/topup", on!(top_up: CustomerCall, BalancePath, Body<Credit>))
+            .says("Credits a balance; in credit mode the partner's credit balance is charged.")
+            .takes::<Credit>(CREDIT)
+            .gives::<BookedMovement>(201)
+            .fails(MONEY)
+            .of_customer()
+            .partners()
+            .operators(ADMIN),
+        Route::post(
+            "/balances/{balance}/withdraw",
+            on!(withdraw: CustomerCall, BalancePath, Body<Credit>),
+        )
+        .says("Pays out what is available on a balance.")
+        .takes::<Credit>(CREDIT)
+        .gives::<BookedMovement>(201)
+        .fails(MONEY)
+        .of_customer()
+        .partners()
+        .operators(ADMIN),
+        Route::post(
+            "/balances/{balance}/transfer",
+            on!(transfer: CustomerCall, BalancePath, Body<Transfer>),
+        )
+        .says("Moves what is available on a balance to another of the partner's cardholders.")
+        .takes::<Transfer>(
+            r#"{"toBalanceId":"019a0000-0000-7000-8000-000000000002","amount":500,"currency":"EUR"}"#,
+        )
+        .gives::<BookedMovement>(201)
+        .fails(TRANSFER)
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(ADMIN),
+    ]
+}
+
+/// What can be wrong where money moves.
+const MONEY: &[Code] = &[
+    InvalidAmount,
+    InvalidCurrency,
+    CurrencyMismatch,
+    InsufficientFunds,
+    InsufficientCollateral,
+    CollateralBalanceNotFound,
+];
+const TRANSFER: &[Code] = &[
+    InvalidAmount,
+    InvalidCurrency,
+    CurrencyMismatch,
+    InsufficientFunds,
+    BalancesApart,
+    UserLocked,
+];
+
+fn cards() -> Vec<CustomerRoute> {
+    vec![
+        Route::post("/cards/virtual", on!(issue_card: CustomerCall, Body<NewVirtualCard>))
+            .says("Issues a virtual card; the answer has its full data, encrypted.")
+            .takes::<NewVirtualCard>(
+                r#"{"balanceId":"019a0000-0000-7000-8000-000000000001","configId":"0019167984"}"#,
+            )
+            .gives::<IssuedCard>(201)
+            .fails(&[
+                KycNotVerified,
+                BalanceNotFound,
+                ConfigNotFound,
+                CurrencyMismatch,
+                TooManyCards,
+                BalanceNotCovered,
+            ])
+            .encrypted(Encryption::Answer)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(ADMIN | Roles::MANAGER),
+        Route::get("/cards", on!(list_cards: CustomerCall, Asked<CardPage>))
+            .says("A page of the cards, oldest first, without their numbers.")
+            .paged()
+            .gives::<CardList>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::get("/cards/{card}", on!(show_card: CustomerCall, CardPath))
+            .says("A card without its number.")
+            .gives::<CardDetails>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::get("/cards/{card}/full", on!(show_full_card: CustomerCall, CardPath))
+            .says("A card's full data, encrypted; a cardholder gives the wallet PIN before.")
+            .gives::<FullCard>(200)
+            .fails(&[StepUpRequired, CardStateForbidden])
+            .encrypted(Encryption::Answer)
+            .of_customer()
+            .partners()
+            .customers(),
+        Route::post("/cards/{card}/pin", on!(set_pin: CustomerCall, CardPath, Body<NewPin>))
+            .says("Sets the PIN of a physical or digital first card; the body is encrypted.")
+            .takes::<NewPin>(r#"{"pin":"4711"}"#)
+            .fails(&[FeatureNotEnabled, PinTooWeak])
+            .encrypted(Encryption::Body)
+            .of_customer()
+            .customers(),
+        Route::post("/cards/{card}/cvv/reset", on!(reset_cvc2: CustomerCall, CardPath, Nothing))
+            .says("Makes another CVC2 valid for a virtual or digital first card.")
+            .gives::<NewCvc2>(200)
+            .fails(&[FeatureNotEnabled, CardStateForbidden, TooManyResets, ConcurrentChange])
+            .encrypted(Encryption::Answer)
+            .of_customer()
+            .customers()
+            .operators(STAFF),
+    ]
+}
+
+const ADDRESS: &str = r#"{"deliveryAddress":{"recipient":"Ada Nowak","street":"Polna 7","postCode":"20-128","city":"Lublin","country":"PL"}}"#;
+
+fn orders() -> Vec<CustomerRoute> {
+    vec![
+        Route::post(
+            "/cards/virtual/async",
+            on!(issue_card_later: CustomerCall, Body<NewVirtualCard>),
+        )
+        .says("Issues a virtual card in the background; no card data come back.")
+        .takes::<NewVirtualCard>(
+            r#"{"balanceId":"019a0000-0000-7000-8000-000000000001","configId":"0019167984"}"#,
+        )
+        .gives::<BegunOperation>(202)
+        .fails(&[KycNotVerified, BalanceNotFound, ConfigNotFound, CurrencyMismatch])
+        .of_customer()
+        .partners()
+        .customers(),
+        Route::get("/operations/{operation}", on!(show_operation: CustomerCall, OperationPath))
+            .says("Where an operation in the background is.")
+            .gives::<ShownOperation>(200)
+            .of_customer()
+            .partners()
+            .customers(),
+        Route::post("/cards/physical", on!(order_card: CustomerCall, Body<NewPhysicalCard>))
+            .says("Orders a physical card; it is inactive until it is linked and activated.")
+            .takes::<NewPhysicalCard>(
+                r#"{"balanceId":"019a0000-0000-7000-8000-000000000001","configId":"0019167988","cardholderName":"ADA NOWAK","deliveryAddress":{"recipient":"Ada Nowak","street":"Polna 7","postCode":"20-128","city":"Lublin","country":"PL"}}"#,
+            )
+            .gives::<PlacedOrder>(202)
+            .fails(&[
+                KycNotVerified,
+                BalanceNotFound,
+                ConfigNotFound,
+                CurrencyMismatch,
+                TooManyCards,
+                BalanceNotCovered,
+            ])
+            .encrypted(Encryption::Body)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::post("/cards/{card}/print", on!(print_card: CustomerCall, CardPath, Body<NewPrint>))
+            .says("Orders the blank plastic copy of a digital first card.")
+            .takes::<NewPrint>(ADDRESS)
+            .gives::<PlacedOrder>(202)
+            .fails(&[FeatureNotEnabled, CardStateForbidden])
+            .encrypted(Encryption::Body)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::get("/cards/orders/{order}", on!(show_order: CustomerCall, OrderPath))
+            .says("Where an order of plastic is.")
+            .gives::<ShownOrder>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+    ]
+}
+
+fn life() -> Vec<CustomerRoute> {
+    vec![
+        Route::post(
+            "/cards/{card}/lock",
+            on!(lock_card: CustomerCall, CardPath, Body<LockRequest>),
+        )
+        .says("Locks a card: every authorization is declined from the answer on.")
+        .takes::<LockRequest>(r#"{"reason":3,"comment":"asked by phone"}"#)
+        .fails(&[CardLockedIrreversibly])
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(STAFF),
+        Route::post("/cards/{card}/unlock", on!(unlock_card: CustomerCall, CardPath, Nothing))
+            .says("Lifts a reversible lock; none is no error.")
+            .fails(&[CardLockedIrreversibly])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::post(
+            "/cards/{card}/activate",
+            on!(activate_card: CustomerCall, CardPath, Optional<Activation>),
+        )
+        .says("Activates a card that is with its holder.")
+        .may_take::<Activation>(r#"{"lastFourDigits":"1234"}"#)
+        .fails(&[CardNotLinked, CardStateForbidden])
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(STAFF),
+        Route::post("/cards/{card}/renew", on!(renew_card: CustomerCall, CardPath, Nothing))
+            .says("Gives a card in its last three months a later month.")
+            .gives::<CardSummary>(201)
+            .fails(&[RenewalTooEarly, CardStateForbidden, ConcurrentChange])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::post("/cards/{card}/replace", on!(replace_card: CustomerCall, CardPath, Nothing))
+            .says("Issues another virtual card on the same balance and locks this one with code 8.")
+            .gives::<CardSummary>(201)
+            .fails(&[KycNotVerified, CardStateForbidden, ConfigNotFound, TooManyCards])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::delete("/cards/{card}", on!(remove_card: CustomerCall, CardPath, Nothing))
+            .says("Removes a card for ever; what is open on it still clears.")
+            .of_customer()
+            .customers()
+            .operators(ADMIN | Roles::MANAGER),
+    ]
+}
+
+fn limited() -> Vec<CustomerRoute> {
+    vec![
+        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath))
+            .says("A card's limits.")
+            .gives::<Limits>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::put(
+            "/cards/{card}/limits",
+            on!(put_card_limits: CustomerCall, CardPath, Body<Limits>),
+        )
+        .says("Replaces a card's limits; what is absent is not limited.")
+        .takes::<Limits>(LIMITS)
+        .fails(&[CurrencyMismatch, InvalidCurrency])
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(STAFF),
+        Route::get("/cards/{card}/budget", on!(show_card_budget: CustomerCall, CardPath))
+            .says("What is spent and left of a card's limits in the running periods.")
+            .gives::<LimitUsage>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::get("/limits", on!(show_customer_limits: CustomerCall))
+            .says("The limits over all cards.")
+            .gives::<Limits>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        // A cardholder may limit single cards; what binds them over all cards is the issuer's.
+        Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
+            .says("Replaces the limits over all cards; what is absent is not limited.")
+            .takes::<Limits>(LIMITS)
+            .fails(&[CurrencyMismatch, InvalidCurrency])
+            .of_customer()
+            .partners()
+            .operators(STAFF),
+        Route::get("/budget", on!(show_customer_budget: CustomerCall))
+            .says("What is spent and left of the limits over all cards in the running periods.")
+            .gives::<LimitUsage>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+    ]
 }
 
 async fn register(
@@ -87,7 +373,7 @@ async fn register(
     by: CustomerCall,
     multipart: Result<Multipart, MultipartRejection>,
 ) -> Result<Response> {
-    let multipart = multipart.map_err(|_other| Error::from(Code::UnsupportedMediaType))?;
+    let multipart = multipart.map_err(|_other| Error::from(UnsupportedMediaType))?;
     let _permit = app.uploads.acquire().await;
     let body = read_form(&app, multipart).await?;
     app.register_verification(by, body).await

@@ -2,19 +2,37 @@
 
 use super::table::Route;
 use super::{Ours, on, public};
-use crate::app::{Body, CardPath, CustomerFlags, NewWallet, Nothing};
+use crate::app::{AddedCustomer, Body, CardPath, CustomerFlags, NewWallet, Nothing};
 use crate::auth::access::Access;
 use crate::call::{Call, CustomerCall};
+use crate::error::Code::*;
 
-#[rustfmt::skip] // one route a line and a half
 pub(super) fn routes() -> Vec<Route> {
     let ours = [
-        Route::post("/lifecycle/v1/wallet", on!(add_customer: Call, Body<NewWallet>)),
-        Route::put("/lifecycle/v1/users/{customer}", on!(update_customer: CustomerCall, Body<CustomerFlags>)),
-        Route::delete("/lifecycle/v1/cards/{card}", on!(remove_partner_card: Call, CardPath, Nothing)),
-        Route::post("/lifecycle/v1/users/{customer}/lock", on!(lock_customer: CustomerCall, Nothing)),
-        Route::post("/lifecycle/v1/users/{customer}/unlock", on!(unlock_customer: CustomerCall, Nothing)),
+        Route::post("/lifecycle/v1/wallet", on!(add_customer: Call, Body<NewWallet>))
+            .says("Adds a user.")
+            .takes::<NewWallet>(
+                r#"{"firstName":"John","lastName":"Doe","phone":"481234567899","email":"john.doe@verestro.com","birthDate":"2000-01-01","wPIN":"1234","state":"VERIFIED","kyc":"SUCCESS"}"#,
+            )
+            .gives::<AddedCustomer>(201)
+            .fails(&[CustomerExists]),
+        Route::put(
+            "/lifecycle/v1/users/{customer}",
+            on!(update_customer: CustomerCall, Body<CustomerFlags>),
+        )
+        .says("Sets what the partner has found out: identity check, state, wallet PIN.")
+        .takes::<CustomerFlags>(r#"{"kyc":"SUCCESS","state":"VERIFIED"}"#),
+        Route::post("/lifecycle/v1/users/{customer}/lock", on!(lock_customer: CustomerCall, Nothing))
+            .says("Locks a user: every authorization is declined from the answer on."),
+        Route::post(
+            "/lifecycle/v1/users/{customer}/unlock",
+            on!(unlock_customer: CustomerCall, Nothing),
+        )
+        .says("Lifts a user's lock."),
+        Route::delete("/lifecycle/v1/cards/{card}", on!(remove_partner_card: Call, CardPath, Nothing))
+            .says("Removes a card for ever; what is open on it still clears.")
+            .fails(&[CardNotFound]),
     ];
-    let open = ["/lifecycle/v1/public-key"].map(|path| Route::get(path, public::public_key));
-    ours.map(|route| route.to(Access::Lifecycle)).into_iter().chain(open).collect()
+    let open = public::public_key_at("/lifecycle/v1/public-key");
+    ours.map(|route| route.to(Access::Lifecycle)).into_iter().chain([open]).collect()
 }

@@ -14,7 +14,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, Asked, BalancePath, Body, CardPath, Nothing, Optional, PartnerBalancePath, PartnerPath,
+    App, Asked, BalancePath, Body, CardPath, Nothing, OperationPath, Optional, OrderPath,
+    PartnerBalancePath, PartnerPath, Report,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -120,7 +121,21 @@ macro_rules! paths {
     )*};
 }
 
-paths!(BalancePath, CardPath, PartnerPath, PartnerBalancePath);
+paths!(BalancePath, CardPath, OrderPath, OperationPath, PartnerPath, PartnerBalancePath);
+
+impl FromRequest<Arc<App>> for Report {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let content_type = call::header(request.headers(), CONTENT_TYPE.as_str());
+        if !content_type.is_some_and(|text| media_type(text).eq_ignore_ascii_case("text/csv")) {
+            return Err(Code::UnsupportedMediaType.into());
+        }
+        let bytes = read_bytes(request, app).await?;
+        let hash = ContentHash(app.vault.fingerprint(&[&bytes]));
+        Ok(Self { text: bytes.to_vec(), hash })
+    }
+}
 
 async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
     let read = Bytes::from_request(request, app).await;
@@ -131,8 +146,11 @@ async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
 }
 
 fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("application/json")
+    media_type(content_type).eq_ignore_ascii_case("application/json")
+}
+
+fn media_type(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 fn read<T: DeserializeOwned>(app: &App, bytes: &[u8], code: Code) -> Result<Body<T>> {

@@ -3,6 +3,7 @@
 //! Invariant: the router, the check of its callers and its description are made of the same rows,
 //! so that no handler can be reached without its check and none is left out of a description.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,9 +13,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
 use crate::app::App;
 use crate::auth::access::{Access, Encryption, admit};
 use crate::auth::role::Roles;
+use crate::error::Code;
 
 /// Methods that routes have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +58,61 @@ pub struct Route {
     pub access: Access,
     /// What must be encrypted.
     pub encryption: Encryption,
+    /// What stands of it in the documentation.
+    pub doc: Doc,
     handler: MethodRouter<Arc<App>>,
+}
+
+/// What stands of a route in the documentation.
+#[derive(Clone, Copy)]
+pub struct Doc {
+    /// The name of its use case.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub says: &'static str,
+    /// The body that it takes.
+    pub body: Taken,
+    /// Its status when all is well, and the answer's form where it has one.
+    pub gives: (u16, Option<Shape>),
+    /// What can be wrong beside what its door, its path and its body say.
+    pub fails: &'static [Code],
+    /// Names and meanings of what its query takes.
+    pub query: &'static [(&'static str, &'static str)],
+}
+
+/// The body that a route takes.
+#[derive(Clone, Copy)]
+pub enum Taken {
+    /// None.
+    Nothing,
+    /// JSON of this form, with an example that works.
+    Json(Shape, &'static str),
+    /// The same, or none.
+    MaybeJson(Shape, &'static str),
+    /// The identity check's form and images.
+    Form(Shape),
+    /// A bureau's report, CSV.
+    Report,
+}
+
+/// The form of a JSON value, and of what it consists of.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Its name in the documentation.
+    pub name: fn() -> Cow<'static, str>,
+    /// Writes its schema and those that it refers to.
+    pub collect: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    /// The form of `T`.
+    fn of<T: ToSchema>() -> Self {
+        let collect = |schemas: &mut Vec<(String, RefOr<Schema>)>| {
+            schemas.push((T::name().into_owned(), T::schema()));
+            T::schemas(schemas);
+        };
+        Self { name: T::name, collect }
+    }
 }
 
 /// A route about a cardholder, before it is known under which prefixes it stands.
@@ -64,35 +123,97 @@ pub(super) struct CustomerRoute {
     roles: Roles,
 }
 
+/// A handler and the name of what it does.
+pub(super) type Named<H> = (&'static str, H);
+
 /// Where partners, cardholders and operators find what belongs to a cardholder.
 const PARTNERS: &str = "/secure/customers/{customer}";
 const CUSTOMERS: &str = "/customers/me";
 const OPERATORS: &str = "/admin/customers/{customer}";
 
 impl Route {
-    fn new(verb: Verb, path: &str, handler: MethodRouter<Arc<App>>) -> Self {
+    fn new(verb: Verb, path: &str, name: &'static str, handler: MethodRouter<Arc<App>>) -> Self {
         let (access, encryption) = (Access::Anyone, Encryption::Optional);
-        Self { verb, path: path.to_owned(), access, encryption, handler }
+        let (gives, body) = ((204, None), Taken::Nothing);
+        let doc = Doc { name, says: "", body, gives, fails: &[], query: &[] };
+        Self { verb, path: path.to_owned(), access, encryption, doc, handler }
     }
 
     /// Reads something.
-    pub(super) fn get<H: Handler<T, Arc<App>>, T: 'static>(path: &str, handler: H) -> Self {
-        Self::new(Verb::Get, path, get(handler))
+    pub(super) fn get<H: Handler<T, Arc<App>>, T: 'static>(path: &str, to: Named<H>) -> Self {
+        Self::new(Verb::Get, path, to.0, get(to.1))
     }
 
     /// Acts.
-    pub(super) fn post<H: Handler<T, Arc<App>>, T: 'static>(path: &str, handler: H) -> Self {
-        Self::new(Verb::Post, path, post(handler))
+    pub(super) fn post<H: Handler<T, Arc<App>>, T: 'static>(path: &str, to: Named<H>) -> Self {
+        Self::new(Verb::Post, path, to.0, post(to.1))
     }
 
     /// Replaces something.
-    pub(super) fn put<H: Handler<T, Arc<App>>, T: 'static>(path: &str, handler: H) -> Self {
-        Self::new(Verb::Put, path, put(handler))
+    pub(super) fn put<H: Handler<T, Arc<App>>, T: 'static>(path: &str, to: Named<H>) -> Self {
+        Self::new(Verb::Put, path, to.0, put(to.1))
     }
 
     /// Removes something.
-    pub(super) fn delete<H: Handler<T, Arc<App>>, T: 'static>(path: &str, handler: H) -> Self {
-        Self::new(Verb::Delete, path, delete(handler))
+    pub(super) fn delete<H: Handler<T, Arc<App>>, T: 'static>(path: &str, to: Named<H>) -> Self {
+        Self::new(Verb::Delete, path, to.0, delete(to.1))
+    }
+
+    /// What it does, in a sentence.
+    pub(super) fn says(mut self, says: &'static str) -> Self {
+        self.doc.says = says;
+        self
+    }
+
+    /// Takes JSON; the example works.
+    pub(super) fn takes<T: ToSchema>(mut self, example: &'static str) -> Self {
+        self.doc.body = Taken::Json(Shape::of::<T>(), example);
+        self
+    }
+
+    /// Takes JSON or nothing.
+    pub(super) fn may_take<T: ToSchema>(mut self, example: &'static str) -> Self {
+        self.doc.body = Taken::MaybeJson(Shape::of::<T>(), example);
+        self
+    }
+
+    /// Takes the identity check's form.
+    pub(super) fn takes_form<T: ToSchema>(mut self) -> Self {
+        self.doc.body = Taken::Form(Shape::of::<T>());
+        self
+    }
+
+    /// Takes a bureau's report.
+    pub(super) fn takes_report(mut self) -> Self {
+        self.doc.body = Taken::Report;
+        self
+    }
+
+    /// Answers with JSON.
+    pub(super) fn gives<T: ToSchema>(mut self, status: u16) -> Self {
+        self.doc.gives = (status, Some(Shape::of::<T>()));
+        self
+    }
+
+    /// Answers with a text.
+    pub(super) fn gives_text(mut self) -> Self {
+        self.doc.gives = (200, None);
+        self
+    }
+
+    /// Can fail in these ways of its own.
+    pub(super) fn fails(mut self, fails: &'static [Code]) -> Self {
+        self.doc.fails = fails;
+        self
+    }
+
+    /// Takes a page's bounds.
+    pub(super) fn paged(mut self) -> Self {
+        self.doc.query = &[
+            ("limit", "Items of the page, 1 to 50."),
+            ("after", "Id of the last item of the page before."),
+        ];
+        self
     }
 
     /// For these callers only.

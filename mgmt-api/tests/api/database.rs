@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 static POSTGRES: OnceLock<Result<String, String>> = OnceLock::new();
@@ -37,6 +37,19 @@ impl Database {
         let url = format!("{server}{joint}options[search_path]={schema}");
         let schema = Some((server.to_owned(), schema));
         Self { url, schema, _folder: tempfile::tempdir().unwrap() }
+    }
+}
+
+impl Database {
+    /// Runs one statement of either database, behind the server's back.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).execute(&mut connection).await.unwrap();
+        }
     }
 }
 

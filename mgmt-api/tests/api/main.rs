@@ -8,6 +8,8 @@ mod cards;
 #[cfg(test)]
 mod channels;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod events;
@@ -15,6 +17,8 @@ mod events;
 mod http_surface;
 #[cfg(test)]
 mod idempotency;
+#[cfg(test)]
+mod interface;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod lifecycle;
 mod matrix;
 #[cfg(test)]
 mod money;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

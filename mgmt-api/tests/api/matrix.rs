@@ -3,11 +3,14 @@
 //! The routes come from the table that the router is made of, so that a new one is in here without
 //! being named.
 
-use mgmt_api::auth::access::Access;
+use mgmt_api::auth::access::{Access, Encryption};
 use mgmt_api::auth::role::Roles;
-use mgmt_api::routes::{self, table::Route};
+use mgmt_api::routes;
+use mgmt_api::routes::table::{Route, Taken};
 use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
 
+use crate::cards::sealed;
 use crate::world::{Got, World, on_each, public_key, send, text};
 
 /// Whoever knocks.
@@ -24,6 +27,8 @@ struct Things {
     balance: String,
     card: String,
     partner_balance: String,
+    order: String,
+    operation: String,
 }
 
 fn method(route: &Route) -> Method {
@@ -32,9 +37,13 @@ fn method(route: &Route) -> Method {
 
 fn path(route: &Route, things: &Things) -> String {
     let mut path = route.path.clone();
-    for (name, value) in
-        [("{customer}", &things.customer), ("{card}", &things.card), ("{partner}", &"1".to_owned())]
-    {
+    for (name, value) in [
+        ("{customer}", &things.customer),
+        ("{card}", &things.card),
+        ("{order}", &things.order),
+        ("{operation}", &things.operation),
+        ("{partner}", &"1".to_owned()),
+    ] {
         path = path.replace(name, value);
     }
     let balance = match path.contains("partner-balances") {
@@ -46,9 +55,25 @@ fn path(route: &Route, things: &Things) -> String {
     path
 }
 
-/// A request with everything but a right credential: headers, key, a plausible body.
-fn knock(world: &World, by: &Knocker, is_secure: bool, route: &Route, at: &str) -> RequestBuilder {
-    let url = if is_secure { world.secure_url(at) } else { world.public_url(at) };
+/// A request with everything but a right credential: headers, key, the example's body.
+async fn knock(
+    world: &World,
+    by: &Knocker,
+    is_secure: bool,
+    route: &Route,
+    things: &Things,
+) -> Got {
+    let at = path(route, things);
+    let url = if is_secure { world.secure_url(&at) } else { world.public_url(&at) };
+    send(request(world, by, route, (url, example(route, things).as_ref())).await).await
+}
+
+async fn request(
+    world: &World,
+    by: &Knocker,
+    route: &Route,
+    (url, body): (String, Option<&Value>),
+) -> RequestBuilder {
     let mut request = by.client.request(method(route), url);
     for (name, value) in [
         ("Issuer-Code", "sandbox"),
@@ -62,7 +87,26 @@ fn knock(world: &World, by: &Knocker, is_secure: bool, route: &Route, at: &str) 
     if let Some(token) = &by.token {
         request = request.bearer_auth(token);
     }
-    if route.verb.name() == "GET" { request } else { request.json(&serde_json::json!({})) }
+    match body {
+        Some(body) if route.encryption == Encryption::Body => {
+            let request = request.header("Encrypted-Request", "true");
+            request.json(&json!({ "payload": sealed(world, body).await }))
+        }
+        Some(body) => request.json(body),
+        None => request,
+    }
+}
+
+/// The route's example, about the things there are.
+fn example(route: &Route, things: &Things) -> Option<Value> {
+    let (Taken::Json(_, example) | Taken::MaybeJson(_, example)) = route.doc.body else {
+        return None;
+    };
+    let example = example
+        .replace("100001", &things.customer)
+        .replace("019a0000-0000-7000-8000-000000000001", &things.balance)
+        .replace("019a0000-0000-7000-8000-000000000002", &things.balance);
+    Some(serde_json::from_str(&example).unwrap())
 }
 
 async fn things(world: &World) -> Things {
@@ -72,7 +116,9 @@ async fn things(world: &World) -> Things {
     let body = serde_json::json!({ "kind": "DEPOSIT", "currency": "EUR" });
     let opened = world.admin(Method::POST, "/admin/partners/1/balances", Some(&body)).await;
     let partner_balance = text(&opened.json(), "id");
-    Things { customer, balance, card, partner_balance }
+    let order = world.order(&customer, &balance).await;
+    let operation = world.operation(&customer, &balance).await;
+    Things { customer, balance, card, partner_balance, order, operation }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +138,7 @@ async fn no_route_lets_in_whom_it_is_not_for() {
                     continue;
                 }
                 let at = path(route, &things);
-                let got = send(knock(world, by, is_secure, route, &at)).await;
+                let got = knock(world, by, is_secure, route, &things).await;
                 let refused = matches!(got.status, 401 | 403);
                 assert!(refused, "{} {at} lets {} in: {got:?}", route.verb.name(), by.name);
                 tried += 1;
@@ -138,8 +184,9 @@ async fn what_belongs_to_others_is_not_found() {
             .map(|route| (true, route))
             .chain(public.iter().map(|route| (false, route)))
         {
-            let names_a_thing =
-                ["{balance}", "{card}"].iter().any(|name| route.path.contains(name));
+            let names_a_thing = ["{balance}", "{card}", "{order}", "{operation}"]
+                .iter()
+                .any(|name| route.path.contains(name));
             for by in strangers.iter().filter(|by| is_for(route.access, by.access)) {
                 for customer in [&mine.customer, &theirs] {
                     let foreign = customer == &mine.customer && route.path.contains("{customer}");
@@ -148,8 +195,13 @@ async fn what_belongs_to_others_is_not_found() {
                     }
                     let things = Things { customer: customer.clone(), ..clone(&mine) };
                     let at = path(route, &things);
-                    let got = send(knock(world, by, is_secure, route, &at)).await;
-                    assert!(is_refusal(&got), "{} {at} by {}: {got:?}", route.verb.name(), by.name);
+                    let got = knock(world, by, is_secure, route, &things).await;
+                    assert!(
+                        is_refusal(route, &got),
+                        "{} {at} by {}: {got:?}",
+                        route.verb.name(),
+                        by.name
+                    );
                     tried += 1;
                 }
             }
@@ -165,12 +217,15 @@ fn clone(things: &Things) -> Things {
         balance: things.balance.clone(),
         card: things.card.clone(),
         partner_balance: things.partner_balance.clone(),
+        order: things.order.clone(),
+        operation: things.operation.clone(),
     }
 }
 
-/// Not found, or refused for a body that was looked at before anything was looked up.
-fn is_refusal(got: &Got) -> bool {
-    matches!(got.status, 400 | 403 | 404 | 415)
+/// Not found; or no form or report, which are looked at before anything is looked up.
+fn is_refusal(route: &Route, got: &Got) -> bool {
+    got.status == 404
+        || got.status == 415 && matches!(route.doc.body, Taken::Form(_) | Taken::Report)
 }
 
 fn is_for(route: Access, caller: Option<Access>) -> bool {

@@ -3,8 +3,8 @@
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
     BalanceRow, CardKind, CustomerUpdate, Movement, NewCardRow, NewClient, NewCustomer,
-    NewInstallation, NewKey, NewMovement, NewOperator, NewSession, NewVerification,
-    PartnerBalanceRow, ProgramRow, RowState, Store,
+    NewInstallation, NewKey, NewMovement, NewOperator, NewOrder, NewSession, NewVerification,
+    OrderNews, PartnerBalanceRow, ProgramRow, RowState, Store,
 };
 use uuid::Uuid;
 
@@ -45,6 +45,32 @@ async fn on_each_store(test: impl AsyncFn(&Store)) {
         store.put_partner(1, Some("sandbox")).await.unwrap();
         test(&store).await;
         store.close().await;
+    }
+}
+
+fn program() -> ProgramRow {
+    ProgramRow {
+        config_id: "0019167984".to_owned(),
+        partner_id: 1,
+        currency: 978,
+        bin: "99999984".to_owned(),
+        first_state: "ACTIVE".to_owned(),
+        months_valid: 36,
+        card_kind: "VIRTUAL".to_owned(),
+    }
+}
+
+fn card(balance: Uuid) -> NewCardRow {
+    NewCardRow {
+        id: 11,
+        resource_id: Uuid::from_u128(12),
+        balance_id: balance,
+        config_id: "0019167984".to_owned(),
+        pan_token: [4; 16],
+        pan_sealed: vec![1],
+        last_four: "1234".to_owned(),
+        expiry_yymm: 2911,
+        created_at_ms: 1,
     }
 }
 
@@ -142,15 +168,7 @@ async fn balances_and_cards() {
         assert_eq!(store.balances(7, Uuid::nil(), 5).await.unwrap(), core::slice::from_ref(&row));
         assert_eq!(store.balances(7, row.id, 5).await.unwrap(), []);
 
-        let program = ProgramRow {
-            config_id: "0019167984".to_owned(),
-            partner_id: 1,
-            currency: 978,
-            bin: "99999984".to_owned(),
-            first_state: "ACTIVE".to_owned(),
-            months_valid: 36,
-            card_kind: "VIRTUAL".to_owned(),
-        };
+        let program = program();
         store.put_program(&program).await.unwrap();
         store.put_program(&program).await.unwrap();
         assert_eq!(store.program(1, "0019167984").await.unwrap(), Some(program));
@@ -161,17 +179,7 @@ async fn balances_and_cards() {
 
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
-        let card = NewCardRow {
-            id: 11,
-            resource_id: Uuid::from_u128(12),
-            balance_id: row.id,
-            config_id: "0019167984".to_owned(),
-            pan_token: [4; 16],
-            pan_sealed: vec![1],
-            last_four: "1234".to_owned(),
-            expiry_yymm: 2911,
-            created_at_ms: 1,
-        };
+        let card = card(row.id);
         store.insert_card(&card).await.unwrap();
         store.insert_card(&card).await.unwrap();
         assert_eq!(store.card(holder(7), Some(11), None).await.unwrap(), None, "pending");
@@ -378,6 +386,67 @@ async fn operators() {
         assert!(store.disable_operator("ann").await.unwrap());
         assert!(!store.disable_operator("bob").await.unwrap());
         assert_eq!(store.operator("ann").await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_and_operations() {
+    on_each_store(async |store| {
+        let balance = with_balance(store).await;
+        store.settle_balance(balance.id, RowState::Confirmed).await.unwrap();
+        store.put_program(&program()).await.unwrap();
+        store.reserve_pan(&[4; 16], 1).await.unwrap();
+        store.insert_card(&card(balance.id)).await.unwrap();
+        let order = |id, created_at_ms| NewOrder {
+            id: Uuid::from_u128(id),
+            card: 11,
+            kind: "PHYSICAL",
+            delivery_sealed: vec![1],
+            created_at_ms,
+        };
+        for (id, at) in [(3, 3), (1, 1), (2, 2), (1, 1)] {
+            store.insert_order(&order(id, at)).await.unwrap();
+        }
+        let one = Uuid::from_u128(1);
+        assert_eq!(store.order(of(1), one).await.unwrap().unwrap().state, "ORDERED");
+        assert_eq!(store.order(of(2), one).await.unwrap(), None);
+        assert_eq!(store.order(holder(8), one).await.unwrap(), None);
+        let batch = async |id, limit| {
+            let rows = store.orders_of_batch(Uuid::from_u128(id), limit, 9).await.unwrap();
+            rows.iter().map(|row| row.id.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(batch(70, 2).await, [1, 2]);
+        assert_eq!(batch(70, 2).await, [1, 2], "the same batch again");
+        assert_eq!(batch(71, 2).await, [3]);
+        assert_eq!(batch(72, 2).await, [0_u128; 0]);
+        let news = |state, tracking_no: Option<&str>| OrderNews {
+            id: one,
+            state,
+            tracking_no: tracking_no.map(str::to_owned),
+            reference: None,
+        };
+        store.advance_order(&news("SHIPPED", Some("T")), 20).await.unwrap();
+        store.advance_order(&news("SHIPPED", Some("U")), 21).await.unwrap();
+        store.advance_order(&news("DELIVERED", None), 22).await.unwrap();
+        let row = store.order(of(1), one).await.unwrap().unwrap();
+        assert_eq!((row.state.as_str(), row.tracking_no.as_deref()), ("DELIVERED", Some("T")));
+        assert_eq!(row.changed_at_ms, 22);
+
+        for (id, at) in [(5, 5), (4, 4), (4, 4)] {
+            store.insert_operation(Uuid::from_u128(id), 7, &[1], at).await.unwrap();
+        }
+        let pending = store.pending_operations(9).await.unwrap();
+        assert_eq!(pending.iter().map(|row| row.id.as_u128()).collect::<Vec<_>>(), [4, 5]);
+        store.end_operation(Uuid::from_u128(4), Ok(11)).await.unwrap();
+        store.end_operation(Uuid::from_u128(4), Err("LATE")).await.unwrap();
+        store.end_operation(Uuid::from_u128(5), Err("FULL")).await.unwrap();
+        assert_eq!(store.pending_operations(9).await.unwrap(), []);
+        let done = store.operation(7, Uuid::from_u128(4)).await.unwrap().unwrap();
+        assert_eq!((done.state.as_str(), done.card_id, done.plan_sealed), ("DONE", Some(11), None));
+        let failed = store.operation(7, Uuid::from_u128(5)).await.unwrap().unwrap();
+        assert_eq!((failed.state.as_str(), failed.error.as_deref()), ("FAILED", Some("FULL")));
+        assert_eq!(store.operation(8, Uuid::from_u128(4)).await.unwrap(), None);
     })
     .await;
 }

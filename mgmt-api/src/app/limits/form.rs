@@ -7,6 +7,7 @@ use shared::command::Channel;
 use shared::ids::RuleId;
 use shared::money::{Amount, Currency};
 use shared::rule::{Bound, FILTER_ENTRIES_MAX, Filter, Period, Rule, Subject};
+use utoipa::ToSchema;
 
 use crate::error::{Code, Error, Result};
 use crate::pki;
@@ -32,7 +33,7 @@ pub(super) const NAMES: [&str; 14] = [
 ];
 
 /// The body, and the answer; what is absent is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Currency of every amount.
@@ -64,7 +65,7 @@ pub struct Limits {
 }
 
 /// How many payments there may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Counts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +77,7 @@ pub(crate) struct Counts {
 }
 
 /// What may be spent in a period, declined with BUDGET_EXCEEDED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budget {
     period: BudgetPeriod,
@@ -84,7 +85,7 @@ pub(crate) struct Budget {
 }
 
 /// How long a budget lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BudgetPeriod {
     /// A day.
@@ -96,7 +97,7 @@ pub(crate) enum BudgetPeriod {
 }
 
 /// What alone is allowed, or what is denied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lists {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
