@@ -23,6 +23,7 @@ mod register_verification;
 mod renew_card;
 mod reset_cvc2;
 mod set_pin;
+mod show_audit;
 mod show_balance;
 mod show_card;
 mod show_full_card;
@@ -57,12 +58,14 @@ pub use self::register_verification::{Image, RegisteredVerification, Verificatio
 pub use self::renew_card::CardSummary;
 pub use self::reset_cvc2::NewCvc2;
 pub use self::set_pin::NewPin;
+pub use self::show_audit::{AuditList, AuditPage};
 pub use self::show_balance::{BalanceList, Page, ShownBalance};
 pub use self::show_card::{CardDetails, CardList, CardPage};
 pub use self::show_full_card::FullCard;
 pub use self::show_totals::TotalList;
 pub use self::update_customer::CustomerFlags;
 
+use crate::audit::Audit;
 use crate::auth::admin_token::AdminToken;
 use crate::auth::rate::Rates;
 use crate::call::{CustomerCall, Scope};
@@ -87,7 +90,7 @@ pub struct App {
     /// The switch.
     pub link: SwitchLink,
     /// Keys at rest.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     /// Keys of bodies.
     pub jwe: Arc<Jwe>,
     /// Checks operators.
@@ -100,6 +103,7 @@ pub struct App {
     pub crypto: Arc<Semaphore>,
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
+    pub(crate) audit: Audit,
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) operations_wait: Notify,
     announced: AtomicBool,
@@ -172,7 +176,7 @@ impl App {
         config: Config,
         store: Store,
         link: SwitchLink,
-        vault: Vault,
+        (vault, audit): (Arc<Vault>, Audit),
     ) -> anyhow::Result<Self> {
         let crypto = Arc::new(Semaphore::new(config.limits.crypto_max));
         let jwe = Jwe::open(&config.jwe_key, Arc::clone(&crypto))?;
@@ -182,6 +186,7 @@ impl App {
             vault,
             jwe: Arc::new(jwe),
             bureau_key,
+            audit,
             operations_wait: Notify::new(),
             admin_token: AdminToken::open(&config.admin_token)?,
             requests: Semaphore::new(config.limits.requests_max),

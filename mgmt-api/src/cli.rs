@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// The software key provider.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Operators of the admin channel.
     #[command(subcommand)]
     User(UserCommand),
@@ -77,6 +80,13 @@ pub(crate) struct Signing {
     /// Days that it is good for, 825 at most.
     #[arg(long, default_value_t = 365)]
     pub(crate) days: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check that no entry was changed or left out; prints the last one's number and hash, which,
+    /// kept elsewhere, also show whether the end was cut off.
+    Verify(ConfigFile),
 }
 
 #[derive(Subcommand)]

@@ -16,6 +16,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod clock;
@@ -38,4 +39,4 @@ pub mod tls;
 pub mod vault;
 
 pub use config::Config;
-pub use server::{Server, check, install_logs, migrate, serve};
+pub use server::{Server, check, install_logs, migrate, serve, verify_audit};

@@ -12,7 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::cli::{Arguments, CaCommand, Command, ConfigCommand, KeyCommand, UserCommand};
+use crate::cli::{
+    Arguments, AuditCommand, CaCommand, Command, ConfigCommand, KeyCommand, UserCommand,
+};
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
@@ -45,6 +47,11 @@ fn run(command: Command) -> anyhow::Result<()> {
             let signed = pki::sign_request(&wish.dir, &request, &wish.name, wish.days)?;
             std::fs::write(&wish.out, signed)?;
             say(&format!("the certificate is in {}", wish.out.display()))
+        }
+        Command::Audit(AuditCommand::Verify(file)) => {
+            let config = Config::load(&file.config)?;
+            let (last, hash) = runtime()?.block_on(mgmt_api::verify_audit(&config))?;
+            say(&format!("{last} entries, each follows from the one before; last hash {hash}"))
         }
         Command::User(UserCommand::Add(user)) => {
             let config = Config::load(&user.file.config)?;

@@ -15,13 +15,14 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, App};
+use crate::audit::Audit;
 use crate::auth::admin_token::AdminToken;
 use crate::config::Config;
 use crate::store::Store;
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
-use crate::{event_feed, metrics, pki, routes, sandbox};
+use crate::{audit, event_feed, metrics, pki, routes, sandbox};
 
 /// Between two sweeps of old idempotency keys, and of the recorder's histograms.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -48,6 +49,15 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     store.migrate().await.context("migrations")?;
     store.close().await;
     Ok(())
+}
+
+/// Checks the audit log; gives back its last entry's number and hash.
+pub async fn verify_audit(config: &Config) -> anyhow::Result<(i64, String)> {
+    let vault = Vault::open(&config.keys)?;
+    let store = Store::open(&config.database).await.context("database")?;
+    let (last, hash) = audit::verify(&store, &vault).await.context("audit log")?;
+    store.close().await;
+    Ok((last, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// Opens every file that the configuration names, without changing any.
@@ -90,7 +100,9 @@ impl Server {
         sandbox::seed(&config, &store).await?;
 
         let (link, link_task) = SwitchLink::new(&config.switch);
-        let app = Arc::new(App::new(config, store, link, vault)?);
+        let vault = Arc::new(vault);
+        let (audit, audit_writer) = Audit::new(store.clone(), Arc::clone(&vault));
+        let app = Arc::new(App::new(config, store, link, (vault, audit))?);
         let (secure_router, public_router) = routes::routers(&app);
         let config = &app.config;
         let secure = &config.secure;
@@ -115,6 +127,7 @@ impl Server {
 
         let (background, stop) = (TaskTracker::new(), CancellationToken::new());
         background.spawn(link_task.run(stop.clone()));
+        background.spawn(audit_writer.run(stop.clone()));
         let feed = event_feed::run(config.switch.socket.clone(), app.store.clone(), stop.clone());
         background.spawn(feed);
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));

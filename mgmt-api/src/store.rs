@@ -3,6 +3,7 @@
 //! Invariants: a row that stands for something in the switch is `PENDING` until the switch has it
 //! durably; confirming is repeatable; nothing readable of a card number or a person is written.
 
+mod audit;
 mod balances;
 mod cards;
 mod clients;
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use crate::secret_file;
 
+pub use self::audit::AuditRow;
 pub use self::balances::BalanceRow;
 pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{ClientRow, NewClient};

@@ -3,8 +3,9 @@
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    BegunSession, Body, BookedMovement, BureauBatch, Credit, NewOperatorSession, NewPartnerBalance,
-    Nothing, PartnerBalancePath, PartnerPath, Report, ReportResult, ShownPartnerBalance, TotalList,
+    Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch, Credit,
+    NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerPath, Report,
+    ReportResult, ShownPartnerBalance, TotalList,
 };
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
@@ -45,6 +46,11 @@ pub(super) fn routes() -> Vec<Route> {
             .takes_report()
             .gives::<ReportResult>(202)
             .fails(&[InvalidReport])
+            .to(Access::Operator(Roles::ADMIN)),
+        Route::get("/admin/audit", on!(show_audit: Call, Asked<AuditPage>))
+            .says("A page of the audit log: what was asked for, and what came of it.")
+            .paged()
+            .gives::<AuditList>(200)
             .to(Access::Operator(Roles::ADMIN)),
         Route::get("/admin/balances/summary", on!(show_totals: Call))
             .says("What users and partners have, by currency.")

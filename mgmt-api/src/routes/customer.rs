@@ -176,6 +176,7 @@ fn cards() -> Vec<CustomerRoute> {
         Route::get("/cards/{card}/full", on!(show_full_card: CustomerCall, CardPath))
             .says("A card's full data, encrypted; a cardholder gives the wallet PIN before.")
             .gives::<FullCard>(200)
+            .shows_card_data()
             .fails(&[StepUpRequired, CardStateForbidden])
             .encrypted(Encryption::Answer)
             .of_customer()

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::app::App;
+use crate::audit::Entry;
 use crate::auth::access::{Access, Encryption, admit};
 use crate::auth::role::Roles;
 use crate::error::Code;
@@ -76,6 +77,8 @@ pub struct Doc {
     pub gives: (u16, Option<Shape>),
     /// What can be wrong beside what its door, its path and its body say.
     pub fails: &'static [Code],
+    /// It reads a card's full data, which is written down like a change.
+    pub shows_card_data: bool,
     /// Names and meanings of what its query takes.
     pub query: &'static [(&'static str, &'static str)],
 }
@@ -135,7 +138,8 @@ impl Route {
     fn new(verb: Verb, path: &str, name: &'static str, handler: MethodRouter<Arc<App>>) -> Self {
         let (access, encryption) = (Access::Anyone, Encryption::Optional);
         let (gives, body) = ((204, None), Taken::Nothing);
-        let doc = Doc { name, says: "", body, gives, fails: &[], query: &[] };
+        let doc =
+            Doc { name, says: "", body, gives, fails: &[], shows_card_data: false, query: &[] };
         Self { verb, path: path.to_owned(), access, encryption, doc, handler }
     }
 
@@ -204,6 +208,12 @@ impl Route {
     /// Can fail in these ways of its own.
     pub(super) fn fails(mut self, fails: &'static [Code]) -> Self {
         self.doc.fails = fails;
+        self
+    }
+
+    /// Shows a card's full data.
+    pub(super) fn shows_card_data(mut self) -> Self {
+        self.doc.shows_card_data = true;
         self
     }
 
@@ -283,8 +293,10 @@ impl CustomerRoute {
 /// The router of `routes`, each behind its door.
 pub(super) fn router(app: &Arc<App>, routes: Vec<Route>) -> Router<Arc<App>> {
     routes.into_iter().fold(Router::new(), |router, route| {
-        let door =
-            Door { app: Arc::clone(app), access: route.access, encryption: route.encryption };
+        let audited = (route.verb != Verb::Get || route.doc.shows_card_data)
+            .then(|| format!("{} {}", route.verb.name(), route.path).into());
+        let (app, access, encryption) = (Arc::clone(app), route.access, route.encryption);
+        let door = Door { app, access, encryption, audited };
         let handler = route.handler.route_layer(middleware::from_fn_with_state(door, pass));
         router.route(&route.path, handler)
     })
@@ -295,14 +307,28 @@ struct Door {
     app: Arc<App>,
     access: Access,
     encryption: Encryption,
+    /// The route's name in the audit log, where it stands in there.
+    audited: Option<Arc<str>>,
 }
 
 async fn pass(State(door): State<Door>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admit(&door.app, door.access, door.encryption, &parts).await {
+    let call = match admit(&door.app, door.access, door.encryption, &parts).await {
         Err(error) => return error.into_response(),
-        Ok(None) => {}
-        Ok(Some(call)) => drop(parts.extensions.insert(call)),
+        Ok(call) => call,
+    };
+    let entry = door.audited.map(|route| Entry::asked(&route, call.as_ref(), &parts));
+    if let Some(entry) = &entry
+        && let Err(error) = door.app.audit.write(entry.clone()).await
+    {
+        return error.into_response();
     }
-    next.run(Request::from_parts(parts, body)).await
+    if let Some(call) = call {
+        parts.extensions.insert(call);
+    }
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(entry) = entry {
+        door.app.audit.note(entry.answered(response.status().as_u16())).await;
+    }
+    response
 }

@@ -2,7 +2,7 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    BalanceRow, CardKind, CustomerUpdate, Movement, NewCardRow, NewClient, NewCustomer,
+    AuditRow, BalanceRow, CardKind, CustomerUpdate, Movement, NewCardRow, NewClient, NewCustomer,
     NewInstallation, NewKey, NewMovement, NewOperator, NewOrder, NewSession, NewVerification,
     OrderNews, PartnerBalanceRow, ProgramRow, RowState, Store,
 };
@@ -447,6 +447,30 @@ async fn orders_and_operations() {
         let failed = store.operation(7, Uuid::from_u128(5)).await.unwrap().unwrap();
         assert_eq!((failed.state.as_str(), failed.error.as_deref()), ("FAILED", Some("FULL")));
         assert_eq!(store.operation(8, Uuid::from_u128(4)).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_audit_log() {
+    on_each_store(async |store| {
+        let row = |sequence| AuditRow {
+            sequence,
+            at_ms: 1,
+            caller: "partner:1".to_owned(),
+            route: "POST /x".to_owned(),
+            target: "/x".to_owned(),
+            request_id: "r".to_owned(),
+            reason: None,
+            status: Some(204),
+            chain_hash: vec![1],
+        };
+        assert_eq!(store.last_audit().await.unwrap(), None);
+        assert!(store.append_audit(&[row(1), row(2)]).await.unwrap());
+        assert!(!store.append_audit(&[row(3), row(2)]).await.unwrap(), "undone whole");
+        assert_eq!(store.last_audit().await.unwrap(), Some(row(2)));
+        assert_eq!(store.audit(0, 1).await.unwrap(), [row(1)]);
+        assert_eq!(store.audit(1, 9).await.unwrap(), [row(2)]);
     })
     .await;
 }

@@ -1,0 +1,12 @@
+-- Who asked for what, and what came of it; each entry's hash covers the one before.
+CREATE TABLE audit_log (
+    sequence INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    route TEXT NOT NULL,
+    target TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    reason TEXT,
+    status INTEGER,
+    chain_hash BLOB NOT NULL
+) STRICT;

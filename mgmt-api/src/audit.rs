@@ -1,0 +1,270 @@
+//! The audit log: who asked for what and why, before it is done, and what came of it.
+//!
+//! Invariants: whatever changes something or shows a card's full data is written down, durably,
+//! before its handler runs; entries are chained by a keyed hash, so that none can be changed, left
+//! out or put between without the key; no card number stands in it. Source: security 4.1 (PCI DSS
+//! 10.2 to 10.5), requirements #179.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::call::{Call, Exchange, header};
+use crate::clock;
+use crate::error::{Code, Error, Result};
+use crate::store::{AuditRow, Store, StoreError};
+use crate::tls::Peer;
+use crate::vault::Vault;
+
+/// Entries that wait to be written.
+const WAITING_MAX: usize = 1_024;
+/// Entries written at once.
+const BATCH_MAX: usize = 256;
+/// Entries read at once for a check.
+const READ_MAX: i64 = 1_000;
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 256;
+/// The header that says why.
+const REASON_HEADER: &str = "x-audit-reason";
+/// As many digits in a row may be a card number.
+const DIGITS_MAX: usize = 12;
+
+/// Where entries are handed in.
+pub struct Audit {
+    entries: mpsc::Sender<Waiting>,
+}
+
+/// What is written of a request.
+#[derive(Clone)]
+pub struct Entry {
+    caller: String,
+    route: String,
+    target: String,
+    request_id: String,
+    reason: Option<String>,
+    status: Option<u16>,
+}
+
+struct Waiting {
+    entry: Entry,
+    written: Option<oneshot::Sender<()>>,
+}
+
+/// The task that writes.
+pub struct Writer {
+    entries: mpsc::Receiver<Waiting>,
+    store: Store,
+    vault: Arc<Vault>,
+}
+
+/// Why a log is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The database did not answer.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// An entry was changed, or one before it was.
+    #[error("entry {0} does not follow from the one before")]
+    Entry(i64),
+}
+
+impl Entry {
+    /// What a request asks for.
+    #[must_use]
+    pub fn asked(route: &str, call: Option<&Call>, parts: &Parts) -> Self {
+        let exchange = parts.extensions.get::<Exchange>().cloned().unwrap_or_default();
+        let caller = call.map_or_else(
+            || {
+                let address = parts.extensions.get::<Peer>().and_then(|peer| peer.address);
+                address.map_or_else(|| "unknown".to_owned(), |address| format!("address:{address}"))
+            },
+            |call| call.caller.name(),
+        );
+        let reason = header(&parts.headers, REASON_HEADER);
+        Self {
+            caller,
+            route: route.to_owned(),
+            target: without_long_numbers(&exchange.path),
+            request_id: without_long_numbers(&exchange.request_id),
+            reason: reason.map(|text| {
+                without_long_numbers(&text.chars().take(REASON_CHARS_MAX).collect::<String>())
+            }),
+            status: None,
+        }
+    }
+
+    /// The same with what came of it.
+    #[must_use]
+    pub fn answered(self, status: u16) -> Self {
+        Self { status: Some(status), reason: None, ..self }
+    }
+}
+
+impl Audit {
+    /// Where entries are handed in, and the task that writes them.
+    #[must_use]
+    pub fn new(store: Store, vault: Arc<Vault>) -> (Self, Writer) {
+        let (sender, entries) = mpsc::channel(WAITING_MAX);
+        (Self { entries: sender }, Writer { entries, store, vault })
+    }
+
+    /// Writes an entry; it is durable then.
+    pub async fn write(&self, entry: Entry) -> Result<()> {
+        let (sender, written) = oneshot::channel();
+        let waiting = Waiting { entry, written: Some(sender) };
+        self.entries.send(waiting).await.map_err(|_gone| Error::from(Code::InternalError))?;
+        written.await.map_err(|_not_written| Code::InternalError.into())
+    }
+
+    /// Writes an entry soon.
+    pub async fn note(&self, entry: Entry) {
+        if self.entries.send(Waiting { entry, written: None }).await.is_err() {
+            tracing::warn!("an audit entry came after the log was closed");
+        }
+    }
+}
+
+impl Writer {
+    /// Writes until `stop`, and what has come by then.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let mut waiting = Vec::with_capacity(BATCH_MAX);
+            tokio::select! {
+                count = self.entries.recv_many(&mut waiting, BATCH_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                }
+                () = stop.cancelled(), if self.entries.is_empty() => return,
+            }
+            if let Err(error) = self.append(&waiting).await {
+                // Whoever waits is told by the dropped senders, and acts on nothing.
+                tracing::error!(%error, "audit entries were not written");
+                continue;
+            }
+            for waiting in waiting {
+                if let Some(written) = waiting.written {
+                    // Who gave up waiting needs no answer.
+                    written.send(()).ok();
+                }
+            }
+        }
+    }
+
+    async fn append(&self, waiting: &[Waiting]) -> core::result::Result<(), StoreError> {
+        loop {
+            let last = self.store.last_audit().await?;
+            let mut last = last.map_or((0, Vec::new()), |row| (row.sequence, row.chain_hash));
+            let mut rows = Vec::with_capacity(waiting.len());
+            for Waiting { entry, .. } in waiting {
+                let mut row = AuditRow {
+                    sequence: last.0 + 1,
+                    at_ms: clock::now_millis(),
+                    caller: entry.caller.clone(),
+                    route: entry.route.clone(),
+                    target: entry.target.clone(),
+                    request_id: entry.request_id.clone(),
+                    reason: entry.reason.clone(),
+                    status: entry.status.map(i64::from),
+                    chain_hash: Vec::new(),
+                };
+                row.chain_hash = chained(&self.vault, &last.1, &row);
+                last = (row.sequence, row.chain_hash.clone());
+                rows.push(row);
+            }
+            // Another server on the same database may have been faster: once more behind it.
+            if self.store.append_audit(&rows).await? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Checks every entry; gives back the number of the last one and its hash.
+pub async fn verify(store: &Store, vault: &Vault) -> core::result::Result<(i64, Vec<u8>), Broken> {
+    let mut last = (0, Vec::new());
+    loop {
+        let rows = store.audit(last.0, READ_MAX).await?;
+        if rows.is_empty() {
+            return Ok(last);
+        }
+        for row in rows {
+            if row.sequence != last.0 + 1 || row.chain_hash != chained(vault, &last.1, &row) {
+                return Err(Broken::Entry(last.0 + 1));
+            }
+            last = (row.sequence, row.chain_hash);
+        }
+    }
+}
+
+fn chained(vault: &Vault, before: &[u8], row: &AuditRow) -> Vec<u8> {
+    let parts: [&[u8]; 10] = [
+        b"audit v1",
+        before,
+        &row.sequence.to_be_bytes(),
+        &row.at_ms.to_be_bytes(),
+        row.caller.as_bytes(),
+        row.route.as_bytes(),
+        row.target.as_bytes(),
+        row.request_id.as_bytes(),
+        &optional(row.reason.as_deref().map(str::as_bytes)),
+        &optional(row.status.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice)),
+    ];
+    vault.fingerprint(&parts).to_vec()
+}
+
+/// Bytes that tell nothing from an empty text.
+fn optional(value: Option<&[u8]>) -> Vec<u8> {
+    value.map_or_else(Vec::new, |value| [b"=", value].concat())
+}
+
+/// The text with stars in place of what may be a card number: as many digits in a row, however
+/// they are spaced.
+fn without_long_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    let close = |run: &mut String, out: &mut String| {
+        let digits = run.chars().filter(char::is_ascii_digit).count();
+        if digits > DIGITS_MAX {
+            out.push('*')
+        } else {
+            out.push_str(run)
+        }
+        run.clear();
+    };
+    for letter in text.chars() {
+        let joins = !run.is_empty() && matches!(letter, ' ' | '.');
+        if letter.is_ascii_digit() || joins {
+            run.push(letter);
+        } else {
+            close(&mut run, &mut out);
+            out.push(letter);
+        }
+    }
+    close(&mut run, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_card_number_is_not_written() {
+        for (text, written) in [
+            (
+                "/secure/customers/100001/cards/357001/full",
+                "/secure/customers/100001/cards/357001/full",
+            ),
+            ("/secure/customers/9999998412345678/x", "/secure/customers/*/x"),
+            ("card 9999 9984 1234 5678 was", "card *was"),
+            ("019a0000-0000-7000-8000-000000000001", "019a0000-0000-7000-8000-000000000001"),
+            ("123456789012", "123456789012"),
+            ("1234567890123", "*"),
+        ] {
+            assert_eq!(without_long_numbers(text), written);
+        }
+    }
+}
