@@ -7,6 +7,8 @@
 mod activate_card;
 mod add_customer;
 mod close_balance;
+pub(crate) mod decide_verification;
+mod delete_customer;
 mod issue_card;
 pub(crate) mod issue_later;
 mod limits;
@@ -18,6 +20,7 @@ mod open_partner_balance;
 mod order_card;
 mod pair_device;
 mod personalise;
+mod put_program;
 mod register_key;
 mod register_verification;
 mod renew_card;
@@ -42,6 +45,10 @@ use uuid::Uuid;
 
 pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
+pub use self::decide_verification::{
+    FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
+    VerificationPage,
+};
 pub use self::issue_card::{IssuedCard, NewVirtualCard};
 pub use self::issue_later::{BegunOperation, ShownOperation};
 pub use self::limits::{LimitUsage, Limits};
@@ -53,6 +60,7 @@ pub use self::open_partner_balance::{NewPartnerBalance, PartnerBalanceList, Show
 pub use self::order_card::{NewPhysicalCard, NewPrint, PlacedOrder, ShownOrder};
 pub use self::pair_device::{NewDevice, PairedDevice, PairingCode};
 pub use self::personalise::{BureauBatch, ReportResult};
+pub use self::put_program::{CardProgram, PartnerData, ProgramList};
 pub use self::register_key::{NewResponseKey, RegisteredKey};
 pub use self::register_verification::{Image, RegisteredVerification, VerificationForm};
 pub use self::renew_card::CardSummary;
@@ -73,6 +81,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
 use crate::jwe::{Jwe, ResponseKey};
+use crate::pki;
 use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
 use crate::vault::{Purpose, Vault};
@@ -137,6 +146,25 @@ pub struct PartnerBalancePath {
 #[derive(Deserialize)]
 pub struct OrderPath {
     order: String,
+}
+
+/// A program as a path names it, by its `configId`.
+#[derive(Deserialize)]
+pub struct ProgramPath {
+    program: String,
+}
+
+/// An identity check as a path names it.
+#[derive(Deserialize)]
+pub struct VerificationPath {
+    verification: String,
+}
+
+/// An image of an identity check as a path names it.
+#[derive(Deserialize)]
+pub struct ImagePath {
+    verification: String,
+    image: String,
 }
 
 /// An operation in the background as a path names it.
@@ -300,6 +328,18 @@ pub(crate) fn card_id(row: i64) -> CardId {
 /// The command that makes, or is named by, what has this id.
 pub(crate) fn command_id(id: Uuid) -> CommandId {
     CommandId(id.as_u128())
+}
+
+/// The command of one step of a request that takes several.
+pub(crate) fn derived_command(request: Uuid, step: &str) -> CommandId {
+    CommandId(first_half(&format!("pointsman step v1 {request} {step}")))
+}
+
+/// Half of the hash of a text, as an id.
+pub(crate) fn first_half(text: &str) -> u128 {
+    let hash = pki::sha256(text.as_bytes());
+    let (first, _rest) = hash.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    u128::from_be_bytes(*first)
 }
 
 /// Text of 1 to `max` characters without control characters.

@@ -51,6 +51,9 @@ pub struct Config {
     /// without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bureau_key: Option<PathBuf>,
+    /// Days for which images of decided identity checks, and the data of customers who went, are
+    /// kept. Source: requirements #68.
+    pub retention_days: u16,
     /// What is logged, as `tracing` filters.
     pub log: String,
     /// The listener with client certificates: /secure and /lifecycle.
@@ -202,6 +205,7 @@ impl Default for Config {
             jwe_key: "pki/jwe.key".into(),
             admin_token: "admin.token".into(),
             bureau_key: None,
+            retention_days: 5 * 365,
             log: "info".into(),
             secure: SecureListener::default(),
             public: PublicListener::default(),

@@ -85,6 +85,7 @@ codes! {
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
+    VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
     OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
     ConfigNotFound = 404 "CONFIG_NOT_FOUND" "There is no such configId for cards of this kind.";
@@ -102,6 +103,11 @@ codes! {
     RenewalTooEarly = 409 "RENEWAL_TOO_EARLY"
         "The card is renewed in its last three months, for a later month.";
     TooManyResets = 409 "TOO_MANY_RESETS" "The card has no further CVC2: replace it.";
+    VerificationDecided = 409 "VERIFICATION_DECIDED" "The identity check was decided otherwise.";
+    ProgramFixed = 409 "PROGRAM_FIXED"
+        "Partner, currency and collateral of a program are for ever: make another program.";
+    PartnerExists = 409 "PARTNER_EXISTS"
+        "Another partner has this issuer code, or this partner has another one.";
     ConcurrentChange = 409 "CONCURRENT_CHANGE"
         "Another change came first: look at what there is now, then ask again.";
     CustomerExists = 409 "CUSTOMER_EXISTS" "Another customer has this phone or e-mail.";

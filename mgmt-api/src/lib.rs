@@ -24,6 +24,7 @@ pub mod config;
 pub mod error;
 pub mod event_feed;
 pub mod idempotency;
+mod identity_provider;
 pub mod jwe;
 pub mod metrics;
 pub mod openapi;

@@ -173,7 +173,9 @@ const fn example_of(name: &str) -> &'static str {
     match name.as_bytes() {
         b"customer" => "100001",
         b"card" => "357001",
-        b"partner" => "sandbox",
+        b"partner" => "1",
+        b"program" => "0019167900",
+        b"image" => "imageFace",
         _ => "019a0000-0000-7000-8000-000000000001",
     }
 }
@@ -247,7 +249,7 @@ fn responses(route: &Route) -> Value {
     let mut good = json!({ "description": says });
     match content {
         Some(content) => good["content"] = content,
-        None if status == 200 => good["content"] = json!({ "text/plain": {} }),
+        None if status == 200 => good["content"] = json!({ route.doc.media_type: {} }),
         None => {}
     }
     responses.insert(status.to_string(), good);
@@ -291,6 +293,7 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
             "balance" if route.path.contains("partner") => Code::PartnerBalanceNotFound,
             "balance" => Code::BalanceNotFound,
             "order" => Code::OrderNotFound,
+            "verification" | "image" => Code::VerificationNotFound,
             "operation" => Code::OperationNotFound,
             _ => Code::RouteNotFound,
         });

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use shared::card::CardState;
-use shared::command::{Change, Collateral, Policy, Program};
+use shared::command::{Change, Collateral, Policy};
 use shared::ids::{CommandId, ConfigId, PartnerId};
 use shared::money::{Amount, Currency};
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::{Config, Profile};
 use crate::error::Error;
-use crate::store::{CardKind, NewClient, ProgramRow, Store};
+use crate::store::{CardKind, NewClient, ProgramRow, Store, collateral_name};
 use crate::{clock, pki};
 
 /// Months that a card is good for.
@@ -71,6 +71,28 @@ const fn row(config: u64, bin: &'static str, currency: Currency, collateral: Col
     Row { config, bin, currency, collateral, first_state, months_valid, kind }
 }
 
+impl Row {
+    fn program(&self, partner: i64) -> ProgramRow {
+        ProgramRow {
+            config_id: ConfigId(self.config).to_string(),
+            partner_id: partner,
+            currency: i64::from(self.currency.0),
+            bin: self.bin.to_owned(),
+            first_state: self.first_state.name().to_owned(),
+            months_valid: self.months_valid,
+            card_kind: self.kind.name().to_owned(),
+            auto_balance: 0,
+            collateral: collateral_name(self.collateral).to_owned(),
+            purchase_hold_hours: i64::from(POLICY.purchase_hold_hours),
+            cash_hold_hours: i64::from(POLICY.cash_hold_hours),
+            credit_hold_hours: i64::from(POLICY.credit_hold_hours),
+            partial_approval: i64::from(POLICY.partial_approval),
+            instant_credit_max: POLICY.instant_credit_max.0,
+            wrong_entries_max: i64::from(POLICY.pin_tries_max),
+        }
+    }
+}
+
 /// Writes partners, certificates and programs into SQL.
 pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
     let home = i64::from(config.issuer_partner);
@@ -89,16 +111,7 @@ pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
     }
     store.set_clients(&clients, clock::now_millis()).await?;
     for row in programs(config) {
-        let program = ProgramRow {
-            config_id: ConfigId(row.config).to_string(),
-            partner_id: home,
-            currency: i64::from(row.currency.0),
-            bin: row.bin.to_owned(),
-            first_state: row.first_state.name().to_owned(),
-            months_valid: row.months_valid,
-            card_kind: row.kind.name().to_owned(),
-        };
-        store.put_program(&program).await?;
+        store.put_program(&row.program(home)).await?;
     }
     Ok(())
 }
@@ -130,14 +143,10 @@ async fn tell_all(app: &App) -> Result<(), Error> {
         let partner = PartnerId(u32::try_from(partner).unwrap_or_default());
         tell(app, Change::PutPartner(partner)).await?;
     }
-    for row in programs(&app.config) {
-        let program = Program {
-            id: ConfigId(row.config),
-            partner: PartnerId(app.config.issuer_partner),
-            currency: row.currency,
-            collateral: row.collateral,
-            policy: POLICY,
-        };
+    for row in app.store.programs(None).await? {
+        let program = row.shared().ok_or_else(|| {
+            Error::internal("programs", &format!("{} is not a program", row.config_id))
+        })?;
         tell(app, Change::PutProgram(program)).await?;
     }
     Ok(())

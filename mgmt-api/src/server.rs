@@ -133,6 +133,7 @@ impl Server {
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));
+        background.spawn(app::decide_verification::run(Arc::clone(&app), stop.clone()));
         Ok(Self { app, secure, public, background, background_stop: stop.drop_guard() })
     }
 
@@ -180,6 +181,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         for (what, swept) in [
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
+            ("images and people past their retention", app.sweep_retention().await),
         ] {
             match swept {
                 Ok(dropped) => tracing::debug!(dropped, "{what} swept"),

@@ -16,6 +16,7 @@ mod orders;
 mod partner_balances;
 mod programs;
 mod sessions;
+mod verifications;
 
 use core::time::Duration;
 use std::str::FromStr;
@@ -32,14 +33,15 @@ pub use self::audit::AuditRow;
 pub use self::balances::BalanceRow;
 pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{ClientRow, NewClient};
-pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer, NewVerification};
+pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer};
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::movements::{Movement, NewMovement};
 pub use self::operators::{NewOperator, OperatorRow};
 pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;
-pub use self::programs::{CardKind, ProgramRow};
+pub use self::programs::{CardKind, ProgramRow, collateral_name};
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
+pub use self::verifications::{Decision, ImageRow, NewVerification, VerificationRow};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -112,6 +114,11 @@ macro_rules! on {
     };
 }
 use on;
+
+/// Whether something of its own key is there already.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
 
 impl Store {
     /// Connects to `sqlite://FILE` (made with mode 0600 where it is missing) or `postgres://..`.

@@ -173,6 +173,9 @@ impl App {
         let outcome = self.link.change(command_id(plan.command), change).await?;
         self.store.settle_customer(plan.customer, state_after(&outcome)).await?;
         outcome.result?;
+        if wallet.state == LifecycleState::Verified && wallet.kyc == Kyc::Success {
+            self.open_automatic_balances(plan.customer, partner).await?;
+        }
         Answer::created(&AddedCustomer { customer_id: plan.customer.to_string() })
     }
 

@@ -10,15 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use shared::control::{Query, RuleView, View};
-use shared::ids::CommandId;
 use shared::money::Currency;
 use shared::rule::{Bound, Subject};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use self::form::Limits;
-use self::form::{BudgetPeriod, NAMES, first_half, rule_id};
-use super::{App, Body, CardPath, card_id, currency, customer_id};
+use self::form::{BudgetPeriod, NAMES, rule_id};
+use super::{App, Body, CardPath, card_id, currency, customer_id, derived_command};
 use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
@@ -140,8 +139,7 @@ impl App {
                     (None, Some(_)) => Change::RemoveRule(id),
                     (Some(_), _) | (None, None) => continue,
                 };
-                let command = command(plan.command, name);
-                self.link.change(command, change).await?.result?;
+                self.link.change(derived_command(plan.command, name), change).await?.result?;
             }
             Ok(Answer::no_content())
         };
@@ -176,11 +174,6 @@ impl App {
         let views = self.link.view(Query::Rules(subject), View::into_rules).await?;
         Ok(views.unwrap_or_default())
     }
-}
-
-/// The command that puts or removes a limit of this name under a request's id.
-fn command(request: Uuid, name: &str) -> CommandId {
-    CommandId(first_half(&format!("pointsman limit change v1 {request} {name}")))
 }
 
 /// What is left of a limit that counts.

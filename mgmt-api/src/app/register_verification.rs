@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -111,6 +111,28 @@ impl App {
 }
 
 impl VerificationForm {
+    /// The birth date.
+    pub(crate) fn born(&self) -> Option<Date> {
+        calendar_date(&self.birth_date)
+    }
+
+    /// The document's last day.
+    pub(crate) fn expires(&self) -> Option<Date> {
+        calendar_date(&self.document_expiration_date)
+    }
+
+    /// The document's number.
+    pub(crate) fn document_number(&self) -> &str {
+        &self.identity_card_no
+    }
+
+    /// Whether the PESEL names another birth date.
+    pub(crate) fn is_born_otherwise(&self) -> bool {
+        let pesel = self.pesel.as_deref().filter(|_pesel| self.country == "PL");
+        let stated = pesel.and_then(pesel_digits).map(|digits| digits.map(|digit| digit - b'0'));
+        stated.is_some_and(|digits| self.born().is_none_or(|born| !names(digits, born)))
+    }
+
     /// What the seed's own sample breaks (a PESEL's check digit, a past date) is a warning in the
     /// sandbox and an error elsewhere. Source: requirements #0.6, #70.
     fn check(&self, profile: Profile) -> Result<()> {
@@ -181,6 +203,20 @@ impl VerificationForm {
 fn pesel_digits(pesel: &str) -> Option<[u8; 11]> {
     let digits: [u8; 11] = pesel.as_bytes().try_into().ok()?;
     digits.iter().all(u8::is_ascii_digit).then_some(digits)
+}
+
+/// Whether a PESEL's first digits are this date: the month says the century.
+fn names([y1, y2, m1, m2, d1, d2, ..]: [u8; 11], born: Date) -> bool {
+    let century = match born.year() {
+        1800..1900 => 80,
+        1900..2000 => 0,
+        2000..2100 => 20,
+        2100..2200 => 40,
+        _ => 60,
+    };
+    let year = u8::try_from(born.year().rem_euclid(100)).unwrap_or_default();
+    (y1 * 10 + y2, m1 * 10 + m2, d1 * 10 + d2)
+        == (year, u8::from(born.month()) + century, born.day())
 }
 
 fn checks(digits: [u8; 11]) -> bool {

@@ -113,7 +113,7 @@ impl App {
         })
     }
 
-    async fn balance_view(&self, id: Uuid) -> Result<BalanceView> {
+    pub(crate) async fn balance_view(&self, id: Uuid) -> Result<BalanceView> {
         let query = Query::Balance(BalanceId(id.as_u128()));
         let view = self.link.view(query, View::into_balance).await?;
         view.ok_or_else(|| Code::BalanceNotFound.into())

@@ -103,7 +103,8 @@ impl App {
         self.once(&by.call, hash, draw, carry_out).await
     }
 
-    /// Tells the switch a customer's flags until they are the row's.
+    /// Tells the switch a customer's flags until they are the row's; opens the balances that a
+    /// verified one has by itself.
     pub(crate) async fn tell_customer(&self, command: Uuid, mut row: CustomerRow) -> Result<()> {
         let mut command = command;
         loop {
@@ -116,9 +117,13 @@ impl App {
             let now = self.store.customer_flags(row.id).await?;
             let now = now.ok_or_else(|| Error::internal("customers", &"a row is gone"))?;
             if (now.is_verified(), now.is_locked()) == (row.is_verified(), row.is_locked()) {
-                return Ok(());
+                break;
             }
             (command, row) = (Uuid::now_v7(), now);
         }
+        if row.is_verified() {
+            self.open_automatic_balances(row.id, row.partner_id).await?;
+        }
+        Ok(())
     }
 }

@@ -3,9 +3,11 @@
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch, Credit,
-    NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerPath, Report,
-    ReportResult, ShownPartnerBalance, TotalList,
+    Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch, CardProgram,
+    Credit, FullVerification, ImagePath, NewOperatorSession, NewPartnerBalance, Nothing,
+    PartnerBalancePath, PartnerData, PartnerPath, ProgramList, ProgramPath, Rejection, Report,
+    ReportResult, ShownPartnerBalance, TotalList, VerificationList, VerificationPage,
+    VerificationPath,
 };
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
@@ -15,6 +17,74 @@ use crate::error::Code::*;
 pub(super) fn routes() -> Vec<Route> {
     let all = Access::Operator(Roles::ALL);
     let money = Access::Operator(Roles::ADMIN | Roles::LICENSED);
+    [first(all, money), checks(), programs(all)].concat()
+}
+
+/// The identity checks that wait for somebody. Source: requirements #75.
+fn checks() -> Vec<Route> {
+    let managers = Access::Operator(Roles::ADMIN | Roles::MANAGER);
+    let check = "/admin/verifications/{verification}";
+    let at = |rest: &str| format!("{check}{rest}");
+    vec![
+        Route::get("/admin/verifications", on!(list_verifications: Call, Asked<VerificationPage>))
+            .says("A page of identity checks, open ones where no status is given.")
+            .paged()
+            .gives::<VerificationList>(200)
+            .to(managers),
+        Route::get(check, on!(show_full_verification: Call, VerificationPath))
+            .says("An identity check with what the customer stated.")
+            .gives::<FullVerification>(200)
+            .written_down()
+            .to(managers),
+        Route::get(&at("/images/{image}"), on!(show_image: Call, ImagePath))
+            .says("One image of an identity check: imageFace, imageFront or imageBack.")
+            .gives_as("image/*")
+            .written_down()
+            .to(managers),
+        Route::post(&at("/accept"), on!(accept_verification: Call, VerificationPath, Nothing))
+            .says("Accepts an identity check.")
+            .fails(&[VerificationDecided])
+            .to(managers),
+        Route::post(
+            &at("/reject"),
+            on!(reject_verification: Call, VerificationPath, Body<Rejection>),
+        )
+        .says("Rejects an identity check; the customer may register another.")
+        .takes::<Rejection>(r#"{"reason":"DOCUMENT_UNREADABLE"}"#)
+        .fails(&[VerificationDecided])
+        .to(managers),
+    ]
+}
+
+fn programs(all: Access) -> Vec<Route> {
+    let admin = Access::Operator(Roles::ADMIN);
+    vec![
+        Route::put(
+            "/admin/partners/{partner}",
+            on!(put_partner: Call, PartnerPath, Body<PartnerData>),
+        )
+        .says("Makes a partner known by its number, or changes it.")
+        .takes::<PartnerData>(r#"{"issuerCode":"sandbox","kycMode":"MANUAL"}"#)
+        .fails(&[PartnerExists])
+        .to(admin),
+        Route::get("/admin/programs", on!(list_programs: Call))
+            .says("The card programs.")
+            .gives::<ProgramList>(200)
+            .to(all),
+        Route::put(
+            "/admin/programs/{program}",
+            on!(put_program: Call, ProgramPath, Body<CardProgram>),
+        )
+        .says("Makes a card program, or changes what may change of it.")
+        .takes::<CardProgram>(PROGRAM)
+        .fails(&[PartnerNotFound, ProgramFixed, InvalidCurrency])
+        .to(admin),
+    ]
+}
+
+const PROGRAM: &str = r#"{"partner":1,"currency":"EUR","bin":"99999901","cardKind":"VIRTUAL","monthsValid":36,"automaticBalance":true,"policy":{"partialApproval":true}}"#;
+
+fn first(all: Access, money: Access) -> Vec<Route> {
     vec![
         public::public_key_at("/admin/public_key"),
         Route::post("/admin/sessions", on!(begin_operator_session: Body<NewOperatorSession>))

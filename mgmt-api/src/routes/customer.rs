@@ -13,7 +13,7 @@ use crate::app::{
     CardList, CardPage, CardPath, CardSummary, Credit, FullCard, IssuedCard, LimitUsage, Limits,
     LockRequest, NewBalance, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
     OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
-    ShownBalance, ShownOperation, ShownOrder, Transfer, VerificationForm,
+    ShownBalance, ShownOperation, ShownOrder, ShownVerification, Transfer, VerificationForm,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
@@ -47,6 +47,19 @@ fn checks(limits: &config::Limits) -> Vec<CustomerRoute> {
             .of_customer()
             .partners()
             .customers(),
+        Route::get("/verification", on!(show_verification: CustomerCall))
+            .says("How the newest identity check stands.")
+            .gives::<ShownVerification>(200)
+            .fails(&[VerificationNotFound])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::delete("", on!(delete_customer: CustomerCall, Nothing))
+            .says("Deletes the user: cards are removed and empty balances closed, or nothing is.")
+            .fails(&[BalanceNotEmpty])
+            .of_customer()
+            .operators(ADMIN),
     ]
 }
 
@@ -176,7 +189,7 @@ fn cards() -> Vec<CustomerRoute> {
         Route::get("/cards/{card}/full", on!(show_full_card: CustomerCall, CardPath))
             .says("A card's full data, encrypted; a cardholder gives the wallet PIN before.")
             .gives::<FullCard>(200)
-            .shows_card_data()
+            .written_down()
             .fails(&[StepUpRequired, CardStateForbidden])
             .encrypted(Encryption::Answer)
             .of_customer()

@@ -29,6 +29,9 @@ pub(super) fn routes() -> Vec<Route> {
             on!(unlock_customer: CustomerCall, Nothing),
         )
         .says("Lifts a user's lock."),
+        Route::delete("/lifecycle/v1/users/{customer}", on!(delete_customer: CustomerCall, Nothing))
+            .says("Deletes a user: cards are removed and empty balances closed, or nothing is.")
+            .fails(&[BalanceNotEmpty]),
         Route::delete("/lifecycle/v1/cards/{card}", on!(remove_partner_card: Call, CardPath, Nothing))
             .says("Removes a card for ever; what is open on it still clears.")
             .fails(&[CardNotFound]),

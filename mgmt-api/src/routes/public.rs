@@ -37,13 +37,13 @@ pub(super) fn routes() -> Vec<Route> {
         public_key_at("/lifecycle/v1/public-key"),
         Route::get("/livez", ("alive", async || "alive\n"))
             .says("Whether the process answers.")
-            .gives_text(),
+            .gives_as("text/plain"),
         Route::get("/readyz", ("ready", ready))
             .says("Whether database, switch and programs are there; 503 while not.")
             .gives::<Readiness>(200),
         Route::get("/metrics", ("metrics", shown_metrics))
             .says("Metrics in the Prometheus text format.")
-            .gives_text(),
+            .gives_as("text/plain"),
     ]
 }
 

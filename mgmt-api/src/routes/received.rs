@@ -14,8 +14,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, Asked, BalancePath, Body, CardPath, Nothing, OperationPath, Optional, OrderPath,
-    PartnerBalancePath, PartnerPath, Report,
+    App, Asked, BalancePath, Body, CardPath, ImagePath, Nothing, OperationPath, Optional,
+    OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -121,7 +121,17 @@ macro_rules! paths {
     )*};
 }
 
-paths!(BalancePath, CardPath, OrderPath, OperationPath, PartnerPath, PartnerBalancePath);
+paths!(
+    BalancePath,
+    CardPath,
+    ImagePath,
+    OrderPath,
+    OperationPath,
+    ProgramPath,
+    VerificationPath,
+    PartnerPath,
+    PartnerBalancePath
+);
 
 impl FromRequest<Arc<App>> for Report {
     type Rejection = Error;

@@ -75,10 +75,12 @@ pub struct Doc {
     pub body: Taken,
     /// Its status when all is well, and the answer's form where it has one.
     pub gives: (u16, Option<Shape>),
+    /// The answer's media type, where it has one that is not JSON.
+    pub media_type: &'static str,
     /// What can be wrong beside what its door, its path and its body say.
     pub fails: &'static [Code],
-    /// It reads a card's full data, which is written down like a change.
-    pub shows_card_data: bool,
+    /// It reads a card's full data or a person's, which is written down like a change.
+    pub is_written_down: bool,
     /// Names and meanings of what its query takes.
     pub query: &'static [(&'static str, &'static str)],
 }
@@ -138,8 +140,16 @@ impl Route {
     fn new(verb: Verb, path: &str, name: &'static str, handler: MethodRouter<Arc<App>>) -> Self {
         let (access, encryption) = (Access::Anyone, Encryption::Optional);
         let (gives, body) = ((204, None), Taken::Nothing);
-        let doc =
-            Doc { name, says: "", body, gives, fails: &[], shows_card_data: false, query: &[] };
+        let doc = Doc {
+            name,
+            says: "",
+            body,
+            gives,
+            media_type: "",
+            fails: &[],
+            is_written_down: false,
+            query: &[],
+        };
         Self { verb, path: path.to_owned(), access, encryption, doc, handler }
     }
 
@@ -199,9 +209,10 @@ impl Route {
         self
     }
 
-    /// Answers with a text.
-    pub(super) fn gives_text(mut self) -> Self {
+    /// Answers with something of another media type.
+    pub(super) fn gives_as(mut self, media_type: &'static str) -> Self {
         self.doc.gives = (200, None);
+        self.doc.media_type = media_type;
         self
     }
 
@@ -211,9 +222,9 @@ impl Route {
         self
     }
 
-    /// Shows a card's full data.
-    pub(super) fn shows_card_data(mut self) -> Self {
-        self.doc.shows_card_data = true;
+    /// Shows a card's full data or a person's.
+    pub(super) fn written_down(mut self) -> Self {
+        self.doc.is_written_down = true;
         self
     }
 
@@ -293,7 +304,7 @@ impl CustomerRoute {
 /// The router of `routes`, each behind its door.
 pub(super) fn router(app: &Arc<App>, routes: Vec<Route>) -> Router<Arc<App>> {
     routes.into_iter().fold(Router::new(), |router, route| {
-        let audited = (route.verb != Verb::Get || route.doc.shows_card_data)
+        let audited = (route.verb != Verb::Get || route.doc.is_written_down)
             .then(|| format!("{} {}", route.verb.name(), route.path).into());
         let (app, access, encryption) = (Arc::clone(app), route.access, route.encryption);
         let door = Door { app, access, encryption, audited };

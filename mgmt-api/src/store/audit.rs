@@ -1,6 +1,6 @@
 //! The audit log.
 
-use super::{Result, Store, on};
+use super::{Result, Store, is_taken, on};
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -72,8 +72,4 @@ impl Store {
              status, chain_hash FROM audit_log WHERE sequence > $1 ORDER BY sequence LIMIT $2";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(after).bind(limit).fetch_all(pool).await)?)
     }
-}
-
-fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Result, Store, on};
+use super::{Result, Store, is_taken, on};
 
 /// A certificate to be let in.
 pub struct NewClient {
@@ -49,6 +49,30 @@ impl Store {
              SET issuer_code = COALESCE(excluded.issuer_code, partners.issuer_code)";
         on!(self, pool => sqlx::query(SQL).bind(id).bind(issuer_code).execute(pool).await.map(drop))?;
         Ok(())
+    }
+
+    /// Makes a partner known or changes what is given of it; an issuer code is given once. `false`
+    /// where another partner has the code, or this one has another.
+    pub async fn put_partner_data(
+        &self,
+        id: i64,
+        issuer_code: Option<&str>,
+        kyc_mode: Option<&str>,
+    ) -> Result<bool> {
+        const SQL: &str = "INSERT INTO partners (id, issuer_code, kyc_mode) \
+             VALUES ($1, $2, COALESCE($3, 'MANUAL')) ON CONFLICT (id) DO UPDATE SET \
+             issuer_code = COALESCE(partners.issuer_code, excluded.issuer_code), \
+             kyc_mode = COALESCE($3, partners.kyc_mode) \
+             WHERE COALESCE(partners.issuer_code, $2, '') = COALESCE($2, partners.issuer_code, '')";
+        let done = on!(self, pool => {
+            let query = sqlx::query(SQL).bind(id).bind(issuer_code).bind(kyc_mode);
+            query.execute(pool).await.map(|done| done.rows_affected())
+        });
+        match done {
+            Ok(rows) => Ok(rows == 1),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The partner of a number or an issuer code.

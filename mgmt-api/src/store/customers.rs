@@ -1,7 +1,5 @@
 //! Customers and their identity checks.
 
-use uuid::Uuid;
-
 use super::{Result, RowState, Store, on};
 use crate::call::Scope;
 
@@ -67,20 +65,6 @@ impl CustomerRow {
     }
 }
 
-/// An identity check to be written.
-pub struct NewVerification {
-    /// Its id.
-    pub id: Uuid,
-    /// Whose it is.
-    pub customer: i64,
-    /// The form, sealed.
-    pub form_sealed: Vec<u8>,
-    /// Kind, media type and sealed content.
-    pub images: Vec<(&'static str, &'static str, Vec<u8>)>,
-    /// Now.
-    pub created_at_ms: i64,
-}
-
 impl Store {
     /// Writes a pending customer; `false` where one of its contacts is taken. Written already is
     /// no change.
@@ -123,7 +107,7 @@ impl Store {
     pub async fn customer(&self, scope: Scope, id: i64) -> Result<Option<CustomerRow>> {
         const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked FROM customers \
              WHERE id = $3 AND partner_id = COALESCE($1, partner_id) AND id = COALESCE($2, id) \
-             AND row_state = 'CONFIRMED'";
+             AND row_state = 'CONFIRMED' AND deleted_at_ms IS NULL";
         Ok(on!(self, pool => {
             let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer).bind(id);
             query.fetch_optional(pool).await
@@ -174,41 +158,36 @@ impl Store {
         Ok(())
     }
 
-    /// Writes an identity check and its images, and marks the customer as being checked unless a
-    /// check has succeeded; gives back the check's status. Written already is no change.
-    pub async fn insert_verification(&self, new: &NewVerification) -> Result<String> {
-        const LOWER: &str = "UPDATE customers SET kyc = 'IN_PROGRESS' \
-             WHERE id = $1 AND kyc IN ('NONE', 'FAILED')";
-        const CHECK: &str = "INSERT INTO verifications (id, customer_id, status, form_sealed, \
-             created_at_ms) SELECT $1, id, CASE WHEN kyc = 'SUCCESS' THEN 'ACCEPTED' \
-             ELSE 'IN_PROGRESS' END, $3, $4 FROM customers WHERE id = $2 \
-             ON CONFLICT (id) DO NOTHING";
-        const IMAGE: &str = "INSERT INTO verification_images (verification_id, kind, media_type, \
-             content_sealed) VALUES ($1, $2, $3, $4) ON CONFLICT (verification_id, kind) DO NOTHING";
-        const STATUS: &str = "SELECT status FROM verifications WHERE id = $1";
-        Ok(on!(self, pool, begin => {
+    /// Takes a customer out: its contacts are free, its sessions and devices end. What is sealed of
+    /// it stays until its retention is over.
+    pub async fn delete_customer(&self, id: i64, now_ms: i64) -> Result<()> {
+        const MARK: &str = "UPDATE customers SET deleted_at_ms = COALESCE(deleted_at_ms, $2), \
+             locked = 1 WHERE id = $1";
+        const AFTER: [&str; 4] = [
+            "DELETE FROM contact_claims WHERE customer_id = $1",
+            "DELETE FROM pairing_codes WHERE customer_id = $1",
+            "DELETE FROM sessions WHERE installation_id IN \
+             (SELECT id FROM installations WHERE customer_id = $1)",
+            "UPDATE installations SET state = 'ENDED' WHERE customer_id = $1",
+        ];
+        on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
-            sqlx::query(LOWER).bind(new.customer).execute(&mut *transaction).await?;
-            sqlx::query(CHECK)
-                .bind(new.id)
-                .bind(new.customer)
-                .bind(&new.form_sealed)
-                .bind(new.created_at_ms)
-                .execute(&mut *transaction)
-                .await?;
-            for (kind, media_type, content) in &new.images {
-                sqlx::query(IMAGE)
-                    .bind(new.id)
-                    .bind(kind)
-                    .bind(media_type)
-                    .bind(content)
-                    .execute(&mut *transaction)
-                    .await?;
+            sqlx::query(MARK).bind(id).bind(now_ms).execute(&mut *transaction).await?;
+            for sql in AFTER {
+                sqlx::query(sql).bind(id).execute(&mut *transaction).await?;
             }
-            let status: String =
-                sqlx::query_scalar(STATUS).bind(new.id).fetch_one(&mut *transaction).await?;
             transaction.commit().await?;
-            status
-        }))
+        });
+        Ok(())
+    }
+
+    /// Wipes what is sealed of customers that went before `before_ms`.
+    pub async fn wipe_customers(&self, before_ms: i64) -> Result<u64> {
+        const SQL: &str = "UPDATE customers SET profile_sealed = $2, wpin_hash = NULL \
+             WHERE deleted_at_ms < $1 AND profile_sealed <> $2";
+        Ok(on!(self, pool => {
+            let done = sqlx::query(SQL).bind(before_ms).bind([0_u8; 0].as_slice()).execute(pool).await;
+            done.map(|done| done.rows_affected())
+        })?)
     }
 }

@@ -1,11 +1,14 @@
 //! Card programs.
 
 use shared::card::YearMonth;
-use shared::ids::Timestamp;
+use shared::command::{Collateral, Policy, Program};
+use shared::ids::{ConfigId, PartnerId, Timestamp};
+use shared::money::{Amount, Currency};
 
 use super::{Result, Store, on};
+use crate::error::Error;
 
-/// What SQL keeps of a program; its collateral is the switch's business.
+/// A program; what the switch has of it is told from here at every start.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct ProgramRow {
     /// Ten digits.
@@ -22,6 +25,22 @@ pub struct ProgramRow {
     pub months_valid: i64,
     /// Name of a [`CardKind`].
     pub card_kind: String,
+    /// 1 where a customer whose identity is checked gets a balance in its currency by itself.
+    pub auto_balance: i64,
+    /// What the partner puts up: `NONE`, `DEPOSIT`, `CREDIT` or `TECHNICAL`.
+    pub collateral: String,
+    /// Hours that a hold of a purchase lives.
+    pub purchase_hold_hours: i64,
+    /// Hours that a hold of cash lives.
+    pub cash_hold_hours: i64,
+    /// Hours that a pending credit lives.
+    pub credit_hold_hours: i64,
+    /// 1 where a part may be approved.
+    pub partial_approval: i64,
+    /// Payment credits up to this are available at once.
+    pub instant_credit_max: i64,
+    /// Wrong PINs in a row after which lock 6 is set.
+    pub wrong_entries_max: i64,
 }
 
 /// What cards of a program are made of. Source: requirements #94.
@@ -65,13 +84,24 @@ impl CardKind {
     }
 }
 
+/// A collateral's name in SQL.
+#[must_use]
+pub const fn collateral_name(collateral: Collateral) -> &'static str {
+    match collateral {
+        Collateral::None => "NONE",
+        Collateral::Deposit => "DEPOSIT",
+        Collateral::Credit => "CREDIT",
+        Collateral::Technical => "TECHNICAL",
+    }
+}
+
 impl ProgramRow {
     /// What its cards are made of.
     pub fn kind(&self) -> crate::error::Result<CardKind> {
         [CardKind::Virtual, CardKind::Physical, CardKind::DigitalFirst]
             .into_iter()
             .find(|kind| kind.name() == self.card_kind)
-            .ok_or_else(|| crate::error::Error::internal("programs", &"a kind is unknown"))
+            .ok_or_else(|| Error::internal("programs", &"a kind is unknown"))
     }
 
     /// The last month of a card that is issued or renewed at `now`.
@@ -79,16 +109,48 @@ impl ProgramRow {
     pub fn expiry_from(&self, now: Timestamp) -> YearMonth {
         YearMonth::of(now).plus_months(i32::try_from(self.months_valid).unwrap_or_default())
     }
+
+    /// What the switch has of it; `None` where a row was written by other hands.
+    #[must_use]
+    pub fn shared(&self) -> Option<Program> {
+        let kinds =
+            [Collateral::None, Collateral::Deposit, Collateral::Credit, Collateral::Technical];
+        let hours = |hours: i64| u16::try_from(hours).ok();
+        Some(Program {
+            id: ConfigId::parse(&self.config_id)?,
+            partner: PartnerId(u32::try_from(self.partner_id).ok()?),
+            currency: Currency(u16::try_from(self.currency).ok()?),
+            collateral: kinds.into_iter().find(|kind| collateral_name(*kind) == self.collateral)?,
+            policy: Policy {
+                purchase_hold_hours: hours(self.purchase_hold_hours)?,
+                cash_hold_hours: hours(self.cash_hold_hours)?,
+                credit_hold_hours: hours(self.credit_hold_hours)?,
+                partial_approval: self.partial_approval != 0,
+                instant_credit_max: Amount(self.instant_credit_max),
+                pin_tries_max: u8::try_from(self.wrong_entries_max).ok()?,
+            },
+        })
+    }
 }
 
 impl Store {
     /// Makes or replaces a program.
     pub async fn put_program(&self, row: &ProgramRow) -> Result<()> {
         const SQL: &str = "INSERT INTO programs \
-             (config_id, partner_id, currency, bin, first_state, months_valid, card_kind) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (config_id) DO UPDATE SET \
+             (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
+             auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
+             partial_approval, instant_credit_max, wrong_entries_max) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
-             months_valid = excluded.months_valid, card_kind = excluded.card_kind";
+             months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
+             auto_balance = excluded.auto_balance, collateral = excluded.collateral, \
+             purchase_hold_hours = excluded.purchase_hold_hours, \
+             cash_hold_hours = excluded.cash_hold_hours, \
+             credit_hold_hours = excluded.credit_hold_hours, \
+             partial_approval = excluded.partial_approval, \
+             instant_credit_max = excluded.instant_credit_max, \
+             wrong_entries_max = excluded.wrong_entries_max";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
@@ -98,6 +160,14 @@ impl Store {
                 .bind(&row.first_state)
                 .bind(row.months_valid)
                 .bind(&row.card_kind)
+                .bind(row.auto_balance)
+                .bind(&row.collateral)
+                .bind(row.purchase_hold_hours)
+                .bind(row.cash_hold_hours)
+                .bind(row.credit_hold_hours)
+                .bind(row.partial_approval)
+                .bind(row.instant_credit_max)
+                .bind(row.wrong_entries_max)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -107,17 +177,26 @@ impl Store {
 
     /// A partner's program.
     pub async fn program(&self, partner: i64, config_id: &str) -> Result<Option<ProgramRow>> {
-        const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
-             months_valid, card_kind FROM programs WHERE config_id = $2 AND partner_id = $1";
-        Ok(on!(self, pool => {
-            sqlx::query_as(SQL).bind(partner).bind(config_id).fetch_optional(pool).await
-        })?)
+        let program = self.program_of_card(config_id).await?;
+        Ok(program.filter(|program| program.partner_id == partner))
     }
 
     /// The program of a card.
     pub async fn program_of_card(&self, config_id: &str) -> Result<Option<ProgramRow>> {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
-             months_valid, card_kind FROM programs WHERE config_id = $1";
+             months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
+             cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
+             wrong_entries_max FROM programs WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
+    }
+
+    /// Every program, of one partner where one is given.
+    pub async fn programs(&self, partner: Option<i64>) -> Result<Vec<ProgramRow>> {
+        const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
+             months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
+             cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
+             wrong_entries_max FROM programs WHERE partner_id = COALESCE($1, partner_id) \
+             ORDER BY config_id";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
     }
 }

@@ -158,7 +158,7 @@ impl Store {
     /// What a customer's wallet PIN is checked against.
     pub async fn wallet_pin(&self, customer: i64) -> Result<Option<WalletPinRow>> {
         const SQL: &str = "SELECT wpin_hash, wpin_failures FROM customers \
-             WHERE id = $1 AND row_state = 'CONFIRMED'";
+             WHERE id = $1 AND row_state = 'CONFIRMED' AND deleted_at_ms IS NULL";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(customer).fetch_optional(pool).await)?)
     }
 
@@ -215,7 +215,7 @@ impl Store {
              LEFT JOIN installations ON installations.id = sessions.installation_id \
              AND installations.state = 'ACTIVE' \
              LEFT JOIN customers ON customers.id = installations.customer_id \
-             AND customers.row_state = 'CONFIRMED' \
+             AND customers.row_state = 'CONFIRMED' AND customers.deleted_at_ms IS NULL \
              LEFT JOIN operators ON operators.id = sessions.operator_id \
              AND operators.state = 'ACTIVE' WHERE sessions.token_hash = $1";
         Ok(on!(self, pool => {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
 use josekit::jwe::{JweHeader, serialize_compact};
-use mgmt_api::store::{CardKind, ProgramRow, Store};
+use mgmt_api::store::{ProgramRow, Store};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::card::{CardState, YearMonth};
@@ -260,21 +260,16 @@ async fn a_replacement_is_there_before_the_card_is_locked_for_ever() {
 async fn a_card_is_renewed_in_its_last_months() {
     on_each(async |world| {
         let store = Store::open(&world.config.database).await.unwrap();
-        let program = |months_valid| ProgramRow {
-            config_id: "0019167984".to_owned(),
-            partner_id: 1,
-            currency: 978,
-            bin: "99999984".to_owned(),
-            first_state: "ACTIVE".to_owned(),
-            months_valid,
-            card_kind: CardKind::Virtual.name().to_owned(),
+        let program = async |months_valid| {
+            let row = store.program_of_card("0019167984").await.unwrap().unwrap();
+            ProgramRow { months_valid, ..row }
         };
-        store.put_program(&program(2)).await.unwrap();
+        store.put_program(&program(2).await).await.unwrap();
         let holder = Holder::new(world, "0019167984").await;
         let path = format!("/cards/{}/renew", holder.card);
         let renew = async || holder.call(world, Method::POST, &path, None).await;
         renew().await.expect_error(409, "RENEWAL_TOO_EARLY");
-        store.put_program(&program(36)).await.unwrap();
+        store.put_program(&program(36).await).await.unwrap();
         let before = holder.view(world).expiry;
         let renewed = renew().await.expect(StatusCode::CREATED);
         let after = holder.view(world).expiry;

@@ -20,6 +20,8 @@ mod http_surface;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod interface;
 #[cfg(test)]
 mod isolation;

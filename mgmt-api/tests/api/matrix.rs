@@ -29,6 +29,7 @@ struct Things {
     partner_balance: String,
     order: String,
     operation: String,
+    verification: String,
 }
 
 fn method(route: &Route) -> Method {
@@ -40,6 +41,9 @@ fn path(route: &Route, things: &Things) -> String {
     for (name, value) in [
         ("{customer}", &things.customer),
         ("{card}", &things.card),
+        ("{verification}", &things.verification),
+        ("{image}", &"imageFace".to_owned()),
+        ("{program}", &"0019167984".to_owned()),
         ("{order}", &things.order),
         ("{operation}", &things.operation),
         ("{partner}", &"1".to_owned()),
@@ -118,7 +122,8 @@ async fn things(world: &World) -> Things {
     let partner_balance = text(&opened.json(), "id");
     let order = world.order(&customer, &balance).await;
     let operation = world.operation(&customer, &balance).await;
-    Things { customer, balance, card, partner_balance, order, operation }
+    let verification = world.verification().await;
+    Things { customer, balance, card, partner_balance, order, operation, verification }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +189,7 @@ async fn what_belongs_to_others_is_not_found() {
             .map(|route| (true, route))
             .chain(public.iter().map(|route| (false, route)))
         {
-            let names_a_thing = ["{balance}", "{card}", "{order}", "{operation}"]
+            let names_a_thing = ["{balance}", "{card}", "{order}", "{operation}", "{verification}"]
                 .iter()
                 .any(|name| route.path.contains(name));
             for by in strangers.iter().filter(|by| is_for(route.access, by.access)) {
@@ -219,6 +224,7 @@ fn clone(things: &Things) -> Things {
         partner_balance: things.partner_balance.clone(),
         order: things.order.clone(),
         operation: things.operation.clone(),
+        verification: things.verification.clone(),
     }
 }
 

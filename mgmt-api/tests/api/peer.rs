@@ -113,6 +113,20 @@ impl Peer {
         self.state.apply(command);
     }
 
+    /// What `pick` takes of the newest change that has it.
+    pub(crate) fn last_change<T>(&self, pick: impl Fn(&Change) -> Option<T>) -> Option<T> {
+        let core = self.state.lock();
+        core.records.iter().rev().find_map(|record| match &record.command {
+            Command::Manage(_, change) => pick(change),
+            Command::Authorize(_)
+            | Command::Advise(_)
+            | Command::LockOutside(_)
+            | Command::Expire
+            | Command::Reverse(_)
+            | Command::Void(..) => None,
+        })
+    }
+
     /// State as the switch has it.
     pub(crate) fn view(&self, query: Query) -> Option<View> {
         self.state.lock().ledger.view(query)

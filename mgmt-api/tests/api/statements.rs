@@ -2,10 +2,11 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    AuditRow, BalanceRow, CardKind, CustomerUpdate, Movement, NewCardRow, NewClient, NewCustomer,
-    NewInstallation, NewKey, NewMovement, NewOperator, NewOrder, NewSession, NewVerification,
-    OrderNews, PartnerBalanceRow, ProgramRow, RowState, Store,
+    AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, Movement, NewCardRow, NewClient,
+    NewCustomer, NewInstallation, NewKey, NewMovement, NewOperator, NewOrder, NewSession,
+    NewVerification, OrderNews, PartnerBalanceRow, ProgramRow, RowState, Store,
 };
+use shared::command::Collateral;
 use uuid::Uuid;
 
 use crate::database;
@@ -57,6 +58,14 @@ fn program() -> ProgramRow {
         first_state: "ACTIVE".to_owned(),
         months_valid: 36,
         card_kind: "VIRTUAL".to_owned(),
+        auto_balance: 1,
+        collateral: "DEPOSIT".to_owned(),
+        purchase_hold_hours: 168,
+        cash_hold_hours: 72,
+        credit_hold_hours: 720,
+        partial_approval: 1,
+        instant_credit_max: 5,
+        wrong_entries_max: 3,
     }
 }
 
@@ -150,6 +159,39 @@ async fn customers_and_checks() {
         assert_eq!(store.customer(holder(8), 7).await.unwrap(), None);
         assert!(store.customer(Scope::default(), 7).await.unwrap().is_some());
         assert_eq!(store.update_customer(70, &update(None, None)).await.unwrap(), None);
+
+        let id = Uuid::from_u128(1);
+        let row = store.newest_verification(7).await.unwrap().unwrap();
+        assert_eq!((row.id, row.status.as_str()), (id, "IN_PROGRESS"));
+        assert_eq!(store.verification(of(1), id).await.unwrap(), Some(row.clone()));
+        assert_eq!(store.verification(of(2), id).await.unwrap(), None);
+        let open = async |partner, after| {
+            let part = (Uuid::from_u128(after), 5);
+            store.verifications(of(partner), "IN_PROGRESS", part).await.unwrap().len()
+        };
+        assert_eq!((open(1, 0).await, open(2, 0).await, open(1, 1).await), (1, 0, 0));
+        assert_eq!(store.automatic_verifications(5).await.unwrap(), []);
+        assert!(store.put_partner_data(1, None, Some("AUTOMATIC")).await.unwrap());
+        assert!(!store.put_partner_data(1, Some("other"), None).await.unwrap());
+        assert!(!store.put_partner_data(3, Some("sandbox"), None).await.unwrap());
+        assert_eq!(store.automatic_verifications(5).await.unwrap().len(), 1);
+        store.update_customer(7, &update(None, Some("IN_PROGRESS"))).await.unwrap();
+        let decision = |rejected| Decision { rejected, by: "operator:1", at_ms: 9 };
+        assert!(store.decide_verification(id, &decision(Some("OTHER"))).await.unwrap());
+        assert!(!store.decide_verification(id, &decision(None)).await.unwrap());
+        assert_eq!(store.customer_flags(7).await.unwrap().unwrap().kyc, "FAILED");
+        let image = store.verification_image(id, "a").await.unwrap().unwrap();
+        assert_eq!((image.media_type.as_str(), image.content_sealed), ("image/png", vec![2]));
+        assert_eq!(store.drop_images(9).await.unwrap(), 0);
+        assert_eq!(store.drop_images(10).await.unwrap(), 1);
+        assert_eq!(store.verification_image(id, "a").await.unwrap(), None);
+        store.delete_customer(7, 20).await.unwrap();
+        store.delete_customer(7, 30).await.unwrap();
+        assert_eq!(store.customer(of(1), 7).await.unwrap(), None);
+        assert!(store.insert_customer(&customer(10, &[[1; 32]])).await.unwrap(), "free again");
+        assert_eq!(store.wipe_customers(20).await.unwrap(), 0);
+        assert_eq!(store.wipe_customers(21).await.unwrap(), 1);
+        assert_eq!(store.sealed_profile(7).await.unwrap(), Some(Vec::new()));
     })
     .await;
 }
@@ -176,6 +218,10 @@ async fn balances_and_cards() {
         let of_card = store.program_of_card("0019167984").await.unwrap().unwrap();
         assert_eq!(of_card.kind().unwrap(), CardKind::Virtual);
         assert_eq!(store.program_of_card("0").await.unwrap(), None);
+        assert_eq!(store.programs(None).await.unwrap(), core::slice::from_ref(&of_card));
+        assert_eq!(store.programs(Some(2)).await.unwrap(), []);
+        let told = of_card.shared().unwrap();
+        assert_eq!((told.collateral, told.policy.partial_approval), (Collateral::Deposit, true));
 
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());

@@ -9,8 +9,8 @@ use shared::money::{Amount, Currency};
 use shared::rule::{Bound, FILTER_ENTRIES_MAX, Filter, Period, Rule, Subject};
 use utoipa::ToSchema;
 
+use crate::app::first_half;
 use crate::error::{Code, Error, Result};
-use crate::pki;
 
 /// The time zone in which days begin where none is given.
 const ZONE_DEFAULT: &str = "UTC";
@@ -264,13 +264,6 @@ pub(super) fn rule_id(subject: Subject, name: &str) -> RuleId {
         Subject::Partner(id) => format!("partner {id}"),
     };
     RuleId(first_half(&format!("pointsman limit v1 {subject} {name}")))
-}
-
-/// Half of the hash of a text, as an id.
-pub(super) fn first_half(text: &str) -> u128 {
-    let hash = pki::sha256(text.as_bytes());
-    let (first, _rest) = hash.split_first_chunk().unwrap_or((&[0; 16], &[]));
-    u128::from_be_bytes(*first)
 }
 
 fn channels(names: &[String]) -> Option<Filter> {

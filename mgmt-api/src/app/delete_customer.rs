@@ -1,0 +1,100 @@
+//! DELETE of a customer: cards are removed and balances closed, all of them or nothing. Source:
+//! requirements #33, #66.
+//!
+//! Invariant: the customer is locked while its balances are looked at, so that no authorization
+//! comes between; where one is not empty the lock is lifted again and nothing has changed.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::card::CardState;
+use shared::command::Change;
+use shared::ids::BalanceId;
+use uuid::Uuid;
+
+use super::{App, Nothing, customer_id, derived_command};
+use crate::answer::Answer;
+use crate::call::CustomerCall;
+use crate::clock;
+use crate::error::{Code, Result};
+use crate::store::BalanceRow;
+
+/// Balances looked at at once.
+const PAGE: i64 = 50;
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    command: Uuid,
+    customer: i64,
+}
+
+impl App {
+    /// Deletes a customer whose balances are empty.
+    pub async fn delete_customer(
+        &self,
+        by: CustomerCall,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = || async {
+            let customer = self.customer(&by).await?.id;
+            Ok(Plan { command: Uuid::new_v4(), customer })
+        };
+        self.once(&by.call, hash, draw, |plan| self.carry_out_delete(plan)).await
+    }
+
+    async fn carry_out_delete(&self, plan: Plan) -> Result<Answer> {
+        let row = self.store.customer_flags(plan.customer).await?.ok_or(Code::UserNotFound)?;
+        self.put_flags(&plan, "lock", (row.is_verified(), true)).await?;
+        let balances = self.all_balances(plan.customer).await?;
+        if let Err(refused) = self.close_all(&plan, &balances).await {
+            if refused.code == Code::BalanceNotEmpty {
+                self.tell_customer(Uuid::now_v7(), row).await?;
+            }
+            return Err(refused);
+        }
+        self.put_flags(&plan, "leave", (false, true)).await?;
+        self.store.delete_customer(plan.customer, clock::now_millis()).await?;
+        Ok(Answer::no_content())
+    }
+
+    async fn put_flags(&self, plan: &Plan, step: &str, flags: (bool, bool)) -> Result<()> {
+        let (verified, aml_locked) = flags;
+        let change = Change::PutCustomer { id: customer_id(plan.customer), verified, aml_locked };
+        Ok(self.link.change(derived_command(plan.command, step), change).await?.result?)
+    }
+
+    /// Removes the cards of empty balances and closes them; nothing where one is not empty.
+    async fn close_all(&self, plan: &Plan, balances: &[BalanceRow]) -> Result<()> {
+        let mut views = Vec::with_capacity(balances.len());
+        for balance in balances {
+            let view = self.balance_view(balance.id).await?;
+            if view.ledger.0 != 0 || view.held.0 != 0 {
+                return Err(Code::BalanceNotEmpty.into());
+            }
+            views.push(view);
+        }
+        for (balance, view) in balances.iter().zip(views) {
+            for card in view.cards {
+                let change = Change::SetCardState { card: card.id, state: CardState::Removed };
+                let command = derived_command(plan.command, &format!("card {}", card.id));
+                self.link.change(command, change).await?.result?;
+            }
+            let change = Change::CloseBalance(BalanceId(balance.id.as_u128()));
+            let command = derived_command(plan.command, &format!("balance {}", balance.id));
+            self.link.change(command, change).await?.result?;
+            self.store.close_balance(balance.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn all_balances(&self, customer: i64) -> Result<Vec<BalanceRow>> {
+        let mut all: Vec<BalanceRow> = Vec::new();
+        loop {
+            let after = all.last().map_or(Uuid::nil(), |row| row.id);
+            let page = self.store.balances(customer, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+}

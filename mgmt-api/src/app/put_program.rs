@@ -1,0 +1,315 @@
+//! Programs and partners as data: PUT and GET under /admin. Source: requirements #22, #23.
+//!
+//! Invariants: the switch has a program before SQL does, and refuses what would break open holds;
+//! partner, currency and collateral of a program are for ever.
+
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use shared::card::CardState;
+use shared::command::{Change, Policy};
+use shared::control::Refusal;
+use shared::ids::{ConfigId, PartnerId};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    App, Body, PartnerPath, ProgramPath, check_text, command_id, currency, currency_of_row,
+};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::error::{Code, Error, Result};
+use crate::store::ProgramRow;
+
+/// Months that a card may be good for.
+const MONTHS: core::ops::RangeInclusive<u8> = 1..=120;
+/// Digits of a BIN.
+const BIN_DIGITS: core::ops::RangeInclusive<usize> = 6..=12;
+const ISSUER_CODE_CHARS_MAX: usize = 64;
+
+/// A card program, as it is put and shown.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CardProgram {
+    /// Number of the partner whose it is, for ever.
+    partner: u32,
+    /// The only currency of its cards, for ever.
+    currency: String,
+    /// First digits of its cards' numbers, 6 to 12.
+    bin: String,
+    card_kind: ProgramKind,
+    /// What the partner puts up, for ever.
+    #[serde(default)]
+    collateral: ProgramCollateral,
+    /// Its cards are activated by their holders.
+    #[serde(default)]
+    starts_inactive: bool,
+    /// Months that its cards are good for, 1 to 120.
+    months_valid: u8,
+    /// A customer whose identity is checked gets a balance in its currency by itself.
+    #[serde(default)]
+    automatic_balance: bool,
+    #[serde(default)]
+    policy: ProgramPolicy,
+}
+
+/// What a program's cards are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ProgramKind {
+    /// Numbers alone.
+    Virtual,
+    /// Plastic.
+    Physical,
+    /// Numbers with a blank plastic copy.
+    DigitalFirst,
+}
+
+/// What stands behind a program's authorizations and top-ups.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ProgramCollateral {
+    /// Nothing.
+    #[default]
+    None,
+    /// The partner's deposit is held at each authorization.
+    Deposit,
+    /// The partner's credit balance is charged at each top-up.
+    Credit,
+    /// The partner's technical balance is held at each authorization.
+    Technical,
+}
+
+/// The rules of a program that may change; open holds keep the lifetime that they were given.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ProgramPolicy {
+    /// Hours that a hold of a purchase lives.
+    purchase_hold_hours: u16,
+    /// Hours that a hold of cash lives.
+    cash_hold_hours: u16,
+    /// Hours that a pending credit lives.
+    credit_hold_hours: u16,
+    /// A part may be approved where the money does not cover the whole.
+    partial_approval: bool,
+    /// Payment credits up to this are available at once, in minor units.
+    instant_credit_max: i64,
+    /// Wrong PINs in a row after which lock 6 is set.
+    pin_tries_max: u8,
+}
+
+/// A program with its `configId`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShownProgram {
+    config_id: String,
+    #[serde(flatten)]
+    program: CardProgram,
+}
+
+/// Programs in order of their ids.
+#[derive(Serialize, ToSchema)]
+pub struct ProgramList {
+    items: Vec<ShownProgram>,
+}
+
+/// A partner, as it is put.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartnerData {
+    /// Its other name; for ever once it is given.
+    issuer_code: Option<String>,
+    /// Who decides its customers' identity checks.
+    kyc_mode: Option<KycMode>,
+}
+
+/// Who decides identity checks. Source: requirements #44.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum KycMode {
+    /// Operators.
+    Manual,
+    /// The automatic provider.
+    Automatic,
+    /// The partner, who sets the flag itself.
+    External,
+}
+
+impl Default for ProgramPolicy {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            purchase_hold_hours: policy.purchase_hold_hours,
+            cash_hold_hours: policy.cash_hold_hours,
+            credit_hold_hours: policy.credit_hold_hours,
+            partial_approval: policy.partial_approval,
+            instant_credit_max: policy.instant_credit_max.0,
+            pin_tries_max: policy.pin_tries_max,
+        }
+    }
+}
+
+impl App {
+    /// Makes or changes a program.
+    pub async fn put_program(
+        &self,
+        by: Call,
+        at: ProgramPath,
+        body: Body<CardProgram>,
+    ) -> Result<Response> {
+        by.check_sees_all()?;
+        let row = body.content.row(&at.program)?;
+        let carry_out = async |command: Uuid| {
+            self.put_program_row(command, &row).await?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, body.hash, async || Ok(Uuid::now_v7()), carry_out).await
+    }
+
+    /// The programs that the caller may see.
+    pub async fn list_programs(&self, by: Call) -> Result<Response> {
+        let rows = self.store.programs(by.caller.scope().partner).await?;
+        let items = rows.iter().map(ShownProgram::of).collect::<Result<_>>()?;
+        Ok(Answer::ok(&ProgramList { items })?.into_response())
+    }
+
+    /// Makes a partner known, or changes it.
+    pub async fn put_partner(
+        &self,
+        by: Call,
+        at: PartnerPath,
+        body: Body<PartnerData>,
+    ) -> Result<Response> {
+        by.check_sees_all()?;
+        let PartnerData { issuer_code, kyc_mode } = body.content;
+        let number = at.partner.parse::<u32>().ok().filter(|number| *number > 0);
+        let partner = PartnerId(number.ok_or_else(|| {
+            Error::fault(Code::InvalidRequest, "partner", "must be a number above zero")
+        })?);
+        if let Some(code) = &issuer_code {
+            check_text("issuerCode", code, ISSUER_CODE_CHARS_MAX)?;
+        }
+        let carry_out = async |command: Uuid| {
+            let code = issuer_code.as_deref();
+            let mode = kyc_mode.map(KycMode::name);
+            if !self.store.put_partner_data(i64::from(partner.0), code, mode).await? {
+                return Err(Code::PartnerExists.into());
+            }
+            self.link.change(command_id(command), Change::PutPartner(partner)).await?.result?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, body.hash, async || Ok(Uuid::now_v7()), carry_out).await
+    }
+
+    async fn put_program_row(&self, command: Uuid, row: &ProgramRow) -> Result<()> {
+        let unsound = |message| Error::fault(Code::InvalidRequest, "policy", message);
+        let program = row.shared().ok_or_else(|| unsound("is out of its bounds"))?;
+        match self.link.change(command_id(command), Change::PutProgram(program)).await?.result {
+            Ok(()) => {}
+            Err(Refusal::Unsound) => return Err(unsound("cannot be a policy")),
+            Err(Refusal::IdTaken) => return Err(Code::ProgramFixed.into()),
+            Err(refusal) => return Err(refusal.into()),
+        }
+        Ok(self.store.put_program(row).await?)
+    }
+}
+
+impl KycMode {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "MANUAL",
+            Self::Automatic => "AUTOMATIC",
+            Self::External => "EXTERNAL",
+        }
+    }
+}
+
+impl ProgramKind {
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::Virtual, "VIRTUAL"),
+        (Self::Physical, "PHYSICAL"),
+        (Self::DigitalFirst, "DIGITAL_FIRST"),
+    ];
+}
+
+impl ProgramCollateral {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::None, "NONE"),
+        (Self::Deposit, "DEPOSIT"),
+        (Self::Credit, "CREDIT"),
+        (Self::Technical, "TECHNICAL"),
+    ];
+}
+
+/// The name of a value in a closed list.
+fn name_in<T: PartialEq + Copy>(all: &[(T, &'static str)], value: T) -> String {
+    let known = all.iter().find(|(known, _)| *known == value);
+    known.map(|(_, name)| (*name).to_owned()).unwrap_or_default()
+}
+
+fn value_in<T: Copy>(all: &[(T, &'static str)], name: &str) -> Result<T> {
+    let known = all.iter().find(|(_, known)| *known == name).map(|(value, _)| *value);
+    known.ok_or_else(|| Error::internal("programs", &"a name is unknown"))
+}
+
+impl CardProgram {
+    fn row(&self, config: &str) -> Result<ProgramRow> {
+        let fault = |field, message| Error::fault(Code::InvalidRequest, field, message);
+        let config = ConfigId::parse(config)
+            .ok_or_else(|| fault("configId", "must be ten digits"))?
+            .to_string();
+        let is_bin = BIN_DIGITS.contains(&self.bin.len())
+            && self.bin.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_bin {
+            return Err(fault("bin", "must be 6 to 12 digits"));
+        }
+        if !MONTHS.contains(&self.months_valid) {
+            return Err(fault("monthsValid", "must be 1 to 120"));
+        }
+        let first = if self.starts_inactive { CardState::Linked } else { CardState::Active };
+        let policy = &self.policy;
+        Ok(ProgramRow {
+            config_id: config,
+            partner_id: i64::from(self.partner),
+            currency: i64::from(currency(&self.currency)?.0),
+            bin: self.bin.clone(),
+            first_state: first.name().to_owned(),
+            months_valid: i64::from(self.months_valid),
+            card_kind: name_in(&ProgramKind::ALL, self.card_kind),
+            auto_balance: i64::from(self.automatic_balance),
+            collateral: name_in(&ProgramCollateral::ALL, self.collateral),
+            purchase_hold_hours: i64::from(policy.purchase_hold_hours),
+            cash_hold_hours: i64::from(policy.cash_hold_hours),
+            credit_hold_hours: i64::from(policy.credit_hold_hours),
+            partial_approval: i64::from(policy.partial_approval),
+            instant_credit_max: policy.instant_credit_max,
+            wrong_entries_max: i64::from(policy.pin_tries_max),
+        })
+    }
+}
+
+impl ShownProgram {
+    fn of(row: &ProgramRow) -> Result<Self> {
+        let hours = |hours: i64| u16::try_from(hours).unwrap_or_default();
+        Ok(Self {
+            config_id: row.config_id.clone(),
+            program: CardProgram {
+                partner: u32::try_from(row.partner_id).unwrap_or_default(),
+                currency: currency_of_row(row.currency).to_string(),
+                bin: row.bin.clone(),
+                card_kind: value_in(&ProgramKind::ALL, &row.card_kind)?,
+                collateral: value_in(&ProgramCollateral::ALL, &row.collateral)?,
+                starts_inactive: row.first_state == CardState::Linked.name(),
+                months_valid: u8::try_from(row.months_valid).unwrap_or_default(),
+                automatic_balance: row.auto_balance != 0,
+                policy: ProgramPolicy {
+                    purchase_hold_hours: hours(row.purchase_hold_hours),
+                    cash_hold_hours: hours(row.cash_hold_hours),
+                    credit_hold_hours: hours(row.credit_hold_hours),
+                    partial_approval: row.partial_approval != 0,
+                    instant_credit_max: row.instant_credit_max,
+                    pin_tries_max: u8::try_from(row.wrong_entries_max).unwrap_or_default(),
+                },
+            },
+        })
+    }
+}
