@@ -6,6 +6,7 @@
 
 mod activate_card;
 mod add_customer;
+mod certificates;
 mod close_balance;
 pub(crate) mod decide_verification;
 mod delete_customer;
@@ -45,6 +46,8 @@ use uuid::Uuid;
 
 pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
+pub(crate) use self::certificates::hex;
+pub use self::certificates::{CertificateList, CertificateRequest, SignedCertificate};
 pub use self::decide_verification::{
     FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
     VerificationPage,
@@ -146,6 +149,12 @@ pub struct PartnerBalancePath {
 #[derive(Deserialize)]
 pub struct OrderPath {
     order: String,
+}
+
+/// A certificate as a path names it, by the SHA-256 of its public key.
+#[derive(Deserialize)]
+pub struct CertificatePath {
+    certificate: String,
 }
 
 /// A program as a path names it, by its `configId`.

@@ -59,8 +59,17 @@ pub(crate) enum CaCommand {
         #[arg(long, default_value = "pki")]
         dir: PathBuf,
     },
-    /// Sign a certificate request for client authentication.
+    /// Sign a certificate request for client authentication; the certificate may connect when it
+    /// stands under `clients` in the configuration.
     Sign(Signing),
+    /// Refuse a certificate from now on, whatever the configuration says.
+    Revoke {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The certificate, PEM.
+        #[arg(long)]
+        certificate: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -80,6 +89,10 @@ pub(crate) struct Signing {
     /// Days that it is good for, 825 at most.
     #[arg(long, default_value_t = 365)]
     pub(crate) days: u16,
+    /// Demand what a partner's request must have: an RSA key, and CN, O, OU (a UUID), L, ST, C and
+    /// emailAddress without commas.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Subcommand)]

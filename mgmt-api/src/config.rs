@@ -47,6 +47,10 @@ pub struct Config {
     pub jwe_key: PathBuf,
     /// The admin token, readable by its owner only.
     pub admin_token: PathBuf,
+    /// The authority's folder, where certificate requests of partners are signed here; none are
+    /// without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// The key that batches of orders are encrypted to for the bureau (SPKI PEM); no batches
     /// without.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +208,7 @@ impl Default for Config {
             keys: "keys.toml".into(),
             jwe_key: "pki/jwe.key".into(),
             admin_token: "admin.token".into(),
+            ca: None,
             bureau_key: None,
             retention_days: 5 * 365,
             log: "info".into(),
@@ -329,7 +334,7 @@ impl Config {
             &mut self.switch.socket,
         ];
         let optional = self.public.certificate.iter_mut().chain(self.public.key.iter_mut());
-        let optional = optional.chain(self.bureau_key.iter_mut());
+        let optional = optional.chain(self.bureau_key.iter_mut()).chain(self.ca.iter_mut());
         let of_clients = self.clients.iter_mut().flat_map(|client| {
             core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
         });

@@ -85,6 +85,7 @@ codes! {
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
+    CertificateNotFound = 404 "CERTIFICATE_NOT_FOUND" "There is no such certificate.";
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
     OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
@@ -108,6 +109,8 @@ codes! {
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"
         "Another partner has this issuer code, or this partner has another one.";
+    CertificateExists = 409 "CERTIFICATE_EXISTS"
+        "This key has a certificate already: make another key.";
     ConcurrentChange = 409 "CONCURRENT_CHANGE"
         "Another change came first: look at what there is now, then ask again.";
     CustomerExists = 409 "CUSTOMER_EXISTS" "Another customer has this phone or e-mail.";
@@ -137,6 +140,8 @@ codes! {
         "The partner has no credit balance in this currency: create one first.";
     IdempotencyKeyReused = 422 "IDEMPOTENCY_KEY_REUSED"
         "This idempotency key was used with another request: take a new one.";
+    InvalidCsr = 422 "INVALID_CSR"
+        "The certificate request is not acceptable; errors says why.";
     InvalidReport = 422 "INVALID_REPORT"
         "The report does not add up or has a line that cannot be read: nothing of it was applied.";
     PinTooWeak = 422 "PIN_TOO_WEAK" "The PIN is easy to guess: choose another.";

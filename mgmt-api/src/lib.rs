@@ -40,4 +40,4 @@ pub mod tls;
 pub mod vault;
 
 pub use config::Config;
-pub use server::{Server, check, install_logs, migrate, serve, verify_audit};
+pub use server::{Server, check, install_logs, migrate, revoke, serve, verify_audit};

@@ -44,7 +44,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Ca(CaCommand::Sign(wish)) => {
             let request = std::fs::read_to_string(&wish.csr)?;
-            let signed = pki::sign_request(&wish.dir, &request, &wish.name, wish.days)?;
+            let signed =
+                pki::sign_request(&wish.dir, &request, &wish.name, wish.days, wish.strict)?;
             std::fs::write(&wish.out, signed)?;
             say(&format!("the certificate is in {}", wish.out.display()))
         }
@@ -66,6 +67,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::User(UserCommand::Disable { file, name }) => {
             runtime()?.block_on(operators::disable(&Config::load(&file.config)?, &name))?;
             say(&format!("{name} may not log in any more"))
+        }
+        Command::Ca(CaCommand::Revoke { file, certificate }) => {
+            let config = Config::load(&file.config)?;
+            runtime()?.block_on(mgmt_api::revoke(&config, &certificate))?;
+            say("the certificate is refused from now on")
         }
         Command::Key(KeyCommand::Generate { out }) => {
             vault::generate_keys(&out)?;

@@ -15,6 +15,7 @@ const LINK_UP: &str = "mgmt_switch_link_up";
 const EVENTS: &str = "mgmt_events_total";
 const EVENT_GAPS: &str = "mgmt_event_gaps_total";
 const EVENT_CURSOR: &str = "mgmt_event_cursor";
+const ENDING_CERTIFICATES: &str = "mgmt_certificates_ending";
 const REFUSED_CONNECTIONS: &str = "mgmt_connections_refused_total";
 
 /// Upper bounds of the duration histogram, seconds.
@@ -47,6 +48,7 @@ fn describe() {
     metrics::describe_counter!(EVENTS, "Journal records read from the switch, by kind.");
     metrics::describe_counter!(EVENT_GAPS, "Times that the event feed missed a sequence.");
     metrics::describe_counter!(EVENT_CURSOR, "Last journal sequence that is done with.");
+    metrics::describe_gauge!(ENDING_CERTIFICATES, "Certificates that end within 30 days.");
     metrics::describe_counter!(REFUSED_CONNECTIONS, "Connections closed at the cap, by listener.");
 }
 
@@ -86,4 +88,9 @@ pub fn set_event_cursor(sequence: Sequence) {
 /// A connection was closed at the cap.
 pub fn count_refused_connection(listener: &'static str) {
     metrics::counter!(REFUSED_CONNECTIONS, "listener" => listener).increment(1);
+}
+
+/// So many certificates end soon.
+pub fn set_ending_certificates(count: i64) {
+    metrics::gauge!(ENDING_CERTIFICATES).set(u32::try_from(count).unwrap_or(u32::MAX));
 }

@@ -293,6 +293,7 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
             "balance" if route.path.contains("partner") => Code::PartnerBalanceNotFound,
             "balance" => Code::BalanceNotFound,
             "order" => Code::OrderNotFound,
+            "certificate" => Code::CertificateNotFound,
             "verification" | "image" => Code::VerificationNotFound,
             "operation" => Code::OperationNotFound,
             _ => Code::RouteNotFound,

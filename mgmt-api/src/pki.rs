@@ -17,7 +17,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo};
 
 use crate::{secret_file, vault};
 
@@ -56,6 +56,9 @@ pub enum RequestError {
     /// An RSA key outside 2048 to 4096 bits or with another exponent than 65537.
     #[error("the RSA key must have 2048 to 4096 bits and the exponent 65537")]
     WeakKey,
+    /// It does not have what a partner's request must have.
+    #[error("the certificate request {0}")]
+    Profile(&'static str),
     /// The authority's own files.
     #[error("the authority cannot sign: {0}")]
     Authority(#[from] anyhow::Error),
@@ -97,18 +100,96 @@ pub fn issue_client(folder: &Path, name: &str) -> anyhow::Result<(PathBuf, PathB
     Ok((certificate, key))
 }
 
-/// Signs a certificate request (PEM) for client authentication, named `name`, for `days` days.
+/// What is known of a certificate.
+pub struct Leaf {
+    /// SHA-256 of its public key info.
+    pub spki_sha256: [u8; 32],
+    /// Its common name.
+    pub name: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Its end.
+    pub not_after_ms: i64,
+}
+
+/// Reads the first certificate of a PEM text.
+pub fn leaf(text: &str) -> Result<Leaf, RequestError> {
+    let unusable = |error: &dyn core::fmt::Display| RequestError::Unusable(error.to_string());
+    let (_rest, pem) =
+        x509_parser::pem::parse_x509_pem(text.as_bytes()).map_err(|error| unusable(&error))?;
+    let (_rest, parsed) =
+        X509Certificate::from_der(&pem.contents).map_err(|error| unusable(&error))?;
+    let name = parsed.subject().iter_common_name().next();
+    Ok(Leaf {
+        spki_sha256: sha256(parsed.public_key().raw),
+        name: name.and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned(),
+        serial: parsed.tbs_certificate.serial.to_str_radix(16),
+        not_after_ms: parsed.validity().not_after.timestamp().saturating_mul(1_000),
+    })
+}
+
+/// The e-mail address in a request's subject.
+#[must_use]
+pub fn email_of(request: &str) -> Option<String> {
+    let (_rest, pem) = x509_parser::pem::parse_x509_pem(request.as_bytes()).ok()?;
+    let (_rest, parsed) = X509CertificationRequest::from_der(&pem.contents).ok()?;
+    let email = parsed.certification_request_info.subject.iter_email().next()?;
+    email.as_str().ok().map(str::to_owned)
+}
+
+/// What a partner's request must have: an RSA key, and a subject of CN, O, OU (a UUID), L, ST, C
+/// and an e-mail address, without commas. Source: requirements #47.
+fn check_profile(request: &X509CertificationRequest<'_>) -> Result<(), RequestError> {
+    let info = &request.certification_request_info;
+    let subject = &info.subject;
+    let refused = |what| Err(RequestError::Profile(what));
+    if !matches!(info.subject_pki.parsed(), Ok(PublicKey::RSA(_))) {
+        return refused("must have an RSA key");
+    }
+    let text = |found: Option<&AttributeTypeAndValue<'_>>| {
+        found.and_then(|part| part.as_str().ok()).unwrap_or_default().to_owned()
+    };
+    let unit = text(subject.iter_organizational_unit().next());
+    let country = text(subject.iter_country().next());
+    let others = [
+        text(subject.iter_common_name().next()),
+        text(subject.iter_organization().next()),
+        text(subject.iter_locality().next()),
+        text(subject.iter_state_or_province().next()),
+        text(subject.iter_email().next()),
+    ];
+    if others.iter().any(String::is_empty) {
+        return refused("must name CN, O, OU, L, ST, C and emailAddress");
+    }
+    if others.iter().chain([&unit]).any(|part| part.contains(',')) {
+        return refused("must not have a comma in its subject");
+    }
+    if uuid::Uuid::parse_str(&unit).is_err() {
+        return refused("must have the corporate id, a UUID, as its OU");
+    }
+    if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return refused("must have two capital letters as its C");
+    }
+    Ok(())
+}
+
+/// Signs a certificate request (PEM) for client authentication, named `name`, for `days` days;
+/// with `is_strict` it must have what a partner's request must have.
 pub fn sign_request(
     folder: &Path,
     request: &str,
     name: &str,
     days: u16,
+    is_strict: bool,
 ) -> Result<String, RequestError> {
     let (_rest, pem) = x509_parser::pem::parse_x509_pem(request.as_bytes())
         .map_err(|error| RequestError::Unusable(error.to_string()))?;
     let (_rest, parsed) = X509CertificationRequest::from_der(&pem.contents)
         .map_err(|error| RequestError::Unusable(error.to_string()))?;
     check_key(&parsed.certification_request_info.subject_pki)?;
+    if is_strict {
+        check_profile(&parsed)?;
+    }
     let der = pem.contents.clone().into();
     let mut csr = CertificateSigningRequestParams::from_der(&der)
         .map_err(|error| RequestError::Unusable(error.to_string()))?;
@@ -254,7 +335,7 @@ mod tests {
         asked.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let request = asked.serialize_request(&key).unwrap().pem().unwrap();
 
-        let signed = parsed(&sign_request(folder.path(), &request, "acme", 9_999).unwrap());
+        let signed = parsed(&sign_request(folder.path(), &request, "acme", 9_999, false).unwrap());
         let certificate = signed.parse_x509().unwrap();
         let constraints = certificate.basic_constraints().unwrap().unwrap();
         assert!(!constraints.value.ca);
@@ -282,7 +363,7 @@ mod tests {
             "hello",
             "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
         ] {
-            let error = sign_request(folder.path(), bad, "acme", 1).unwrap_err();
+            let error = sign_request(folder.path(), bad, "acme", 1, false).unwrap_err();
             assert!(matches!(error, RequestError::Unusable(_)), "{bad}");
         }
     }

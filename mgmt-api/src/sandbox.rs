@@ -6,6 +6,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use anyhow::Context;
 use shared::card::CardState;
 use shared::command::{Change, Collateral, Policy};
 use shared::ids::{CommandId, ConfigId, PartnerId};
@@ -102,8 +103,15 @@ pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
         let partner = i64::from(client.partner);
         store.put_partner(partner, None).await?;
         let key = client.response_key.as_deref().map(response_key_sha256).transpose()?;
+        let path = &client.certificate;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("certificate {}", path.display()))?;
+        let leaf = pki::leaf(&text).with_context(|| format!("certificate {}", path.display()))?;
         clients.push(NewClient {
-            spki_sha256: pki::spki_sha256_of_file(&client.certificate)?,
+            spki_sha256: leaf.spki_sha256,
+            name: leaf.name,
+            serial: leaf.serial,
+            not_after_ms: leaf.not_after_ms,
             partner,
             response_key_sha256: key,
             networks: client.networks_text(),

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -22,10 +23,13 @@ use crate::store::Store;
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
-use crate::{audit, event_feed, metrics, pki, routes, sandbox};
+use crate::{audit, clock, event_feed, metrics, pki, routes, sandbox};
 
 /// Between two sweeps of old idempotency keys, and of the recorder's histograms.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Certificates are warned of so long before their end.
+const WARNED_BEFORE_MS: i64 = 30 * 86_400_000;
 
 /// A server whose listeners are bound.
 pub struct Server {
@@ -51,13 +55,23 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses a certificate from now on.
+pub async fn revoke(config: &Config, certificate: &Path) -> anyhow::Result<()> {
+    let key = pki::spki_sha256_of_file(certificate)?;
+    let store = Store::open(&config.database).await.context("database")?;
+    let known = store.revoke_certificate(&key, clock::now_millis()).await.context("database")?;
+    store.close().await;
+    anyhow::ensure!(known, "the certificate was never let in");
+    Ok(())
+}
+
 /// Checks the audit log; gives back its last entry's number and hash.
 pub async fn verify_audit(config: &Config) -> anyhow::Result<(i64, String)> {
     let vault = Vault::open(&config.keys)?;
     let store = Store::open(&config.database).await.context("database")?;
     let (last, hash) = audit::verify(&store, &vault).await.context("audit log")?;
     store.close().await;
-    Ok((last, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((last, app::hex(&hash)))
 }
 
 /// Opens every file that the configuration names, without changing any.
@@ -178,6 +192,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         }
         metrics::handle().run_upkeep();
         app.rates.sweep(Instant::now());
+        warn_of_ending_certificates(&app).await;
         for (what, swept) in [
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
@@ -188,5 +203,19 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
                 Err(error) => tracing::warn!(code = error.code.title(), "sweep of {what} failed"),
             }
         }
+    }
+}
+
+/// Certificates that end soon are counted, and said once a sweep.
+async fn warn_of_ending_certificates(app: &App) {
+    let before = clock::now_millis() + WARNED_BEFORE_MS;
+    match app.store.count_ending_certificates(before).await {
+        Ok(count) => {
+            metrics::set_ending_certificates(count);
+            if count > 0 {
+                tracing::warn!(count, "certificates of partners end within 30 days");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "certificates were not looked at"),
     }
 }

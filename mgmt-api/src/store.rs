@@ -32,7 +32,7 @@ use crate::secret_file;
 pub use self::audit::AuditRow;
 pub use self::balances::BalanceRow;
 pub use self::cards::{CardRow, NewCardRow};
-pub use self::clients::{ClientRow, NewClient};
+pub use self::clients::{CertificateRow, ClientRow, IssuedCertificate, NewClient};
 pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer};
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::movements::{Movement, NewMovement};

@@ -22,13 +22,14 @@ const COLUMNS: &str = "
     media_type months_valid name networks next_value not_after_ms operator_id pan_sealed
     pan_token partial_approval partner_balance_id partner_id password_hash plan_sealed
     profile_sealed purchase_hold_hours reason reference request_id reserved_at_ms
-    resource_id response_key_sha256 roles route row_state scope sequence serial source
-    spki_sha256 state status stepped_up_until_ms target to_balance_id token token_hash
-    tracking_no used_at_ms verification_id wpin_failures wpin_hash wrong_entries_max";
+    resource_id response_key_sha256 revoked_at_ms roles route row_state scope sequence
+    serial source spki_sha256 state status stepped_up_until_ms target to_balance_id token
+    token_hash tracking_no used_at_ms verification_id wpin_failures wpin_hash
+    wrong_entries_max";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "
-    address cause code dropped epoch error files id is_mistyped is_past last link listener
+    address cause code count dropped epoch error files id is_mistyped is_past last link listener
     micros milliseconds peer reason records route share status torn_bytes what";
 
 const SECRET_WORDS: [&str; 10] =

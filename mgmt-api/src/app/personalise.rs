@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::certificates::hex;
 use super::order_card::{Delivery, order_row_name};
 use super::{App, Nothing, Report, card_id, command_id};
 use crate::answer::Answer;
@@ -238,10 +239,6 @@ fn read_line(line: &str) -> Option<OrderNews> {
         tracking_no: text(tracking_no)?,
         reference: text(reference)?,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

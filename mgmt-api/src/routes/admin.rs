@@ -4,10 +4,10 @@ use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
     Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch, CardProgram,
-    Credit, FullVerification, ImagePath, NewOperatorSession, NewPartnerBalance, Nothing,
-    PartnerBalancePath, PartnerData, PartnerPath, ProgramList, ProgramPath, Rejection, Report,
-    ReportResult, ShownPartnerBalance, TotalList, VerificationList, VerificationPage,
-    VerificationPath,
+    CertificateList, CertificatePath, CertificateRequest, Credit, FullVerification, ImagePath,
+    NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerData, PartnerPath,
+    ProgramList, ProgramPath, Rejection, Report, ReportResult, ShownPartnerBalance,
+    SignedCertificate, TotalList, VerificationList, VerificationPage, VerificationPath,
 };
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
@@ -17,7 +17,30 @@ use crate::error::Code::*;
 pub(super) fn routes() -> Vec<Route> {
     let all = Access::Operator(Roles::ALL);
     let money = Access::Operator(Roles::ADMIN | Roles::LICENSED);
-    [first(all, money), checks(), programs(all)].concat()
+    [first(all, money), checks(), programs(all), certificates()].concat()
+}
+
+fn certificates() -> Vec<Route> {
+    let admin = Access::Operator(Roles::ADMIN);
+    vec![
+        Route::post("/admin/certificates", on!(sign_certificate: Call, Body<CertificateRequest>))
+            .says("Signs a partner's certificate request and lets the certificate connect.")
+            .takes::<CertificateRequest>(include_str!("csr.json"))
+            .gives::<SignedCertificate>(201)
+            .fails(&[FeatureNotEnabled, PartnerNotFound, InvalidCsr, CertificateExists])
+            .to(admin),
+        Route::get("/admin/certificates", on!(list_certificates: Call))
+            .says("Partners' certificates, revoked ones too.")
+            .gives::<CertificateList>(200)
+            .to(admin),
+        Route::delete(
+            "/admin/certificates/{certificate}",
+            on!(revoke_certificate: Call, CertificatePath, Nothing),
+        )
+        .says("Revokes a certificate: it is refused from the answer on, for ever.")
+        .fails(&[CertificateNotFound])
+        .to(admin),
+    ]
 }
 
 /// The identity checks that wait for somebody. Source: requirements #75.

@@ -14,8 +14,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, Asked, BalancePath, Body, CardPath, ImagePath, Nothing, OperationPath, Optional,
-    OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
+    App, Asked, BalancePath, Body, CardPath, CertificatePath, ImagePath, Nothing, OperationPath,
+    Optional, OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -124,6 +124,7 @@ macro_rules! paths {
 paths!(
     BalancePath,
     CardPath,
+    CertificatePath,
     ImagePath,
     OrderPath,
     OperationPath,

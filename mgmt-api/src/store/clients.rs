@@ -16,6 +16,12 @@ pub struct NewClient {
     pub response_key_sha256: Option<[u8; 32]>,
     /// Networks that it may connect from, separated by commas; any where there is none.
     pub networks: String,
+    /// Its common name.
+    pub name: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Its end.
+    pub not_after_ms: i64,
 }
 
 /// A certificate that may connect.
@@ -39,6 +45,49 @@ impl ClientRow {
         };
         self.networks.is_empty() || self.networks.split(',').any(admits)
     }
+}
+
+/// A certificate that was signed here.
+pub struct IssuedCertificate {
+    /// SHA-256 of its public key info.
+    pub spki_sha256: [u8; 32],
+    /// Whose it is.
+    pub partner: i64,
+    /// Its common name.
+    pub name: String,
+    /// Who looks after it.
+    pub email: Option<String>,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Its end.
+    pub not_after_ms: i64,
+    /// Networks that it may connect from, separated by commas.
+    pub networks: String,
+    /// Now.
+    pub created_at_ms: i64,
+}
+
+/// A certificate that is or was known.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct CertificateRow {
+    /// SHA-256 of its public key info.
+    pub spki_sha256: Vec<u8>,
+    /// Whose it is.
+    pub partner_id: i64,
+    /// `ACTIVE` or `REVOKED`.
+    pub state: String,
+    /// `CONFIGURED` or `ISSUED`.
+    pub source: String,
+    /// Its common name.
+    pub name: String,
+    /// Who looks after it.
+    pub email: Option<String>,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Its end; 0 where it is not known.
+    pub not_after_ms: i64,
+    /// Networks that it may connect from, separated by commas.
+    pub networks: String,
 }
 
 impl Store {
@@ -95,9 +144,12 @@ impl Store {
         const REVOKE: &str = "UPDATE client_certificates SET state = 'REVOKED' \
              WHERE source = 'CONFIGURED'";
         const PUT: &str = "INSERT INTO client_certificates \
-             (spki_sha256, partner_id, state, response_key_sha256, networks, created_at_ms) \
-             VALUES ($1, $2, 'ACTIVE', $3, $4, $5) \
-             ON CONFLICT (spki_sha256) DO UPDATE SET state = 'ACTIVE', source = 'CONFIGURED', \
+             (spki_sha256, partner_id, state, response_key_sha256, networks, created_at_ms, \
+             name, serial, not_after_ms) VALUES ($1, $2, 'ACTIVE', $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (spki_sha256) DO UPDATE SET source = 'CONFIGURED', \
+             state = CASE WHEN client_certificates.revoked_at_ms IS NULL THEN 'ACTIVE' \
+             ELSE 'REVOKED' END, name = excluded.name, serial = excluded.serial, \
+             not_after_ms = excluded.not_after_ms, \
              partner_id = excluded.partner_id, networks = excluded.networks, \
              response_key_sha256 = \
              COALESCE(excluded.response_key_sha256, client_certificates.response_key_sha256)";
@@ -111,12 +163,66 @@ impl Store {
                     .bind(client.response_key_sha256.as_ref().map(<[u8; 32]>::as_slice))
                     .bind(&client.networks)
                     .bind(now_ms)
+                    .bind(&client.name)
+                    .bind(&client.serial)
+                    .bind(client.not_after_ms)
                     .execute(&mut *transaction)
                     .await?;
             }
             transaction.commit().await?;
         });
         Ok(())
+    }
+
+    /// Lets a certificate connect that was signed here. Written already is no change; `false` where
+    /// its key is known as another one.
+    pub async fn insert_certificate(&self, new: &IssuedCertificate) -> Result<bool> {
+        const SQL: &str = "INSERT INTO client_certificates (spki_sha256, partner_id, state, \
+             source, name, email, serial, not_after_ms, networks, created_at_ms) \
+             VALUES ($1, $2, 'ACTIVE', 'ISSUED', $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (spki_sha256) DO UPDATE SET serial = excluded.serial \
+             WHERE client_certificates.serial = excluded.serial";
+        let rows = on!(self, pool => {
+            sqlx::query(SQL)
+                .bind(new.spki_sha256.as_slice())
+                .bind(new.partner)
+                .bind(&new.name)
+                .bind(&new.email)
+                .bind(&new.serial)
+                .bind(new.not_after_ms)
+                .bind(&new.networks)
+                .bind(new.created_at_ms)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected())
+        })?;
+        Ok(rows == 1)
+    }
+
+    /// Every certificate, of one partner where one is given.
+    pub async fn certificates(&self, partner: Option<i64>) -> Result<Vec<CertificateRow>> {
+        const SQL: &str = "SELECT spki_sha256, partner_id, state, source, name, email, serial, \
+             not_after_ms, networks FROM client_certificates \
+             WHERE partner_id = COALESCE($1, partner_id) ORDER BY created_at_ms, spki_sha256";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
+    }
+
+    /// Keeps a certificate out from now on; `false` where there is none of this key.
+    pub async fn revoke_certificate(&self, spki_sha256: &[u8; 32], now_ms: i64) -> Result<bool> {
+        const SQL: &str = "UPDATE client_certificates SET state = 'REVOKED', \
+             revoked_at_ms = COALESCE(revoked_at_ms, $2) WHERE spki_sha256 = $1";
+        let rows = on!(self, pool => {
+            let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(now_ms);
+            query.execute(pool).await.map(|done| done.rows_affected())
+        })?;
+        Ok(rows == 1)
+    }
+
+    /// How many certificates that may connect end before `before_ms`.
+    pub async fn count_ending_certificates(&self, before_ms: i64) -> Result<i64> {
+        const SQL: &str = "SELECT COUNT(*) FROM client_certificates WHERE state = 'ACTIVE' \
+             AND not_after_ms > 0 AND not_after_ms < $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(before_ms).fetch_one(pool).await)?)
     }
 
     /// The client of a certificate, if it may connect.

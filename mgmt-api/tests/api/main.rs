@@ -8,6 +8,8 @@ mod audit;
 #[cfg(test)]
 mod cards;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod channels;
 #[cfg(test)]
 mod codes;

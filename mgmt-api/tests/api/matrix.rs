@@ -42,6 +42,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{customer}", &things.customer),
         ("{card}", &things.card),
         ("{verification}", &things.verification),
+        ("{certificate}", &"0".repeat(64)),
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),
         ("{order}", &things.order),

@@ -2,9 +2,10 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, Movement, NewCardRow, NewClient,
-    NewCustomer, NewInstallation, NewKey, NewMovement, NewOperator, NewOrder, NewSession,
-    NewVerification, OrderNews, PartnerBalanceRow, ProgramRow, RowState, Store,
+    AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, IssuedCertificate, Movement,
+    NewCardRow, NewClient, NewCustomer, NewInstallation, NewKey, NewMovement, NewOperator,
+    NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow, ProgramRow, RowState,
+    Store,
 };
 use shared::command::Collateral;
 use uuid::Uuid;
@@ -106,6 +107,9 @@ async fn partners_and_certificates() {
             partner: 1,
             response_key_sha256,
             networks: String::new(),
+            name: "one".to_owned(),
+            serial: "1".to_owned(),
+            not_after_ms: 50,
         };
         store.set_clients(&[client(1, None), client(2, Some([9; 32]))], 1).await.unwrap();
         let key = async |spki: u8| {
@@ -119,6 +123,33 @@ async fn partners_and_certificates() {
         assert_eq!(key(1).await, Some(Some(vec![5; 32])), "the first one stays");
         store.set_clients(&[client(1, None)], 2).await.unwrap();
         assert_eq!((key(1).await, key(2).await), (Some(Some(vec![5; 32])), None));
+
+        let issued = |key, serial: &str| IssuedCertificate {
+            spki_sha256: [key; 32],
+            partner: 2,
+            name: "two".to_owned(),
+            email: None,
+            serial: serial.to_owned(),
+            not_after_ms: 60,
+            networks: String::new(),
+            created_at_ms: 9,
+        };
+        assert!(store.insert_certificate(&issued(7, "7")).await.unwrap());
+        assert!(store.insert_certificate(&issued(7, "7")).await.unwrap(), "the same again");
+        assert!(!store.insert_certificate(&issued(7, "8")).await.unwrap());
+        store.set_clients(&[client(1, None)], 3).await.unwrap();
+        assert_eq!(key(7).await, Some(None), "not the configuration's");
+        assert_eq!(store.certificates(Some(2)).await.unwrap().len(), 1);
+        assert_eq!(store.certificates(None).await.unwrap().len(), 3);
+        assert_eq!(store.count_ending_certificates(50).await.unwrap(), 0);
+        assert_eq!(store.count_ending_certificates(61).await.unwrap(), 2);
+        for one in [1, 7] {
+            assert!(store.revoke_certificate(&[one; 32], 4).await.unwrap());
+        }
+        assert!(!store.revoke_certificate(&[8; 32], 4).await.unwrap());
+        store.set_clients(&[client(1, None)], 5).await.unwrap();
+        assert_eq!((key(1).await, key(7).await), (None, None), "for ever");
+        store.set_response_key(&[2; 32], &[8; 32]).await.unwrap();
     })
     .await;
 }
