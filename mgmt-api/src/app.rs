@@ -6,6 +6,7 @@
 
 mod activate_card;
 mod add_customer;
+mod art;
 mod certificates;
 mod close_balance;
 pub(crate) mod decide_verification;
@@ -46,6 +47,7 @@ use uuid::Uuid;
 
 pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
+pub use self::art::TakenArt;
 pub(crate) use self::certificates::hex;
 pub use self::certificates::{CertificateList, CertificateRequest, SignedCertificate};
 pub use self::decide_verification::{
@@ -149,6 +151,23 @@ pub struct PartnerBalancePath {
 #[derive(Deserialize)]
 pub struct OrderPath {
     order: String,
+}
+
+/// A file of art as a path names it.
+#[derive(Deserialize)]
+pub struct ArtPath {
+    program: String,
+    kind: String,
+}
+
+/// A file of art, as it came.
+pub struct ArtFile {
+    /// As its sender says.
+    pub media_type: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Their keyed hash.
+    pub hash: ContentHash,
 }
 
 /// A certificate as a path names it, by the SHA-256 of its public key.

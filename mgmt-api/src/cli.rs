@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use mgmt_api::art::Kind;
 use mgmt_api::auth::role::Roles;
 
 /// The management API of the issuer: users, balances, cards over REST.
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// The software key provider.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Art of cards and wallets.
+    #[command(subcommand)]
+    Art(ArtCommand),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -93,6 +97,20 @@ pub(crate) struct Signing {
     /// emailAddress without commas.
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ArtCommand {
+    /// Say what is wrong with a file, and what somebody has to look at; exit code 1 where it cannot
+    /// be used.
+    Check {
+        /// mdes-card, mdes-card-vector, mdes-logo, mdes-icon, 3ds-logo, physical-preview,
+        /// physical-print or physical-logo.
+        #[arg(long)]
+        kind: Kind,
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]

@@ -283,7 +283,7 @@ impl Sessions {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 1_024,
+            connections_max: 4_096,
             requests_max: 512,
             uploads_max: 4,
             handshake_timeout_ms: 5_000,

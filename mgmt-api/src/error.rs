@@ -3,6 +3,8 @@
 //! Invariants: `title` is the code that the seed's clients read; no text here repeats what the
 //! caller sent; what went wrong inside is logged, never answered. Source: requirements #57, #192.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -85,6 +87,8 @@ codes! {
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
+    ProgramNotFound = 404 "PROGRAM_NOT_FOUND" "There is no such card program.";
+    ArtNotFound = 404 "ART_NOT_FOUND" "The program has no such file, or there is no such kind.";
     CertificateNotFound = 404 "CERTIFICATE_NOT_FOUND" "There is no such certificate.";
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
@@ -140,6 +144,7 @@ codes! {
         "The partner has no credit balance in this currency: create one first.";
     IdempotencyKeyReused = 422 "IDEMPOTENCY_KEY_REUSED"
         "This idempotency key was used with another request: take a new one.";
+    InvalidArt = 422 "INVALID_ART" "The file cannot be used like this; errors says why.";
     InvalidCsr = 422 "INVALID_CSR"
         "The certificate request is not acceptable; errors says why.";
     InvalidReport = 422 "INVALID_REPORT"
@@ -166,7 +171,7 @@ pub struct Fault {
     /// Its name.
     pub field: &'static str,
     /// What it must be.
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 /// A failure on its way out.
@@ -200,7 +205,7 @@ impl Error {
     /// A fault of one member.
     #[must_use]
     pub fn fault(code: Code, field: &'static str, message: &'static str) -> Self {
-        Self { code, faults: vec![Fault { field, message }] }
+        Self { code, faults: vec![Fault { field, message: message.into() }] }
     }
 
     /// Something went wrong inside: `cause` goes to the log.

@@ -16,6 +16,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod art;
 pub mod audit;
 pub mod auth;
 pub mod call;

@@ -4,16 +4,17 @@
 mod cli;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mgmt_api::{Config, operators, pki, vault};
+use mgmt_api::{Config, art, operators, pki, vault};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::cli::{
-    Arguments, AuditCommand, CaCommand, Command, ConfigCommand, KeyCommand, UserCommand,
+    Arguments, ArtCommand, AuditCommand, CaCommand, Command, ConfigCommand, KeyCommand, UserCommand,
 };
 
 fn main() -> ExitCode {
@@ -49,6 +50,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             std::fs::write(&wish.out, signed)?;
             say(&format!("the certificate is in {}", wish.out.display()))
         }
+        Command::Art(ArtCommand::Check { kind, file }) => check_art(kind, &file),
         Command::Audit(AuditCommand::Verify(file)) => {
             let config = Config::load(&file.config)?;
             let (last, hash) = runtime()?.block_on(mgmt_api::verify_audit(&config))?;
@@ -78,6 +80,22 @@ fn run(command: Command) -> anyhow::Result<()> {
             say(&format!("keys are in {}", out.display()))
         }
     }
+}
+
+fn check_art(kind: art::Kind, file: &Path) -> anyhow::Result<()> {
+    let content =
+        std::fs::read(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    let found = art::check(kind, &content);
+    for finding in &found {
+        let weight = if finding.fatal { "wrong" } else { "look at" };
+        say(&format!("{weight}: {}", finding.message))?;
+    }
+    for what in kind.to_look_at() {
+        say(&format!("look at: {what}"))?;
+    }
+    let wrong = found.iter().any(|finding| finding.fatal);
+    anyhow::ensure!(!wrong, "{} cannot be used as {kind}", file.display());
+    say("nothing is wrong that a program can see")
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {

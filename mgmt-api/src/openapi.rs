@@ -62,7 +62,7 @@ const TAGS: [(&str, &str); 5] = [
 
 fn collect(route: &Route, schemas: &mut Map<String, Value>) {
     let taken = match route.doc.body {
-        Taken::Nothing | Taken::Report => None,
+        Taken::Nothing | Taken::Report | Taken::File => None,
         Taken::Json(shape, _) | Taken::MaybeJson(shape, _) | Taken::Form(shape) => Some(shape),
     };
     let mut found = Vec::new();
@@ -163,6 +163,14 @@ fn parameters(route: &Route) -> Value {
     list.into()
 }
 
+/// The schema of a form itself, without those that it refers to.
+fn own_schema(shape: Shape) -> Value {
+    let mut found = Vec::new();
+    (shape.collect)(&mut found);
+    let own = found.into_iter().find(|(name, _)| *name == (shape.name)());
+    own.and_then(|(_, schema)| serde_json::to_value(schema).ok()).unwrap_or_default()
+}
+
 /// The names in braces of a path.
 fn names_in(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -176,6 +184,7 @@ const fn example_of(name: &str) -> &'static str {
         b"partner" => "1",
         b"program" => "0019167900",
         b"image" => "imageFace",
+        b"kind" => "mdes-icon",
         _ => "019a0000-0000-7000-8000-000000000001",
     }
 }
@@ -189,6 +198,7 @@ fn body(route: &Route) -> Option<Value> {
         Taken::Nothing => return None,
         Taken::Form(shape) => return Some(form(shape)),
         Taken::Report => return Some(report()),
+        Taken::File => return Some(file()),
         Taken::Json(shape, example) => (shape, example, true),
         Taken::MaybeJson(shape, example) => (shape, example, false),
     };
@@ -216,17 +226,25 @@ fn report() -> Value {
         "content": { "text/csv": { "schema": { "type": "string" } } } })
 }
 
+fn file() -> Value {
+    let kinds = ["image/png", "image/svg+xml", "application/pdf"];
+    let content: Map<String, Value> =
+        kinds.map(|kind| (kind.to_owned(), json!({}))).into_iter().collect();
+    json!({ "required": true, "content": content })
+}
+
 fn form(shape: Shape) -> Value {
     let image = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
     let images: Map<String, Value> =
         IMAGES.into_iter().map(|name| (name.to_owned(), image.clone())).collect();
-    let images = json!({ "type": "object", "properties": images, "required": &IMAGES[..2] });
-    json!({
-        "required": true,
-        "content": { "multipart/form-data": {
-            "schema": { "allOf": [reference(shape), images] },
-        } },
-    })
+    let mut schema = own_schema(shape);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.extend(images);
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.extend(IMAGES.into_iter().take(2).map(Value::from));
+    }
+    json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } })
 }
 
 #[expect(clippy::indexing_slicing, reason = "naming a member of a JSON object makes it")]
@@ -294,6 +312,8 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
             "balance" => Code::BalanceNotFound,
             "order" => Code::OrderNotFound,
             "certificate" => Code::CertificateNotFound,
+            "program" if route.path.contains("art") => Code::ProgramNotFound,
+            "kind" => Code::ArtNotFound,
             "verification" | "image" => Code::VerificationNotFound,
             "operation" => Code::OperationNotFound,
             _ => Code::RouteNotFound,

@@ -3,6 +3,7 @@
 //! Invariants: a row that stands for something in the switch is `PENDING` until the switch has it
 //! durably; confirming is repeatable; nothing readable of a card number or a person is written.
 
+mod art;
 mod audit;
 mod balances;
 mod cards;

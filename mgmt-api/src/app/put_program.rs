@@ -102,7 +102,6 @@ pub(crate) struct ProgramPolicy {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShownProgram {
     config_id: String,
-    #[serde(flatten)]
     program: CardProgram,
 }
 

@@ -150,7 +150,8 @@ impl VerificationForm {
             check_text(field, text, TEXT_CHARS_MAX)?;
         }
         let mut faults = Vec::new();
-        let mut fault = |field, message| faults.push(Fault { field, message });
+        let mut fault =
+            |field, message: &'static str| faults.push(Fault { field, message: message.into() });
         if !DOCUMENT_TYPES.contains(&self.document_type.as_str()) {
             let message = "must be passport, identityCard, drivingLicence or residenceCard";
             fault("documentType", message);

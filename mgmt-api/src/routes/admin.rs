@@ -1,14 +1,17 @@
 //! /admin: what operators have beside cardholders' things.
 
+use axum::extract::DefaultBodyLimit;
+
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch, CardProgram,
-    CertificateList, CertificatePath, CertificateRequest, Credit, FullVerification, ImagePath,
-    NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerData, PartnerPath,
-    ProgramList, ProgramPath, Rejection, Report, ReportResult, ShownPartnerBalance,
-    SignedCertificate, TotalList, VerificationList, VerificationPage, VerificationPath,
+    ArtFile, ArtPath, Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch,
+    CardProgram, CertificateList, CertificatePath, CertificateRequest, Credit, FullVerification,
+    ImagePath, NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerData,
+    PartnerPath, ProgramList, ProgramPath, Rejection, Report, ReportResult, ShownPartnerBalance,
+    SignedCertificate, TakenArt, TotalList, VerificationList, VerificationPage, VerificationPath,
 };
+use crate::art;
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
 use crate::call::Call;
@@ -102,6 +105,17 @@ fn programs(all: Access) -> Vec<Route> {
         .takes::<CardProgram>(PROGRAM)
         .fails(&[PartnerNotFound, ProgramFixed, InvalidCurrency])
         .to(admin),
+        Route::put("/admin/programs/{program}/art/{kind}", on!(put_art: Call, ArtPath, ArtFile))
+            .around(DefaultBodyLimit::max(art::BYTES_MAX + 1))
+            .says("Checks and keeps art: PNG, SVG or PDF, by its kind.")
+            .takes_file()
+            .gives::<TakenArt>(200)
+            .fails(&[InvalidArt])
+            .to(admin),
+        Route::get("/admin/programs/{program}/art/{kind}", on!(show_art: Call, ArtPath))
+            .says("Art as it was put.")
+            .gives_as("*/*")
+            .to(all),
     ]
 }
 

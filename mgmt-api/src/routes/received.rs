@@ -14,8 +14,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, Asked, BalancePath, Body, CardPath, CertificatePath, ImagePath, Nothing, OperationPath,
-    Optional, OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
+    App, ArtFile, ArtPath, Asked, BalancePath, Body, CardPath, CertificatePath, ImagePath, Nothing,
+    OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report,
+    VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -122,6 +123,7 @@ macro_rules! paths {
 }
 
 paths!(
+    ArtPath,
     BalancePath,
     CardPath,
     CertificatePath,
@@ -145,6 +147,18 @@ impl FromRequest<Arc<App>> for Report {
         let bytes = read_bytes(request, app).await?;
         let hash = ContentHash(app.vault.fingerprint(&[&bytes]));
         Ok(Self { text: bytes.to_vec(), hash })
+    }
+}
+
+impl FromRequest<Arc<App>> for ArtFile {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let content_type = call::header(request.headers(), CONTENT_TYPE.as_str());
+        let media_type = media_type(content_type.unwrap_or_default()).to_ascii_lowercase();
+        let bytes = read_bytes(request, app).await?;
+        let hash = ContentHash(app.vault.fingerprint(&[media_type.as_bytes(), &bytes]));
+        Ok(Self { media_type, content: bytes.to_vec(), hash })
     }
 }
 

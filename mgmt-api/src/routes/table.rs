@@ -98,6 +98,8 @@ pub enum Taken {
     Form(Shape),
     /// A bureau's report, CSV.
     Report,
+    /// A file of art.
+    File,
 }
 
 /// The form of a JSON value, and of what it consists of.
@@ -194,6 +196,12 @@ impl Route {
     /// Takes the identity check's form.
     pub(super) fn takes_form<T: ToSchema>(mut self) -> Self {
         self.doc.body = Taken::Form(Shape::of::<T>());
+        self
+    }
+
+    /// Takes a file of art.
+    pub(super) fn takes_file(mut self) -> Self {
+        self.doc.body = Taken::File;
         self
     }
 

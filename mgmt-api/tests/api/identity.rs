@@ -219,8 +219,8 @@ async fn programs_and_partners_are_data() {
         let listed = world.admin(Method::GET, "/admin/programs", None).await.json();
         let items = listed["items"].as_array().unwrap();
         let shown = items.iter().find(|item| item["configId"] == "0019167902").unwrap();
-        assert_eq!(shown["policy"]["pinTriesMax"], 5);
-        assert_eq!(shown["policy"]["purchaseHoldHours"], 168);
+        assert_eq!(shown["program"]["policy"]["pinTriesMax"], 5);
+        assert_eq!(shown["program"]["policy"]["purchaseHoldHours"], 168);
 
         // A restart tells the switch what SQL has, and changes nothing.
         let told = |change: &Change| matches!(change, Change::PutProgram(_));

@@ -43,6 +43,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{card}", &things.card),
         ("{verification}", &things.verification),
         ("{certificate}", &"0".repeat(64)),
+        ("{kind}", &"mdes-icon".to_owned()),
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),
         ("{order}", &things.order),
@@ -232,7 +233,8 @@ fn clone(things: &Things) -> Things {
 /// Not found; or no form or report, which are looked at before anything is looked up.
 fn is_refusal(route: &Route, got: &Got) -> bool {
     got.status == 404
-        || got.status == 415 && matches!(route.doc.body, Taken::Form(_) | Taken::Report)
+        || got.status == 415
+            && matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File)
 }
 
 fn is_for(route: Access, caller: Option<Access>) -> bool {

@@ -251,6 +251,11 @@ async fn balances_and_cards() {
         assert_eq!(store.program_of_card("0").await.unwrap(), None);
         assert_eq!(store.programs(None).await.unwrap(), core::slice::from_ref(&of_card));
         assert_eq!(store.programs(Some(2)).await.unwrap(), []);
+        for content in [[1], [2]] {
+            store.put_art("0019167984", "mdes-icon", &content, 1).await.unwrap();
+        }
+        assert_eq!(store.art("0019167984", "mdes-icon").await.unwrap(), Some(vec![2]));
+        assert_eq!(store.art("0019167984", "mdes-logo").await.unwrap(), None);
         let told = of_card.shared().unwrap();
         assert_eq!((told.collateral, told.policy.partial_approval), (Collateral::Deposit, true));
 
