@@ -21,6 +21,7 @@ pub mod description;
 pub mod digits;
 pub mod drive;
 pub mod fixtures;
+pub mod interface;
 pub mod moment;
 pub mod oracle;
 pub mod report;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use loadtest::drive::Pace;
 use loadtest::fixtures::volume;
+use loadtest::interface;
 use loadtest::run::{self, Options, PROGRAM, check_journal};
 use shared::iso8583::mti::Version;
 
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Loads the management API of a running sandbox and checks every answer.
+    Api(Api),
     /// Decides a journal again and holds it against the answers that a run received.
     Check {
         /// The journal's folder; a copy, or one that is not written at the moment.
@@ -103,6 +106,32 @@ struct Run {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct Api {
+    /// The folder of a running sandbox.
+    #[arg(long, default_value = "sandbox-data")]
+    sandbox: PathBuf,
+    /// Read a balance, write a top-up, or issue a card with JWE both ways.
+    #[arg(long, value_enum, default_value_t = What::Read)]
+    what: What,
+    /// Requests under way.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// Seconds of asking.
+    #[arg(long, default_value_t = 10)]
+    duration: u64,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Read,
+    Write,
+    Issue,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
     Open,
@@ -132,6 +161,7 @@ impl From<Edition> for Version {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments),
+        Command::Api(arguments) => load_interface(arguments).map(|()| true),
         Command::Fixtures { seed, count, out } => volume::write(seed, count, &out).map(|()| true),
         Command::Check { journal, answers, edition, json } => {
             check(&journal, answers.as_deref(), edition.into(), json)
@@ -174,6 +204,22 @@ fn run(arguments: Run) -> anyhow::Result<bool> {
     let report = runtime.block_on(prepared.check(sent))?;
     say(&if json { serde_json::to_string(&report)? } else { report.text() })?;
     Ok(report.mismatches == 0)
+}
+
+fn load_interface(arguments: Api) -> anyhow::Result<()> {
+    let options = interface::Options {
+        sandbox: arguments.sandbox,
+        what: match arguments.what {
+            What::Read => interface::What::Read,
+            What::Write => interface::What::Write,
+            What::Issue => interface::What::Issue,
+        },
+        connections: usize::from(arguments.connections),
+        duration: Duration::from_secs(arguments.duration),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(interface::run(&options))?;
+    say(&if arguments.json { serde_json::to_string(&report)? } else { report.text() })
 }
 
 fn check(

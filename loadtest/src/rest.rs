@@ -8,11 +8,13 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use josekit::jwe::alg::rsaes::{RsaesJweAlgorithm, RsaesJweDecrypter};
+use josekit::jwe::JweHeader;
+use josekit::jwe::alg::rsaes::{RsaesJweAlgorithm, RsaesJweDecrypter, RsaesJweEncrypter};
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::card::YearMonth;
 use shared::pan::Pan;
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::description::Description;
@@ -29,6 +31,7 @@ pub struct Rest {
     application_id: String,
     admin_token: String,
     response_key: ResponseKey,
+    server_key: OnceCell<RsaesJweEncrypter>,
 }
 
 /// The key that answers with card data are encrypted to.
@@ -144,6 +147,7 @@ impl Rest {
             application_id: description.application_id.clone(),
             admin_token: description.admin_token.clone(),
             response_key: ResponseKey::open(files.response_key)?,
+            server_key: OnceCell::new(),
         })
     }
 
@@ -212,6 +216,38 @@ impl Rest {
         })
     }
 
+    /// Issues a virtual card, the body encrypted too; gives the number that came back.
+    pub async fn issue_card_encrypted(
+        &self,
+        customer: &str,
+        balance: &str,
+        program: &str,
+    ) -> anyhow::Result<Pan> {
+        let body = json!({ "balanceId": balance, "configId": program });
+        let request = self
+            .http
+            .post(self.customer_address(customer, "cards/virtual"))
+            .header("Encrypted-Request", "true")
+            .header("Public-Key", &self.response_key.header)
+            .json(&json!({ "payload": self.sealed(&body).await? }));
+        let plain = self.response_key.open_answer(&expected(request, 201).await?)?;
+        let pan = Zeroizing::new(text_of(&plain, "pan")?);
+        Pan::parse(pan.as_bytes()).context("the number is none")
+    }
+
+    /// A body encrypted to the server's key.
+    async fn sealed(&self, body: &Value) -> anyhow::Result<String> {
+        let encrypter = self.server_key.get_or_try_init(|| async {
+            let request = self.http.get(format!("{}/secure/public_key", self.secure));
+            let key = text_of(&expected(request, 200).await?, "publicKey")?;
+            anyhow::Ok(RsaesJweAlgorithm::RsaOaep256.encrypter_from_pem(STANDARD.decode(key)?)?)
+        });
+        let mut header = JweHeader::new();
+        header.set_content_encryption("A256GCM");
+        let plain = serde_json::to_vec(body)?;
+        Ok(josekit::jwe::serialize_compact(&plain, &header, encrypter.await?)?)
+    }
+
     /// Tops a balance up.
     pub async fn top_up(
         &self,
@@ -223,6 +259,18 @@ impl Rest {
         let address = self.customer_address(customer, &format!("balances/{balance}/topup"));
         let body = json!({ "amount": amount, "currency": currency });
         expected(self.http.post(address).json(&body), 201).await.map(drop)
+    }
+
+    /// Posts a body under an idempotency key; gives status and exact bytes.
+    pub async fn post_once(
+        &self,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> anyhow::Result<(u16, Vec<u8>)> {
+        let request = self.http.post(format!("{}{path}", self.secure));
+        let answer = request.header("X-Idempotency-Key", key).json(body).send().await?;
+        Ok((answer.status().as_u16(), answer.bytes().await?.to_vec()))
     }
 
     /// Asks for a lock.

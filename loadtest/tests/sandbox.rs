@@ -2,29 +2,31 @@
 //!
 //! Invariant: every sandbox that is started here is stopped here, whatever the test finds.
 
+#[path = "running/rig.rs"]
+mod rig;
 #[path = "running/secrets.rs"]
 mod secrets;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use loadtest::description::Description;
 use loadtest::fixtures::player::{Played, Player};
 use loadtest::fixtures::{Fixtures, volume};
 use loadtest::rest::{Funds, IdentityFiles, IssuedCard, ResponseKey, Rest, month};
 use loadtest::wallets;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use shared::pan::Pan;
 use zeroize::Zeroizing;
 
-const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox");
+use crate::rig::{DEADLINE, Running};
+
+const SANDBOX: &str = rig::SANDBOX;
 const LOADTEST: &str = env!("CARGO_BIN_EXE_loadtest");
-const DEADLINE: Duration = Duration::from_secs(120);
 /// Every link of a sandbox. Source: surface 1.
 const LINKS: [&str; 4] = ["processor-87", "processor-93", "processor-2003", "processor-bcd"];
 /// Every kind of decision that a newcomer is shown on each of them.
@@ -94,97 +96,6 @@ const KINDS: [&str; 64] = [
     "merchant category not permitted",
     "anti-money-laundering lock",
 ];
-
-/// A running sandbox that serves only.
-struct Running {
-    child: Child,
-    folder: PathBuf,
-    description: Description,
-}
-
-impl Running {
-    async fn start(folder: &Path) -> anyhow::Result<Self> {
-        Self::start_with(folder, &[]).await
-    }
-
-    async fn start_with(folder: &Path, more: &[&str]) -> anyhow::Result<Self> {
-        let mut child = Command::new(SANDBOX)
-            .args(more)
-            .args(["--ephemeral", "--no-demo", "--json", "--data"])
-            .arg(folder)
-            .stdout(Stdio::null())
-            .spawn()?;
-        match described(&mut child, folder, |_any| true).await {
-            Ok(description) => Ok(Self { child, folder: folder.to_owned(), description }),
-            Err(error) => {
-                child.kill().ok();
-                Err(error)
-            }
-        }
-    }
-
-    /// Until another process than this one is the switch.
-    async fn wait_for_another_switch(&mut self, killed: u32) -> anyhow::Result<()> {
-        let wanted = |now: &Description| now.switch_pid != killed;
-        self.description = described(&mut self.child, &self.folder, wanted).await?;
-        Ok(())
-    }
-
-    async fn player(&self) -> anyhow::Result<Player> {
-        Player::connect(&self.folder, &self.description, None).await
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.folder.join(&self.description.journal)
-    }
-
-    fn demo(&self) -> anyhow::Result<Arc<Rest>> {
-        Ok(Arc::new(Rest::demo(&self.folder, &self.description)?))
-    }
-
-    fn signal(&self, pid: u32, signal: Signal) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(pid.cast_signed()).context("no pid")?;
-        Ok(kill_process(pid, signal)?)
-    }
-
-    /// Asks it to stop; it must drain, take its description away and exit with 0.
-    fn stop(mut self) -> anyhow::Result<()> {
-        self.signal(self.child.id(), Signal::TERM)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "{status}");
-        ensure!(!self.folder.join("sandbox.json").exists(), "sandbox.json is still there");
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Its servers end with it.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// Until `sandbox.json` is there and as wanted.
-async fn described(
-    child: &mut Child,
-    folder: &Path,
-    wanted: impl Fn(&Description) -> bool,
-) -> anyhow::Result<Description> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Ok(found) = Description::read(folder)
-            && wanted(&found)
-        {
-            return Ok(found);
-        }
-        if let Some(status) = child.try_wait()? {
-            bail!("the sandbox ended: {status}");
-        }
-        ensure!(Instant::now() < deadline, "no sandbox.json in time");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// Plays lines of a fixture file on cards that are known already.
 async fn play(
@@ -442,7 +353,7 @@ async fn what_was_done_survives_a_stop_and_a_killed_switch() -> anyhow::Result<(
     let traffic = records_grow(&second).await;
     let killed = second.description.switch_pid;
     second.signal(killed, Signal::KILL)?;
-    second.wait_for_another_switch(killed).await?;
+    second.refresh().await?;
     let report = load.await??;
     traffic?;
     assert_eq!(report["mismatches"], 0, "{report}");

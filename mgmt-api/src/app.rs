@@ -7,6 +7,7 @@
 mod activate_card;
 mod add_customer;
 mod art;
+mod bank_accounts;
 mod certificates;
 mod close_balance;
 pub(crate) mod decide_verification;
@@ -48,6 +49,7 @@ use uuid::Uuid;
 pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
 pub use self::art::TakenArt;
+pub use self::bank_accounts::{BankAccount, BankAccountList, NewBankAccount, OfBalance};
 pub(crate) use self::certificates::hex;
 pub use self::certificates::{CertificateList, CertificateRequest, SignedCertificate};
 pub use self::decide_verification::{
@@ -168,6 +170,12 @@ pub struct ArtFile {
     pub content: Vec<u8>,
     /// Their keyed hash.
     pub hash: ContentHash,
+}
+
+/// A bank account as a path names it.
+#[derive(Deserialize)]
+pub struct BankAccountPath {
+    iban: String,
 }
 
 /// A certificate as a path names it, by the SHA-256 of its public key.

@@ -5,10 +5,12 @@
 //! out or put between without the key; no card number stands in it. Source: security 4.1 (PCI DSS
 //! 10.2 to 10.5), requirements #179.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Exchange, header};
@@ -22,6 +24,8 @@ use crate::vault::Vault;
 const WAITING_MAX: usize = 1_024;
 /// Entries written at once.
 const BATCH_MAX: usize = 256;
+/// What came of a request is written so much later at most.
+const NOTE_DELAY: Duration = Duration::from_millis(20);
 /// Entries read at once for a check.
 const READ_MAX: i64 = 1_000;
 /// Characters of a reason.
@@ -57,6 +61,8 @@ pub struct Writer {
     entries: mpsc::Receiver<Waiting>,
     store: Store,
     vault: Arc<Vault>,
+    /// The last entry that is known to be the last.
+    last: Option<(i64, Vec<u8>)>,
 }
 
 /// Why a log is not whole.
@@ -107,7 +113,7 @@ impl Audit {
     #[must_use]
     pub fn new(store: Store, vault: Arc<Vault>) -> (Self, Writer) {
         let (sender, entries) = mpsc::channel(WAITING_MAX);
-        (Self { entries: sender }, Writer { entries, store, vault })
+        (Self { entries: sender }, Writer { entries, store, vault, last: None })
     }
 
     /// Writes an entry; it is durable then.
@@ -139,6 +145,12 @@ impl Writer {
                 }
                 () = stop.cancelled(), if self.entries.is_empty() => return,
             }
+            // What nobody waits for goes with the next that somebody does.
+            let nobody_waits = waiting.iter().all(|waiting| waiting.written.is_none());
+            if nobody_waits && !stop.is_cancelled() {
+                let more = self.entries.recv_many(&mut waiting, BATCH_MAX);
+                timeout(NOTE_DELAY, more).await.ok();
+            }
             if let Err(error) = self.append(&waiting).await {
                 // Whoever waits is told by the dropped senders, and acts on nothing.
                 tracing::error!(%error, "audit entries were not written");
@@ -153,32 +165,44 @@ impl Writer {
         }
     }
 
-    async fn append(&self, waiting: &[Waiting]) -> core::result::Result<(), StoreError> {
+    async fn append(&mut self, waiting: &[Waiting]) -> core::result::Result<(), StoreError> {
         loop {
-            let last = self.store.last_audit().await?;
-            let mut last = last.map_or((0, Vec::new()), |row| (row.sequence, row.chain_hash));
-            let mut rows = Vec::with_capacity(waiting.len());
-            for Waiting { entry, .. } in waiting {
-                let mut row = AuditRow {
-                    sequence: last.0 + 1,
-                    at_ms: clock::now_millis(),
-                    caller: entry.caller.clone(),
-                    route: entry.route.clone(),
-                    target: entry.target.clone(),
-                    request_id: entry.request_id.clone(),
-                    reason: entry.reason.clone(),
-                    status: entry.status.map(i64::from),
-                    chain_hash: Vec::new(),
-                };
-                row.chain_hash = chained(&self.vault, &last.1, &row);
-                last = (row.sequence, row.chain_hash.clone());
-                rows.push(row);
-            }
+            let last = match self.last.take() {
+                Some(last) => last,
+                None => {
+                    let row = self.store.last_audit().await?;
+                    row.map_or((0, Vec::new()), |row| (row.sequence, row.chain_hash))
+                }
+            };
+            let rows = self.chain(waiting, last);
             // Another server on the same database may have been faster: once more behind it.
             if self.store.append_audit(&rows).await? {
+                let last = rows.into_iter().next_back();
+                self.last = last.map(|row| (row.sequence, row.chain_hash));
                 return Ok(());
             }
         }
+    }
+
+    fn chain(&self, waiting: &[Waiting], mut last: (i64, Vec<u8>)) -> Vec<AuditRow> {
+        let mut rows = Vec::with_capacity(waiting.len());
+        for Waiting { entry, .. } in waiting {
+            let mut row = AuditRow {
+                sequence: last.0 + 1,
+                at_ms: clock::now_millis(),
+                caller: entry.caller.clone(),
+                route: entry.route.clone(),
+                target: entry.target.clone(),
+                request_id: entry.request_id.clone(),
+                reason: entry.reason.clone(),
+                status: entry.status.map(i64::from),
+                chain_hash: Vec::new(),
+            };
+            row.chain_hash = chained(&self.vault, &last.1, &row);
+            last = (row.sequence, row.chain_hash.clone());
+            rows.push(row);
+        }
+        rows
     }
 }
 

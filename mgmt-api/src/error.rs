@@ -89,6 +89,7 @@ codes! {
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
     ProgramNotFound = 404 "PROGRAM_NOT_FOUND" "There is no such card program.";
     ArtNotFound = 404 "ART_NOT_FOUND" "The program has no such file, or there is no such kind.";
+    BankAccountNotFound = 404 "BANK_ACCOUNT_NOT_FOUND" "There is no such bank account.";
     CertificateNotFound = 404 "CERTIFICATE_NOT_FOUND" "There is no such certificate.";
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
@@ -113,6 +114,7 @@ codes! {
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"
         "Another partner has this issuer code, or this partner has another one.";
+    BankAccountExists = 409 "BANK_ACCOUNT_EXISTS" "The balance has a bank account.";
     CertificateExists = 409 "CERTIFICATE_EXISTS"
         "This key has a certificate already: make another key.";
     ConcurrentChange = 409 "CONCURRENT_CHANGE"

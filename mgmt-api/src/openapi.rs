@@ -185,6 +185,7 @@ const fn example_of(name: &str) -> &'static str {
         b"program" => "0019167900",
         b"image" => "imageFace",
         b"kind" => "mdes-icon",
+        b"iban" => "PL61109010140000071219812874",
         _ => "019a0000-0000-7000-8000-000000000001",
     }
 }
@@ -312,6 +313,7 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
             "balance" => Code::BalanceNotFound,
             "order" => Code::OrderNotFound,
             "certificate" => Code::CertificateNotFound,
+            "iban" => Code::BankAccountNotFound,
             "program" if route.path.contains("art") => Code::ProgramNotFound,
             "kind" => Code::ArtNotFound,
             "verification" | "image" => Code::VerificationNotFound,

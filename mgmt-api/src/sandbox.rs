@@ -90,6 +90,7 @@ impl Row {
             partial_approval: i64::from(POLICY.partial_approval),
             instant_credit_max: POLICY.instant_credit_max.0,
             wrong_entries_max: i64::from(POLICY.pin_tries_max),
+            iban_prefix: None,
         }
     }
 }

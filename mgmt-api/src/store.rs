@@ -6,6 +6,7 @@
 mod art;
 mod audit;
 mod balances;
+mod bank_accounts;
 mod cards;
 mod clients;
 mod cursor;
@@ -32,6 +33,7 @@ use crate::secret_file;
 
 pub use self::audit::AuditRow;
 pub use self::balances::BalanceRow;
+pub use self::bank_accounts::BankAccountRow;
 pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{CertificateRow, ClientRow, IssuedCertificate, NewClient};
 pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer};

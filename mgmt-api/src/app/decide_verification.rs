@@ -285,6 +285,7 @@ impl App {
             let outcome = self.link.change(command_id(id), change).await?;
             self.store.settle_balance(id, state_after(&outcome)).await?;
             outcome.result?;
+            self.give_iban(partner, &row).await?;
         }
         Ok(())
     }

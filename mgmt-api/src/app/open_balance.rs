@@ -26,6 +26,7 @@ pub struct NewBalance {
 struct Plan {
     balance: Uuid,
     customer: i64,
+    partner: i64,
     currency: i64,
 }
 
@@ -48,7 +49,8 @@ impl App {
                 return Err(Code::KycNotVerified.into());
             }
             let currency = i64::from(currency.0);
-            Ok(Plan { balance: Uuid::now_v7(), customer: customer.id, currency })
+            let (customer, partner) = (customer.id, customer.partner_id);
+            Ok(Plan { balance: Uuid::now_v7(), customer, partner, currency })
         };
         self.once(&by.call, body.hash, draw, |plan| self.carry_out_open(plan)).await
     }
@@ -66,6 +68,7 @@ impl App {
         let outcome = self.link.change(command_id(plan.balance), change).await?;
         self.store.settle_balance(plan.balance, state_after(&outcome)).await?;
         outcome.result?;
+        self.give_iban(plan.partner, &row).await?;
         let currency = currency.to_string();
         Answer::created(&OpenedBalance { balance_id: plan.balance, currency, amount: 0 })
     }

@@ -18,6 +18,7 @@ use super::{
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
+use crate::iban;
 use crate::store::ProgramRow;
 
 /// Months that a card may be good for.
@@ -48,6 +49,10 @@ pub struct CardProgram {
     /// A customer whose identity is checked gets a balance in its currency by itself.
     #[serde(default)]
     automatic_balance: bool,
+    /// Balances in its currency get an IBAN that begins with this: the country's letters and the
+    /// first characters behind the check digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iban_prefix: Option<String>,
     #[serde(default)]
     policy: ProgramPolicy,
 }
@@ -264,6 +269,9 @@ impl CardProgram {
         if !MONTHS.contains(&self.months_valid) {
             return Err(fault("monthsValid", "must be 1 to 120"));
         }
+        if self.iban_prefix.as_deref().is_some_and(|prefix| iban::make(prefix, 1).is_none()) {
+            return Err(fault("ibanPrefix", "must be a country and room for a serial number"));
+        }
         let first = if self.starts_inactive { CardState::Linked } else { CardState::Active };
         let policy = &self.policy;
         Ok(ProgramRow {
@@ -282,6 +290,7 @@ impl CardProgram {
             partial_approval: i64::from(policy.partial_approval),
             instant_credit_max: policy.instant_credit_max,
             wrong_entries_max: i64::from(policy.pin_tries_max),
+            iban_prefix: self.iban_prefix.clone(),
         })
     }
 }
@@ -300,6 +309,7 @@ impl ShownProgram {
                 starts_inactive: row.first_state == CardState::Linked.name(),
                 months_valid: u8::try_from(row.months_valid).unwrap_or_default(),
                 automatic_balance: row.auto_balance != 0,
+                iban_prefix: row.iban_prefix.clone(),
                 policy: ProgramPolicy {
                     purchase_hold_hours: hours(row.purchase_hold_hours),
                     cash_hold_hours: hours(row.cash_hold_hours),

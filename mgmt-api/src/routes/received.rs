@@ -14,9 +14,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, ArtFile, ArtPath, Asked, BalancePath, Body, CardPath, CertificatePath, ImagePath, Nothing,
-    OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report,
-    VerificationPath,
+    App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CertificatePath,
+    ImagePath, Nothing, OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath,
+    ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -125,6 +125,7 @@ macro_rules! paths {
 paths!(
     ArtPath,
     BalancePath,
+    BankAccountPath,
     CardPath,
     CertificatePath,
     ImagePath,

@@ -3,8 +3,9 @@
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Body, NewResponseKey, Nothing, PairingCode, PartnerBalanceList, PartnerBalancePath,
-    RegisteredKey, ShownPartnerBalance,
+    Asked, BankAccount, BankAccountList, BankAccountPath, Body, NewBankAccount, NewResponseKey,
+    Nothing, OfBalance, PairingCode, PartnerBalanceList, PartnerBalancePath, RegisteredKey,
+    ShownPartnerBalance,
 };
 use crate::auth::access::Access;
 use crate::call::{Call, CustomerCall};
@@ -17,6 +18,21 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<NewResponseKey>(PUBLIC_KEY)
             .gives::<RegisteredKey>(201)
             .fails(&[InvalidPublicKey]),
+        Route::post("/secure/bank-accounts", on!(open_bank_account: Call, Body<NewBankAccount>))
+            .says("Gives a balance an IBAN, where the partner has a program that gives them.")
+            .takes::<NewBankAccount>(r#"{"balanceId":"019a0000-0000-7000-8000-000000000001"}"#)
+            .gives::<BankAccount>(201)
+            .fails(&[BalanceNotFound, FeatureNotEnabled, BankAccountExists]),
+        Route::get("/secure/bank-accounts", on!(list_bank_accounts: Call, Asked<OfBalance>))
+            .says("The IBANs that a balance has and had.")
+            .asks(&[("balanceId", "Whose.")])
+            .gives::<BankAccountList>(200),
+        Route::delete(
+            "/secure/bank-accounts/{iban}",
+            on!(close_bank_account: Call, BankAccountPath, Nothing),
+        )
+        .says("Takes an IBAN out of use, for ever.")
+        .fails(&[BankAccountNotFound]),
         Route::get("/secure/partner/balances", on!(list_partner_balances: Call))
             .says("The partner's own deposit and credit balances.")
             .gives::<PartnerBalanceList>(200),

@@ -236,6 +236,12 @@ impl Route {
         self
     }
 
+    /// Takes these in its query.
+    pub(super) fn asks(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.doc.query = query;
+        self
+    }
+
     /// Takes a page's bounds.
     pub(super) fn paged(mut self) -> Self {
         self.doc.query = &[

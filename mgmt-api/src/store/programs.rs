@@ -41,6 +41,8 @@ pub struct ProgramRow {
     pub instant_credit_max: i64,
     /// Wrong PINs in a row after which lock 6 is set.
     pub wrong_entries_max: i64,
+    /// Country and first characters of the IBANs of balances in its currency, where it gives them.
+    pub iban_prefix: Option<String>,
 }
 
 /// What cards of a program are made of. Source: requirements #94.
@@ -139,8 +141,8 @@ impl Store {
         const SQL: &str = "INSERT INTO programs \
              (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
              auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
-             partial_approval, instant_credit_max, wrong_entries_max) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             partial_approval, instant_credit_max, wrong_entries_max, iban_prefix) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
              ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
              months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
@@ -150,7 +152,8 @@ impl Store {
              credit_hold_hours = excluded.credit_hold_hours, \
              partial_approval = excluded.partial_approval, \
              instant_credit_max = excluded.instant_credit_max, \
-             wrong_entries_max = excluded.wrong_entries_max";
+             wrong_entries_max = excluded.wrong_entries_max, \
+             iban_prefix = excluded.iban_prefix";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
@@ -168,6 +171,7 @@ impl Store {
                 .bind(row.partial_approval)
                 .bind(row.instant_credit_max)
                 .bind(row.wrong_entries_max)
+                .bind(&row.iban_prefix)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -186,7 +190,7 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max FROM programs WHERE config_id = $1";
+             wrong_entries_max, iban_prefix FROM programs WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
     }
 
@@ -195,7 +199,7 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max FROM programs WHERE partner_id = COALESCE($1, partner_id) \
+             wrong_entries_max, iban_prefix FROM programs WHERE partner_id = COALESCE($1, partner_id) \
              ORDER BY config_id";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
     }

@@ -227,8 +227,15 @@ async fn every_route_does_what_its_example_says() {
 
 /// A card in its last months, a bureau's key, and bodies that are not JSON: tested by name.
 fn needs_more_than_an_example(route: &Route) -> bool {
-    matches!(route.doc.name, "renew_card" | "make_bureau_batch" | "revoke_certificate" | "show_art")
-        || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File)
+    matches!(
+        route.doc.name,
+        "renew_card"
+            | "make_bureau_batch"
+            | "revoke_certificate"
+            | "show_art"
+            | "open_bank_account"
+            | "close_bank_account"
+    ) || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File)
 }
 
 async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things) -> Got {
@@ -237,6 +244,9 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
         false => route.path.replace("{balance}", &things.balance),
     };
     let mut path = things.put_into(&path);
+    if route.doc.name == "list_bank_accounts" {
+        path = format!("{path}?balanceId={}", things.balance);
+    }
     if path.contains("{order}") {
         path = path.replace("{order}", &world.order(&things.customer, &things.balance).await);
     }

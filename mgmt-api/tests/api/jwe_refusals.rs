@@ -63,39 +63,142 @@ async fn an_encrypted_request_gets_an_encrypted_answer() {
     .await;
 }
 
+/// A good token, to be made bad in one place.
+struct Good<'a> {
+    key: &'a [u8],
+    plain: &'a Value,
+    token: String,
+}
+
+impl<'a> Good<'a> {
+    fn new(key: &'a [u8], plain: &'a Value) -> Self {
+        let header = json!({ "enc": "A256GCM" });
+        let token = token(key, RsaesJweAlgorithm::RsaOaep256, &header, plain);
+        Self { key, plain, token }
+    }
+
+    fn made(&self, header: Value) -> String {
+        token(self.key, RsaesJweAlgorithm::RsaOaep256, &header, self.plain)
+    }
+
+    fn raw_header(&self, text: &str) -> String {
+        let (_old, rest) = self.token.split_once('.').unwrap();
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(text))
+    }
+
+    /// With one more member in the header.
+    fn named(&self, name: &str, value: Value) -> String {
+        let mut header = json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM" });
+        header[name] = value;
+        self.raw_header(&header.to_string())
+    }
+
+    fn bytes(&self, part: usize) -> Vec<u8> {
+        URL_SAFE_NO_PAD.decode(self.token.split('.').nth(part).unwrap()).unwrap()
+    }
+
+    fn with_part(&self, part: usize, bytes: &[u8]) -> String {
+        let mut parts: Vec<String> = self.token.split('.').map(str::to_owned).collect();
+        parts[part] = URL_SAFE_NO_PAD.encode(bytes);
+        parts.join(".")
+    }
+
+    fn cut(&self, part: usize, keep: usize) -> String {
+        self.with_part(part, &self.bytes(part)[..keep])
+    }
+
+    fn grown(&self, part: usize) -> String {
+        self.with_part(part, &[self.bytes(part), vec![0]].concat())
+    }
+
+    fn flipped(&self, part: usize, place: usize) -> String {
+        let mut bytes = self.bytes(part);
+        bytes[place] ^= 1;
+        self.with_part(part, &bytes)
+    }
+
+    fn bad_headers(&self) -> Vec<(&'static str, String)> {
+        let encs = ["A128GCM", "A192GCM", "A128CBC-HS256", "A256CBC-HS512"];
+        let algs =
+            ["RSA1_5", "none", "dir", "A256KW", "ECDH-ES", "PBES2-HS256+A128KW", "RSA-OAEP-512"];
+        let encs = encs.map(|enc| (enc, self.made(json!({ "enc": enc }))));
+        let algs = algs.map(|alg| {
+            (alg, self.raw_header(&json!({ "alg": alg, "enc": "A256GCM" }).to_string()))
+        });
+        let twice = r#"{"alg":"RSA-OAEP","alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
+        let others = vec![
+            ("zip", self.made(json!({ "enc": "A256GCM", "zip": "DEF" }))),
+            ("kid", self.made(json!({ "enc": "A256GCM", "kid": "other" }))),
+            ("crit", self.named("crit", json!(["x"]))),
+            ("crit, empty", self.named("crit", json!([]))),
+            ("jwk", self.named("jwk", json!({ "kty": "RSA" }))),
+            ("jku", self.named("jku", json!("https://example.com"))),
+            ("x5u", self.named("x5u", json!("https://example.com"))),
+            ("x5c", self.named("x5c", json!(["AAAA"]))),
+            ("epk", self.named("epk", json!({ "kty": "EC" }))),
+            ("p2c", self.named("p2c", json!(1_000_000_000))),
+            ("cty", self.named("cty", json!("JWT"))),
+            ("b64", self.named("b64", json!(false))),
+            ("alg twice", self.raw_header(twice)),
+            ("a list", self.raw_header("[]")),
+            ("a text", self.raw_header("\"RSA-OAEP-256\"")),
+            ("more behind", self.raw_header(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"} x"#)),
+            ("not JSON", self.raw_header("{")),
+            ("empty", self.raw_header("")),
+            ("no enc", self.raw_header(r#"{"alg":"RSA-OAEP-256"}"#)),
+            ("no alg", self.raw_header(r#"{"enc":"A256GCM"}"#)),
+            ("the other padding", self.raw_header(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#)),
+            ("in another order", self.raw_header(r#"{"enc":"A256GCM", "alg":"RSA-OAEP-256"}"#)),
+        ];
+        [encs.to_vec(), algs.to_vec(), others].concat()
+    }
+
+    fn bad_parts(&self) -> Vec<(&'static str, String)> {
+        let good = &self.token;
+        vec![
+            ("tag of no byte", self.cut(4, 0)),
+            ("tag of one byte", self.cut(4, 1)),
+            ("tag of 15 bytes", self.cut(4, 15)),
+            ("tag of 17 bytes", self.grown(4)),
+            ("tag changed", self.flipped(4, 15)),
+            ("vector of 11 bytes", self.cut(2, 11)),
+            ("vector of 13 bytes", self.grown(2)),
+            ("vector changed", self.flipped(2, 0)),
+            ("key short", self.cut(1, 255)),
+            ("key long", self.grown(1)),
+            ("key changed", self.flipped(1, 100)),
+            ("key of zeros", self.with_part(1, &[0; 256])),
+            ("ciphertext changed", self.flipped(3, 0)),
+            ("ciphertext cut", self.cut(3, 3)),
+            ("ciphertext longer", self.grown(3)),
+            ("truncated", good[..good.len() / 2].to_owned()),
+            ("four parts", good.rsplit_once('.').unwrap().0.to_owned()),
+            ("six parts", format!("{good}.AAAA")),
+            ("padded", format!("{good}=")),
+            ("a blank behind", format!("{good} ")),
+            ("a signature", "eyJhbGciOiJub25lIn0.e30.".to_owned()),
+            ("longer than any", "A".repeat(60_000)),
+            ("dots", "....".to_owned()),
+            ("nothing", String::new()),
+        ]
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_the_wrapper_must_refuse_are_refused_alike() {
     on_each(async |world| {
         let (key, ready) = (our_key(world).await, Ready::new(world).await);
         let rsa = RsaesJweAlgorithm::RsaOaep256;
-        let made = |header: Value| token(&key, rsa, &header, &ready.plain);
-        let good = made(json!({ "enc": "A256GCM" }));
-        let with_header = |header: Value| {
-            let (_old, rest) = good.split_once('.').unwrap();
-            format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
-        };
-        let cut_tag = |keep: usize| {
-            let (front, tag) = good.rsplit_once('.').unwrap();
-            let tag = URL_SAFE_NO_PAD.decode(tag).unwrap();
-            format!("{front}.{}", URL_SAFE_NO_PAD.encode(&tag[..keep]))
-        };
+        let good = Good::new(&key, &ready.plain);
         let other = crate::world::caller_key().to_pem_public_key();
-        let tokens = [
-            ("zip", made(json!({ "enc": "A256GCM", "zip": "DEF" }))),
-            ("enc", made(json!({ "enc": "A128GCM" }))),
-            ("kid", made(json!({ "enc": "A256GCM", "kid": "other" }))),
-            (
-                "crit",
-                with_header(json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "crit": ["x"] })),
-            ),
-            ("alg", with_header(json!({ "alg": "RSA1_5", "enc": "A256GCM" }))),
-            ("none", with_header(json!({ "alg": "none", "enc": "A256GCM" }))),
-            ("tag of one byte", cut_tag(1)),
-            ("tag of 15 bytes", cut_tag(15)),
-            ("truncated", good[..good.len() / 2].to_owned()),
-            ("other key", token(&other, rsa, &json!({ "enc": "A256GCM" }), &ready.plain)),
-            ("empty", String::new()),
-        ];
+        // 20 MB of one letter shrink to a token that a body may carry.
+        let zip = json!({ "enc": "A256GCM", "zip": "DEF" });
+        let bomb = token(&key, rsa, &zip, &json!("0".repeat(20_000_000)));
+        assert!(bomb.len() < 40_000, "{}", bomb.len());
+        let others =
+            vec![("other key", Good::new(&other, &ready.plain).token), ("compression bomb", bomb)];
+        let tokens = [good.bad_headers(), good.bad_parts(), others].concat();
+        assert!(tokens.len() >= 40, "{}", tokens.len());
         let mut bodies = Vec::new();
         for (name, token) in tokens {
             let got = send(ready.with_payload(world, &json!({ "payload": token }))).await;

@@ -43,6 +43,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{card}", &things.card),
         ("{verification}", &things.verification),
         ("{certificate}", &"0".repeat(64)),
+        ("{iban}", &"PL61109010140000071219812874".to_owned()),
         ("{kind}", &"mdes-icon".to_owned()),
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),

@@ -209,3 +209,46 @@ async fn a_partner_sees_its_own_balances_and_the_summary_adds_them_up() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balance_gets_an_iban_where_a_program_gives_them() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let without = world.balance(&customer, "PLN").await;
+        let ask = async |balance: &str| {
+            world.post("/secure/bank-accounts", &json!({ "balanceId": balance })).await
+        };
+        ask(&without).await.expect_error(403, "FEATURE_NOT_ENABLED");
+        let program = json!({ "partner": 1, "currency": "PLN", "bin": "99999901",
+            "cardKind": "VIRTUAL", "monthsValid": 24, "ibanPrefix": "PL10901014" });
+        let put = world.admin(Method::PUT, "/admin/programs/0019167905", Some(&program)).await;
+        put.expect(StatusCode::NO_CONTENT);
+        let mut bad = program.clone();
+        bad["ibanPrefix"] = "XX1".into();
+        let put = world.admin(Method::PUT, "/admin/programs/0019167906", Some(&bad)).await;
+        put.expect_error(400, "INVALID_REQUEST");
+
+        let given = text(&ask(&without).await.expect(StatusCode::CREATED), "iban");
+        assert!(mgmt_api::iban::is_valid(&given) && given.starts_with("PL"), "{given}");
+        ask(&without).await.expect_error(409, "BANK_ACCOUNT_EXISTS");
+        let with = world.balance(&customer, "PLN").await;
+        let list = async |balance: &str| {
+            let path = format!("/secure/bank-accounts?balanceId={balance}");
+            world.get(&path).await.expect(StatusCode::OK)["items"].clone()
+        };
+        let own = list(&with).await;
+        assert_eq!((own.as_array().unwrap().len(), &own[0]["state"]), (1, &json!("ACTIVE")));
+        assert_ne!(own[0]["iban"], given);
+        let close = async |client: &reqwest::Client, iban: &str| {
+            let url = world.secure_url(&format!("/secure/bank-accounts/{iban}"));
+            send(client.delete(url)).await
+        };
+        close(&world.stranger, &given).await.expect_error(404, "BANK_ACCOUNT_NOT_FOUND");
+        assert_eq!(close(&world.partner, &given).await.status, 204);
+        assert_eq!(list(&without).await[0]["state"], "CLOSED");
+        let again = text(&ask(&without).await.expect(StatusCode::CREATED), "iban");
+        assert_ne!(again, given, "never given again");
+        ask("x").await.expect_error(404, "BALANCE_NOT_FOUND");
+    })
+    .await;
+}

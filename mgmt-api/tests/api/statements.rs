@@ -67,6 +67,7 @@ fn program() -> ProgramRow {
         partial_approval: 1,
         instant_credit_max: 5,
         wrong_entries_max: 3,
+        iban_prefix: Some("PL10901014".to_owned()),
     }
 }
 
@@ -259,6 +260,16 @@ async fn balances_and_cards() {
         let told = of_card.shared().unwrap();
         assert_eq!((told.collateral, told.policy.partial_approval), (Collateral::Deposit, true));
 
+        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap());
+        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap(), "the same again");
+        assert!(!store.insert_bank_account("PL2", row.id, 1).await.unwrap());
+        assert!(!store.close_bank_account(2, "PL1").await.unwrap());
+        assert!(store.close_bank_account(1, "PL1").await.unwrap());
+        assert!(store.insert_bank_account("PL2", row.id, 2).await.unwrap());
+        let accounts = store.bank_accounts(1, row.id).await.unwrap();
+        let states: Vec<_> = accounts.iter().map(|row| row.state.as_str()).collect();
+        assert_eq!(states, ["CLOSED", "ACTIVE"]);
+        assert_eq!(store.bank_accounts(2, row.id).await.unwrap(), []);
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
         let card = card(row.id);

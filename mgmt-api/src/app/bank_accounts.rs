@@ -1,0 +1,141 @@
+//! IBANs: given to a balance when it is opened, where its partner has a program that gives them, or
+//! asked for. Source: requirements #34, #35.
+//!
+//! Invariant: a balance has one number in use; a number that went out of use is never given again.
+
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{App, Asked, BankAccountPath, Body, Nothing};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::error::{Code, Error, Result};
+use crate::store::{BalanceRow, BankAccountRow};
+use crate::{clock, iban};
+
+/// The body.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewBankAccount {
+    balance_id: String,
+}
+
+/// Whose numbers are asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OfBalance {
+    balance_id: Uuid,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    balance: Uuid,
+    iban: String,
+}
+
+/// An IBAN of a balance.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BankAccount {
+    iban: String,
+    balance_id: Uuid,
+    /// ACTIVE or CLOSED.
+    state: String,
+}
+
+/// The IBANs that a balance has and had.
+#[derive(Serialize, ToSchema)]
+pub struct BankAccountList {
+    items: Vec<BankAccount>,
+}
+
+impl From<BankAccountRow> for BankAccount {
+    fn from(row: BankAccountRow) -> Self {
+        Self { iban: row.iban, balance_id: row.balance_id, state: row.state }
+    }
+}
+
+impl App {
+    /// Gives a balance an IBAN.
+    pub async fn open_bank_account(
+        &self,
+        by: Call,
+        body: Body<NewBankAccount>,
+    ) -> Result<Response> {
+        let draw = || async {
+            let partner = i64::from(by.partner()?.0);
+            let id = Uuid::parse_str(&body.content.balance_id);
+            let id = id.map_err(|_not_a_uuid| Code::BalanceNotFound)?;
+            let balance = self.store.balance_in(by.caller.scope(), id).await?;
+            let balance = balance.ok_or(Code::BalanceNotFound)?;
+            let prefix = self.iban_prefix(partner, balance.currency).await?;
+            let iban = self.draw_iban(&prefix.ok_or(Code::FeatureNotEnabled)?).await?;
+            Ok(Plan { balance: balance.id, iban })
+        };
+        let carry_out = async |plan: Plan| {
+            let now = clock::now_millis();
+            if !self.store.insert_bank_account(&plan.iban, plan.balance, now).await? {
+                return Err(Code::BankAccountExists.into());
+            }
+            let Plan { iban, balance } = plan;
+            Answer::created(&BankAccount { iban, balance_id: balance, state: "ACTIVE".to_owned() })
+        };
+        self.once(&by, body.hash, draw, carry_out).await
+    }
+
+    /// The numbers of a balance.
+    pub async fn list_bank_accounts(
+        &self,
+        by: Call,
+        Asked(of): Asked<OfBalance>,
+    ) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        let rows = self.store.bank_accounts(partner, of.balance_id).await?;
+        let items = rows.into_iter().map(BankAccount::from).collect();
+        Ok(Answer::ok(&BankAccountList { items })?.into_response())
+    }
+
+    /// Takes a number out of use.
+    pub async fn close_bank_account(
+        &self,
+        by: Call,
+        at: BankAccountPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        let carry_out = async |()| {
+            let is_one = iban::is_valid(&at.iban);
+            if !is_one || !self.store.close_bank_account(partner, &at.iban).await? {
+                return Err(Code::BankAccountNotFound.into());
+            }
+            Ok(Answer::no_content())
+        };
+        self.once(&by, hash, async || Ok(()), carry_out).await
+    }
+
+    /// Gives a balance that was opened the number it has by itself, if it has none yet.
+    pub(crate) async fn give_iban(&self, partner: i64, balance: &BalanceRow) -> Result<()> {
+        let Some(prefix) = self.iban_prefix(partner, balance.currency).await? else {
+            return Ok(());
+        };
+        if self.store.bank_accounts(partner, balance.id).await?.is_empty() {
+            let iban = self.draw_iban(&prefix).await?;
+            self.store.insert_bank_account(&iban, balance.id, clock::now_millis()).await?;
+        }
+        Ok(())
+    }
+
+    async fn iban_prefix(&self, partner: i64, currency: i64) -> Result<Option<String>> {
+        let programs = self.store.programs(Some(partner)).await?;
+        let mut of_currency = programs.into_iter().filter(|program| program.currency == currency);
+        Ok(of_currency.find_map(|program| program.iban_prefix))
+    }
+
+    async fn draw_iban(&self, prefix: &str) -> Result<String> {
+        let serial = u64::try_from(self.store.next_number("iban").await?).unwrap_or_default();
+        iban::make(prefix, serial)
+            .ok_or_else(|| Error::internal("iban", &format!("no number under {prefix}")))
+    }
+}
