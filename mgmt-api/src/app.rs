@@ -87,6 +87,7 @@ use crate::call::{CustomerCall, Scope};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
+use crate::in_flight::InFlight;
 use crate::jwe::{Jwe, ResponseKey};
 use crate::pki;
 use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
@@ -119,6 +120,9 @@ pub struct App {
     pub crypto: Arc<Semaphore>,
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
+    pub(crate) in_flight: InFlight,
+    /// Multipart requests under way or waiting for their turn.
+    pub(crate) upload_queue: Semaphore,
     pub(crate) audit: Audit,
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) operations_wait: Notify,
@@ -258,6 +262,10 @@ impl App {
             crypto,
             keys: Keys::default(),
             rates: Rates::default(),
+            in_flight: InFlight::default(),
+            upload_queue: Semaphore::new(
+                config.limits.uploads_max + config.limits.uploads_waiting_max,
+            ),
             announced: AtomicBool::new(false),
             config,
             store,

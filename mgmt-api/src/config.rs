@@ -141,12 +141,18 @@ pub struct Limits {
     pub connections_max: usize,
     /// Requests under way, both listeners together.
     pub requests_max: usize,
+    /// The same from one address.
+    pub requests_per_address_max: usize,
     /// Multipart requests under way.
     pub uploads_max: usize,
+    /// Multipart requests that wait for their turn; more are refused.
+    pub uploads_waiting_max: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout_ms: u64,
     /// From a connection's first byte to the end of a request's header.
     pub header_timeout_ms: u64,
+    /// From a request's header to the end of its JSON body.
+    pub body_timeout_ms: u64,
     /// From a request's header to its answer.
     pub request_timeout_ms: u64,
     /// Bytes of a JSON body.
@@ -285,9 +291,12 @@ impl Default for Limits {
         Self {
             connections_max: 4_096,
             requests_max: 512,
+            requests_per_address_max: 384,
             uploads_max: 4,
+            uploads_waiting_max: 32,
             handshake_timeout_ms: 5_000,
             header_timeout_ms: 5_000,
+            body_timeout_ms: 5_000,
             request_timeout_ms: 30_000,
             json_bytes_max: 64 * 1024,
             multipart_bytes_max: 32 * 1024 * 1024,
@@ -370,6 +379,7 @@ impl Config {
             self.switch.in_flight_max,
             self.limits.connections_max,
             self.limits.requests_max,
+            self.limits.requests_per_address_max,
             self.limits.uploads_max,
             self.limits.crypto_max,
         ];

@@ -27,6 +27,7 @@ pub mod event_feed;
 pub mod iban;
 pub mod idempotency;
 mod identity_provider;
+mod in_flight;
 pub mod jwe;
 pub mod metrics;
 pub mod openapi;

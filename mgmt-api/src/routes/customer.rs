@@ -388,6 +388,7 @@ async fn register(
     multipart: Result<Multipart, MultipartRejection>,
 ) -> Result<Response> {
     let multipart = multipart.map_err(|_other| Error::from(UnsupportedMediaType))?;
+    let Ok(_place) = app.upload_queue.try_acquire() else { return Err(Overloaded.into()) };
     let _permit = app.uploads.acquire().await;
     let body = read_form(&app, multipart).await?;
     app.register_verification(by, body).await

@@ -18,10 +18,13 @@ use crate::app::App;
 use crate::call::{self, Exchange};
 use crate::error::{Code, Error};
 use crate::metrics;
+use crate::tls::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken over from the caller.
 const REQUEST_ID_CHARS_MAX: usize = 64;
+/// What is answered without a permit.
+const HEALTH: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 /// The route of a request that matched none.
 const NO_ROUTE: &str = "none";
 
@@ -55,7 +58,13 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 async fn bounded(app: &App, request: Request, next: Next) -> Response {
-    let Ok(_permit) = app.requests.try_acquire() else {
+    // Whether it lives is asked most of all when it has much to do.
+    if HEALTH.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let address = request.extensions().get::<Peer>().and_then(|peer| peer.address);
+    let share = app.in_flight.enter(address, app.config.limits.requests_per_address_max);
+    let (Some(_share), Ok(_permit)) = (share, app.requests.try_acquire()) else {
         return Error::from(Code::Overloaded).into_response();
     };
     let deadline = Duration::from_millis(app.config.limits.request_timeout_ms);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is wrong with a body is said without repeating any of it.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -11,6 +12,7 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::app::{
@@ -164,7 +166,9 @@ impl FromRequest<Arc<App>> for ArtFile {
 }
 
 async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
-    let read = Bytes::from_request(request, app).await;
+    let deadline = Duration::from_millis(app.config.limits.body_timeout_ms);
+    let read = timeout(deadline, Bytes::from_request(request, app)).await;
+    let read = read.map_err(|_elapsed| Error::from(Code::RequestTimeout))?;
     read.map_err(|rejection| match rejection.status().as_u16() {
         413 => Error::from(Code::BodyTooLarge),
         _ => Error::from(Code::InvalidRequest),

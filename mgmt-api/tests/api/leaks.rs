@@ -1,9 +1,12 @@
 //! What the database holds is searched for what it must not hold.
 
+use axum::http::StatusCode;
+use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use crate::world::{World, on_each, plain_wallet, send, text};
+use crate::cards::sealed;
+use crate::world::{World, on_each, plain_wallet, public_key, send, text};
 
 /// Every row of every table as text, bytes as hexadecimal digits.
 async fn dump(world: &World) -> Vec<String> {
@@ -52,6 +55,61 @@ async fn sqlite(world: &World) -> Vec<String> {
     rows
 }
 
+/// Uses every route that takes or gives a secret; gives the secrets.
+async fn touch_everything(world: &World) -> Vec<String> {
+    let pin = "528491";
+    let customer = world.customer_with_pin().await;
+    let balance = world.balance(&customer, "EUR").await;
+    let card = world.card(&customer, &balance, "0019167989").await;
+    let code = world.pairing_code(&customer).await;
+    let paired = world.paired(&customer, "a telltale phone").await;
+    let begun = world.post_public("/customers/sessions", &paired).await.json();
+    let session = text(&begun, "token");
+    let at = format!("/customers/me/cards/{}", text(&card, "id"));
+    let encrypted = async |method: Method, rest: &str, body: Option<serde_json::Value>| {
+        let request = world.nobody.request(method, world.public_url(&format!("{at}{rest}")));
+        let request = request.bearer_auth(&session).header("Public-Key", public_key());
+        let request = request.header("Idempotency-Key", rest);
+        send(match body {
+            Some(body) => {
+                let payload = sealed(world, &body).await;
+                let request = request.header("Encrypted-Request", "true");
+                request.json(&json!({ "payload": payload }))
+            }
+            None => request.header("Encrypted-Response", "true"),
+        })
+        .await
+    };
+    let set = encrypted(Method::POST, "/pin", Some(json!({ "pin": pin }))).await;
+    assert_eq!(set.status, 204);
+    let reset = encrypted(Method::POST, "/cvv/reset", None).await;
+    let reset = crate::world::decrypted(&reset.expect(StatusCode::OK));
+    let full = crate::world::decrypted(&encrypted(Method::GET, "/full", None).await.json());
+    assert_eq!(full["cvc2"], reset["cvc2"]);
+    let order = json!({ "balanceId": balance, "configId": "0019167988",
+        "cardholderName": "TELLTALE NOWAK", "deliveryAddress": { "recipient": "Ada Telltale",
+        "street": "Zdradliwa 7", "postCode": "20-128", "city": "Lublin", "country": "PL" } });
+    let path = format!("/secure/customers/{customer}/cards/physical");
+    world.post_encrypted(&path, &order, "order").await.expect(StatusCode::ACCEPTED);
+    let operator = world.operator("ann", mgmt_api::auth::role::Roles::ALL, None).await;
+    let with_number = format!("/secure/customers/{}/balances", text(&card, "pan"));
+    world.get(&with_number).await.expect_error(404, "USER_NOT_FOUND");
+    world.post(&with_number, &json!({ "currency": "EUR" })).await;
+    vec![
+        pin.to_owned(),
+        text(&card, "pan"),
+        format!("\"cvc2\":\"{}\"", text(&reset, "cvc2")),
+        code,
+        text(&paired, "installationSecret"),
+        session,
+        operator,
+        crate::channels::PASSWORD.to_owned(),
+        "a telltale phone".to_owned(),
+        "TELLTALE".to_owned(),
+        "Zdradliwa".to_owned(),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_column_holds_a_card_number_or_a_persons_data() {
     on_each(async |world| {
@@ -67,9 +125,11 @@ async fn no_column_holds_a_card_number_or_a_persons_data() {
         let card = crate::world::decrypted(&card.json());
         let path = format!("/secure/customers/{customer}/register");
         let form = crate::quick_start::form();
-        send(world.secure(reqwest::Method::POST, &path).multipart(form)).await;
+        send(world.secure(Method::POST, &path).multipart(form)).await;
         let path = format!("/secure/customers/{customer}/cards/{}/lock", text(&card, "id"));
         world.post(&path, &json!({ "reason": 7, "comment": "Klaudyna said so" })).await;
+
+        let secrets = touch_everything(world).await;
 
         let rows = dump(world).await;
         let last_four = text(&card, "lastFourDigits");
@@ -86,7 +146,10 @@ async fn no_column_holds_a_card_number_or_a_persons_data() {
             "Klaudyna".to_owned(),
             "JFIF".to_owned(),
             world.admin_token.clone(),
-        ] {
+        ]
+        .into_iter()
+        .chain(secrets)
+        {
             let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
             for row in &rows {
                 let found = row.contains(&secret) || row.to_lowercase().contains(&hex);
@@ -135,10 +198,11 @@ async fn no_log_line_holds_a_secret_at_any_level() {
             text(&send(world.wallet(&world.partner, &wallet)).await.json(), "customerId");
         let balance = world.balance(&customer, "EUR").await;
         let card = world.card(&customer, &balance, "0019167984").await;
+        let secrets = touch_everything(world).await;
         let wrong = format!("{}x", world.admin_token);
         let url = world.public_url("/admin/partner-balances/x");
         send(world.nobody.get(url).bearer_auth(wrong)).await.expect_error(401, "UNAUTHORIZED");
-        world.admin(reqwest::Method::GET, "/admin/partner-balances/x", None).await;
+        world.admin(Method::GET, "/admin/partner-balances/x", None).await;
         let path = format!("/secure/customers/{customer}/balances/{balance}/topup");
         let pan = text(&card, "pan");
         for body in [json!({ "amount": pan, "currency": "EUR" }), json!({ "pan": pan })] {
@@ -149,7 +213,8 @@ async fn no_log_line_holds_a_secret_at_any_level() {
         crate::world::until(stopped).await;
         let log = world.log();
         assert!(log.len() > 100, "tracing is on");
-        for secret in [&pan, "739182", "Gierymska", &world.admin_token, "\"cvc2\""] {
+        let own = [&pan, "739182", "Gierymska", &world.admin_token, "\"cvc2\""];
+        for secret in own.into_iter().chain(secrets.iter().map(String::as_str)) {
             let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
             for line in &log {
                 assert!(!line.contains(secret) && !line.contains(&hex), "{secret} in {line}");

@@ -8,6 +8,8 @@ mod art;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod cards;
 #[cfg(test)]
 mod certificates;

@@ -56,6 +56,14 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
+    /// Memory that it has at the moment, MiB.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap()));
+        let status = status.unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+    }
+
     /// What was logged since the listeners were there.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()

@@ -207,6 +207,14 @@ impl World {
         }
     }
 
+    /// Memory of the process, MiB.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        match &self.server.as_ref().unwrap().host {
+            Host::Task(..) => panic!("the server is not a process"),
+            Host::Process(process) => process.resident_mib(),
+        }
+    }
+
     /// Ends the process at once: nothing that is under way is finished.
     pub(crate) async fn kill_process(&mut self) {
         let Some(Running { host: Host::Process(process), .. }) = self.server.take() else {
