@@ -12,6 +12,7 @@ mod certificates;
 mod close_balance;
 pub(crate) mod decide_verification;
 mod delete_customer;
+pub(crate) mod import;
 mod issue_card;
 pub(crate) mod issue_later;
 mod limits;
@@ -56,6 +57,7 @@ pub use self::decide_verification::{
     FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
     VerificationPage,
 };
+pub use self::import::{ImportWish, RowPage, ShownImport, TakenImport};
 pub use self::issue_card::{IssuedCard, NewVirtualCard};
 pub use self::issue_later::{BegunOperation, ShownOperation};
 pub use self::limits::{LimitUsage, Limits};
@@ -126,6 +128,7 @@ pub struct App {
     pub(crate) audit: Audit,
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) operations_wait: Notify,
+    pub(crate) imports_wait: Notify,
     announced: AtomicBool,
 }
 
@@ -157,6 +160,22 @@ pub struct PartnerBalancePath {
 #[derive(Deserialize)]
 pub struct OrderPath {
     order: String,
+}
+
+/// An import as a path names it.
+#[derive(Deserialize)]
+pub struct ImportPath {
+    import: String,
+}
+
+/// A file of rows, as it came.
+pub struct ImportFile {
+    /// CSV with a header, or lines of JSON.
+    pub is_csv: bool,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Their keyed hash.
+    pub hash: ContentHash,
 }
 
 /// A file of art as a path names it.
@@ -256,6 +275,7 @@ impl App {
             bureau_key,
             audit,
             operations_wait: Notify::new(),
+            imports_wait: Notify::new(),
             admin_token: AdminToken::open(&config.admin_token)?,
             requests: Semaphore::new(config.limits.requests_max),
             uploads: Semaphore::new(config.limits.uploads_max),

@@ -89,6 +89,7 @@ codes! {
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
     ProgramNotFound = 404 "PROGRAM_NOT_FOUND" "There is no such card program.";
     ArtNotFound = 404 "ART_NOT_FOUND" "The program has no such file, or there is no such kind.";
+    ImportNotFound = 404 "IMPORT_NOT_FOUND" "There is no such import.";
     BankAccountNotFound = 404 "BANK_ACCOUNT_NOT_FOUND" "There is no such bank account.";
     CertificateNotFound = 404 "CERTIFICATE_NOT_FOUND" "There is no such certificate.";
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";

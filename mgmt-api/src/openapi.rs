@@ -62,7 +62,7 @@ const TAGS: [(&str, &str); 5] = [
 
 fn collect(route: &Route, schemas: &mut Map<String, Value>) {
     let taken = match route.doc.body {
-        Taken::Nothing | Taken::Report | Taken::File => None,
+        Taken::Nothing | Taken::Report | Taken::File | Taken::Rows => None,
         Taken::Json(shape, _) | Taken::MaybeJson(shape, _) | Taken::Form(shape) => Some(shape),
     };
     let mut found = Vec::new();
@@ -200,6 +200,7 @@ fn body(route: &Route) -> Option<Value> {
         Taken::Form(shape) => return Some(form(shape)),
         Taken::Report => return Some(report()),
         Taken::File => return Some(file()),
+        Taken::Rows => return Some(rows()),
         Taken::Json(shape, example) => (shape, example, true),
         Taken::MaybeJson(shape, example) => (shape, example, false),
     };
@@ -225,6 +226,15 @@ fn report() -> Value {
         all bytes before it in hexadecimal digits.";
     json!({ "required": true, "description": says,
         "content": { "text/csv": { "schema": { "type": "string" } } } })
+}
+
+fn rows() -> Value {
+    let says = "CSV with a header, or one JSON object a line: firstName, lastName, phone, email, \
+        birthDate, wPIN, state, kyc, or customerId of a user there is; with currency a balance is \
+        opened, with configId a virtual card is issued on it or on balanceId.";
+    json!({ "required": true, "description": says, "content": {
+        "text/csv": { "schema": { "type": "string" } },
+        "application/x-ndjson": { "schema": { "type": "string" } } } })
 }
 
 fn file() -> Value {
@@ -279,6 +289,9 @@ fn responses(route: &Route) -> Value {
             json!({ PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } });
         responses.insert(status.to_string(), bad);
     }
+    if matches!(route.doc.body, Taken::Rows) {
+        responses.insert("200".into(), responses.get("202").cloned().unwrap_or_default());
+    }
     if route.doc.name == "ready" {
         responses.insert("503".into(), responses.get("200").cloned().unwrap_or_default());
     }
@@ -314,6 +327,7 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
             "order" => Code::OrderNotFound,
             "certificate" => Code::CertificateNotFound,
             "iban" => Code::BankAccountNotFound,
+            "import" => Code::ImportNotFound,
             "program" if route.path.contains("art") => Code::ProgramNotFound,
             "kind" => Code::ArtNotFound,
             "verification" | "image" => Code::VerificationNotFound,

@@ -226,7 +226,7 @@ fn profile_row_name(id: i64) -> String {
 }
 
 impl NewWallet {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         check_text("firstName", &self.first_name, 64)?;
         check_text("lastName", &self.last_name, 64)?;
         check_text("email", &self.email, 254)?;

@@ -1,8 +1,14 @@
 //! /lifecycle: users, by partners.
 
+use axum::extract::DefaultBodyLimit;
+
 use super::table::Route;
 use super::{Ours, on, public};
-use crate::app::{AddedCustomer, Body, CardPath, CustomerFlags, NewWallet, Nothing};
+use crate::app::import;
+use crate::app::{
+    AddedCustomer, Asked, Body, CardPath, CustomerFlags, ImportFile, ImportPath, ImportWish,
+    NewWallet, Nothing, RowPage, ShownImport, TakenImport,
+};
 use crate::auth::access::Access;
 use crate::call::{Call, CustomerCall};
 use crate::error::Code::*;
@@ -32,6 +38,19 @@ pub(super) fn routes() -> Vec<Route> {
         Route::delete("/lifecycle/v1/users/{customer}", on!(delete_customer: CustomerCall, Nothing))
             .says("Deletes a user: cards are removed and empty balances closed, or nothing is.")
             .fails(&[BalanceNotEmpty]),
+        Route::post("/lifecycle/v1/imports", on!(import: Call, Asked<ImportWish>, ImportFile))
+            .around(DefaultBodyLimit::max(import::BYTES_MAX))
+            .says("Takes a file of users, balances and cards, CSV or JSON lines, or looks at it.")
+            .takes_rows()
+            .asks(&[("dryRun", "true: looks at every row and does nothing.")])
+            .gives::<TakenImport>(202),
+        Route::get(
+            "/lifecycle/v1/imports/{import}",
+            on!(show_import: Call, ImportPath, Asked<RowPage>),
+        )
+        .says("How far an import is, and what became of its rows.")
+        .paged()
+        .gives::<ShownImport>(200),
         Route::delete("/lifecycle/v1/cards/{card}", on!(remove_partner_card: Call, CardPath, Nothing))
             .says("Removes a card for ever; what is open on it still clears.")
             .fails(&[CardNotFound]),

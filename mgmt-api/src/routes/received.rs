@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CertificatePath,
-    ImagePath, Nothing, OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath,
-    ProgramPath, Report, VerificationPath,
+    ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional, OrderPath,
+    PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -131,6 +131,7 @@ paths!(
     CardPath,
     CertificatePath,
     ImagePath,
+    ImportPath,
     OrderPath,
     OperationPath,
     ProgramPath,
@@ -150,6 +151,22 @@ impl FromRequest<Arc<App>> for Report {
         let bytes = read_bytes(request, app).await?;
         let hash = ContentHash(app.vault.fingerprint(&[&bytes]));
         Ok(Self { text: bytes.to_vec(), hash })
+    }
+}
+
+impl FromRequest<Arc<App>> for ImportFile {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let content_type = call::header(request.headers(), CONTENT_TYPE.as_str());
+        let is_csv = match media_type(content_type.unwrap_or_default()) {
+            "text/csv" => true,
+            "application/x-ndjson" | "application/jsonl" => false,
+            _ => return Err(Code::UnsupportedMediaType.into()),
+        };
+        let bytes = read_bytes(request, app).await?;
+        let hash = ContentHash(app.vault.fingerprint(&[&bytes]));
+        Ok(Self { is_csv, content: bytes.to_vec(), hash })
     }
 }
 

@@ -100,6 +100,8 @@ pub enum Taken {
     Report,
     /// A file of art.
     File,
+    /// A file of rows.
+    Rows,
 }
 
 /// The form of a JSON value, and of what it consists of.
@@ -196,6 +198,12 @@ impl Route {
     /// Takes the identity check's form.
     pub(super) fn takes_form<T: ToSchema>(mut self) -> Self {
         self.doc.body = Taken::Form(Shape::of::<T>());
+        self
+    }
+
+    /// Takes a file of rows; one that is only looked at is answered 200.
+    pub(super) fn takes_rows(mut self) -> Self {
+        self.doc.body = Taken::Rows;
         self
     }
 

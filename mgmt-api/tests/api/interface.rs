@@ -38,7 +38,7 @@ fn a_schema_has_one_form_and_every_reference_leads_to_one() {
     for route in secure.iter().chain(&public) {
         assert!(route.doc.says.ends_with('.'), "{} says nothing", route.path);
         let taken = match route.doc.body {
-            Taken::Nothing | Taken::Report | Taken::File => None,
+            Taken::Nothing | Taken::Report | Taken::File | Taken::Rows => None,
             Taken::Json(shape, _) | Taken::MaybeJson(shape, _) | Taken::Form(shape) => Some(shape),
         };
         let mut found = Vec::new();
@@ -234,8 +234,9 @@ fn needs_more_than_an_example(route: &Route) -> bool {
             | "revoke_certificate"
             | "show_art"
             | "open_bank_account"
+            | "show_import"
             | "close_bank_account"
-    ) || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File)
+    ) || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File | Taken::Rows)
 }
 
 async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things) -> Got {

@@ -28,6 +28,8 @@ mod idempotency;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod interface;
 #[cfg(test)]
 mod isolation;

@@ -44,6 +44,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{verification}", &things.verification),
         ("{certificate}", &"0".repeat(64)),
         ("{iban}", &"PL61109010140000071219812874".to_owned()),
+        ("{import}", &"019a0000-0000-7000-8000-000000000001".to_owned()),
         ("{kind}", &"mdes-icon".to_owned()),
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),
@@ -235,7 +236,7 @@ fn clone(things: &Things) -> Things {
 fn is_refusal(route: &Route, got: &Got) -> bool {
     got.status == 404
         || got.status == 415
-            && matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File)
+            && matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File | Taken::Rows)
 }
 
 fn is_for(route: Access, caller: Option<Access>) -> bool {

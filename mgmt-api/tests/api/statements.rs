@@ -2,10 +2,10 @@
 
 use mgmt_api::call::Scope;
 use mgmt_api::store::{
-    AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, IssuedCertificate, Movement,
-    NewCardRow, NewClient, NewCustomer, NewInstallation, NewKey, NewMovement, NewOperator,
-    NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow, ProgramRow, RowState,
-    Store,
+    AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, ImportedRow, IssuedCertificate,
+    Movement, NewCardRow, NewClient, NewCustomer, NewImportRow, NewInstallation, NewKey,
+    NewMovement, NewOperator, NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow,
+    ProgramRow, RowState, Store,
 };
 use shared::command::Collateral;
 use uuid::Uuid;
@@ -564,6 +564,35 @@ async fn the_audit_log() {
         assert_eq!(store.last_audit().await.unwrap(), Some(row(2)));
         assert_eq!(store.audit(0, 1).await.unwrap(), [row(1)]);
         assert_eq!(store.audit(1, 9).await.unwrap(), [row(2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn imports() {
+    on_each_store(async |store| {
+        let id = Uuid::from_u128(9);
+        let new = |row_no, error| NewImportRow { row_no, content_sealed: Some(vec![1]), error };
+        let rows = [new(1, None), new(2, Some(("INVALID_REQUEST", "row"))), new(3, None)];
+        store.insert_import((id, 1), &rows, 1).await.unwrap();
+        store.insert_import((id, 1), &rows, 2).await.unwrap();
+        let waiting: Vec<_> =
+            store.pending_rows(9).await.unwrap().iter().map(|row| row.row_no).collect();
+        assert_eq!(waiting, [1, 3]);
+        let done = ImportedRow {
+            row_no: 1,
+            state: "DONE".to_owned(),
+            customer: Some("7".to_owned()),
+            ..ImportedRow::default()
+        };
+        store.end_row(id, &done).await.unwrap();
+        let late = ImportedRow { state: "FAILED".to_owned(), ..done.clone() };
+        store.end_row(id, &late).await.unwrap();
+        let import = store.import(1, id).await.unwrap().unwrap();
+        assert_eq!((import.row_count, import.pending, import.failed), (3, 1, 1));
+        assert_eq!(store.import(2, id).await.unwrap(), None);
+        assert_eq!(store.import_rows(id, 0, 1).await.unwrap(), [done]);
+        assert_eq!(store.import_rows(id, 1, 9).await.unwrap().len(), 2);
     })
     .await;
 }
