@@ -2,7 +2,7 @@
 //!
 //! Invariants: identity comes from the TLS connection or a secret that was compared by its hash,
 //! never from what a body or a payload says; a request reaches its handler only through
-//! [`access::admit`].
+//! `access::admit`.
 
 pub mod access;
 pub mod admin_token;

@@ -29,6 +29,7 @@ pub mod idempotency;
 mod identity_provider;
 mod in_flight;
 pub mod jwe;
+mod lingering;
 pub mod metrics;
 pub mod openapi;
 pub mod operators;

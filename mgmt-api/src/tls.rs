@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -33,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::Limits;
+use crate::lingering::lingering;
 use crate::{metrics, pki};
 
 /// Streams of one HTTP/2 connection.
@@ -164,7 +164,7 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            answer(self.router.clone(), peer, request.map(Body::new))
+            answer(self.router.clone(), peer, lingering(request))
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder

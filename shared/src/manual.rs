@@ -6,5 +6,8 @@ pub mod messages {}
 #[doc = include_str!("manual/reasons.md")]
 pub mod reasons {}
 
+#[doc = include_str!("manual/requirements.md")]
+pub mod requirements {}
+
 #[doc = include_str!("manual/wire.md")]
 pub mod wire {}

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 const LINES_MAX: usize = 600;
@@ -31,6 +32,10 @@ const BANS: &[Row] = &[
     ("mgmt-api/src/routes", "sqlx::", &[], "SQL lives in the store"),
     ("", "std::env", &["config", "main"], "surroundings are read in config.rs and main.rs"),
 ];
+
+/// The groups of requirements that are about the management API: entities, channels, users,
+/// balances, partners' balances and cards; fees; art.
+const REQUIREMENTS: &[RangeInclusive<u16>] = &[22..=117, 165..=172, 180..=184];
 
 /// Crates of this workspace that a crate may not depend on.
 const GRAPH: &[(&str, &[&str])] = &[
@@ -63,6 +68,52 @@ fn the_walk_would_complain() {
     assert_eq!(count("switch/src/a.rs", &format!("//! A.\n{}", "x\n".repeat(600))), 1);
     assert_eq!(count("switch/Cargo.toml", "mgmt-api.workspace = true\n"), 1);
     assert_eq!(count("switch/src/a.rs", "//! A.\n#[cfg(test)]\nuse sqlx;\n"), 0);
+}
+
+#[test]
+fn each_requirement_has_code_and_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let table = fs::read_to_string(root.join("shared/src/manual/requirements.md")).unwrap();
+    let complaints = untraced(&root, &table);
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+
+    for (row, other) in [
+        ("| 97 |", "| 297 |"),
+        ("`shared/src/lock_code.rs`", "`shared/src/lock.rs`"),
+        ("every_lock_has_a_code_of_its_own", "every_lock_has"),
+        ("| comes with fees |", "| |"),
+    ] {
+        assert!(!untraced(&root, &table.replacen(row, other, 1)).is_empty(), "{row}");
+    }
+}
+
+/// What is missing in the table of requirements: rows, files or tests.
+fn untraced(root: &Path, table: &str) -> Vec<String> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| #"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let numbers: Vec<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    let wanted: Vec<String> =
+        REQUIREMENTS.iter().cloned().flatten().map(|number| number.to_string()).collect();
+    if numbers != wanted {
+        return vec!["the rows are not those of the groups, in order, once each".to_owned()];
+    }
+    let fault = |row: &[&str]| match row {
+        [_, _, "not there yet", with] => !with.starts_with("comes with "),
+        [_, _, code, test] => {
+            let code = code.trim_matches('`');
+            let named = test.trim_matches('`').split_once("` `");
+            let has = |(file, name): (&str, &str)| {
+                let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+                text.contains(&format!("fn {name}("))
+            };
+            !root.join(code).is_file() || !named.is_some_and(has)
+        }
+        _ => true,
+    };
+    rows.iter().filter(|row| fault(row)).map(|row| row.join(" | ")).collect()
 }
 
 fn complaints_about(path: &str, text: &str) -> Vec<String> {

@@ -351,3 +351,30 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 fn automatic_balance(customer: i64, currency: i64) -> Uuid {
     Uuid::from_u128(first_half(&format!("pointsman balance v1 {customer} {currency}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_reasons_are_read_as_they_are_written() {
+        let names = [
+            "INVALID_CUSTOMER_DATA",
+            "DOCUMENT_UNREADABLE",
+            "DOCUMENT_EXPIRED",
+            "DOCUMENT_NOT_SUPPORTED",
+            "FACE_MISMATCH",
+            "UNDERAGE",
+            "SANCTIONED",
+            "DUPLICATE_CUSTOMER",
+            "FRAUD_SUSPECTED",
+            "OTHER",
+        ];
+        for name in names {
+            let body = format!("{{\"reason\":\"{name}\"}}");
+            let read: Rejection = serde_json::from_str(&body).unwrap();
+            assert_eq!(read.reason.name(), name);
+        }
+        assert!(serde_json::from_str::<Rejection>(r#"{"reason":"other"}"#).is_err());
+    }
+}

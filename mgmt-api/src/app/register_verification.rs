@@ -259,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn a_document_is_one_of_four_kinds() {
+        for (kind, good) in [
+            ("passport", true),
+            ("identityCard", true),
+            ("drivingLicence", true),
+            ("residenceCard", true),
+            ("Passport", false),
+            ("libraryCard", false),
+            ("", false),
+        ] {
+            let form = VerificationForm { document_type: kind.to_owned(), ..sample() };
+            let faults =
+                form.check(Profile::Sandbox).err().map_or(Vec::new(), |error| error.faults);
+            let fields: Vec<_> = faults.iter().map(|fault| fault.field).collect();
+            assert_eq!(fields.is_empty(), good, "{kind}");
+            assert!(good || fields == ["documentType"], "{kind}: {fields:?}");
+        }
+    }
+
+    #[test]
     fn the_check_digit_of_a_pesel_is_the_documented_one() {
         assert!(checks(*b"70010155582"));
         assert!(!checks(*b"70010155587"));

@@ -62,14 +62,15 @@ async fn art_is_checked_before_it_is_kept() {
 #[tokio::test]
 async fn the_command_line_says_every_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let check = async |content: Vec<u8>| {
+    let check_as = async |kind: &str, content: Vec<u8>| {
         let file = folder.path().join("icon.png");
         std::fs::write(&file, content).unwrap();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mgmt-api"));
-        command.args(["art", "check", "--kind", "mdes-icon"]).arg(&file);
+        command.args(["art", "check", "--kind", kind]).arg(&file);
         let output = command.output().await.unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
+    let check = async |content| check_as("mdes-icon", content).await;
     let (code, said) = check(icon(99, 0)).await;
     assert_eq!(code, Some(1));
     assert!(
@@ -77,4 +78,12 @@ async fn the_command_line_says_every_reason() {
         "{said}"
     );
     assert_eq!(check(icon(100, 255)).await.0, Some(0));
+    let (code, said) = check_as("physical-preview", icon(100, 255)).await;
+    assert_eq!(code, Some(1), "an icon is no picture of a card");
+    for what in ["logo", "authorised signature", "legal texts", "customer service"] {
+        assert!(
+            said.lines().any(|line| line.starts_with("look at") && line.contains(what)),
+            "{what}: {said}"
+        );
+    }
 }

@@ -1,5 +1,5 @@
-//! Memory under clients that hold on to things: uploads that do not end, connections that say
-//! nothing.
+//! Clients that hold on to things (uploads that do not end, connections that say nothing) and
+//! those that send more than is wanted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
@@ -92,5 +92,59 @@ async fn slow_uploads_and_idle_connections_take_bounded_memory() {
     until(async || world.get_public("/readyz").await.status == 200).await;
     let most = during_uploads.max(during_idle);
     assert!(most < before + GROWTH_MAX, "{before} MiB, then {during_uploads} and {during_idle}");
+    world.stop_server().await;
+}
+
+/// Sends a JSON body of `length` bytes to its end, or as far as it goes, and reads only then.
+/// What could not be sent, and the answer.
+async fn send_then_read(
+    connector: TlsConnector,
+    address: &str,
+    path: &str,
+    length: usize,
+) -> (usize, String) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\
+         Content-Type: application/json\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let part = vec![b' '; 16 * 1024];
+    let mut left = length;
+    while left > 0 {
+        let part = &part[..left.min(part.len())];
+        if stream.write_all(part).await.is_err() || stream.flush().await.is_err() {
+            break;
+        }
+        left -= part.len();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok();
+    (left, String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_still_hears_why() {
+    let mut world = World::new(database::each().await.remove(0)).await;
+    let customer = world.customer().await;
+    let (connector, secure) = (connector(&world), address(&world.secure_url("")));
+    let at = format!("/secure/customers/{customer}");
+    for (path, says) in [
+        (format!("{at}/balances"), "413 Payload Too Large"),
+        (format!("{at}/cards/physical"), "ENCRYPTION_REQUIRED"),
+        ("/nowhere".to_owned(), "ROUTE_NOT_FOUND"),
+    ] {
+        for length in [200_000, 2_000_000, 4_000_000] {
+            let (left, answer) = send_then_read(connector.clone(), &secure, &path, length).await;
+            assert!(left == 0 && answer.contains(says), "{path} {length}: {left} left, {answer}");
+        }
+    }
+    // Not for ever: what goes far beyond any bound is cut off.
+    let limit = Duration::from_secs(20);
+    let endless = send_then_read(connector, &secure, "/nowhere", usize::MAX / 2);
+    let (left, _answer) = tokio::time::timeout(limit, endless).await.unwrap();
+    assert!(left > 0);
     world.stop_server().await;
 }
