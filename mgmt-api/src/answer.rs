@@ -22,7 +22,14 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Exact bytes.
     pub body: Vec<u8>,
+    /// They are encrypted already.
+    #[serde(default)]
+    pub is_encrypted: bool,
 }
+
+/// Marks a response whose body is encrypted already.
+#[derive(Clone, Copy)]
+pub struct IsEncrypted;
 
 impl Answer {
     /// 200 with a JSON body.
@@ -43,7 +50,12 @@ impl Answer {
     /// 204.
     #[must_use]
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT.as_u16(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            status: StatusCode::NO_CONTENT.as_u16(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            is_encrypted: false,
+        }
     }
 
     /// The body taken out, to be encrypted.
@@ -66,6 +78,7 @@ impl Answer {
             status: status.as_u16(),
             headers: vec![(header::CONTENT_TYPE.to_string(), "application/json".to_owned())],
             body: serde_json::to_vec(body)?,
+            is_encrypted: false,
         })
     }
 }
@@ -75,6 +88,9 @@ impl IntoResponse for Answer {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if self.is_encrypted {
+            response.extensions_mut().insert(IsEncrypted);
+        }
         for (name, value) in self.headers {
             if let (Ok(name), Ok(value)) =
                 (name.parse::<HeaderName>(), HeaderValue::from_str(&value))

@@ -35,6 +35,7 @@ mod show_balance;
 mod show_card;
 mod show_full_card;
 mod show_totals;
+mod try_encryption;
 mod update_customer;
 
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub use self::show_balance::{BalanceList, Page, ShownBalance};
 pub use self::show_card::{CardDetails, CardList, CardPage};
 pub use self::show_full_card::FullCard;
 pub use self::show_totals::TotalList;
+pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;
 
 use crate::audit::Audit;
@@ -266,7 +268,8 @@ impl App {
         (vault, audit): (Arc<Vault>, Audit),
     ) -> anyhow::Result<Self> {
         let crypto = Arc::new(Semaphore::new(config.limits.crypto_max));
-        let jwe = Jwe::open(&config.jwe_key, Arc::clone(&crypto))?;
+        let jwe =
+            Jwe::open(&config.jwe_key, config.jwe_key_before.as_deref(), Arc::clone(&crypto))?;
         let bureau_key =
             config.bureau_key.as_deref().map(|path| jwe.key_of_file(path)).transpose()?;
         Ok(Self {

@@ -7,7 +7,7 @@
 pub mod access;
 pub mod admin_token;
 mod client_cert;
-mod encryption;
+pub(crate) mod encryption;
 pub mod password;
 pub mod rate;
 pub mod role;

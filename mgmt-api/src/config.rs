@@ -45,6 +45,10 @@ pub struct Config {
     pub keys: PathBuf,
     /// Our RSA key that requests are encrypted to (PKCS#8 PEM); made at the first start.
     pub jwe_key: PathBuf,
+    /// The key before it, which still opens what callers encrypt to it: to change keys, name the
+    /// present file here, another as `jwe_key`, restart; take it out when all have changed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwe_key_before: Option<PathBuf>,
     /// The admin token, readable by its owner only.
     pub admin_token: PathBuf,
     /// The authority's folder, where certificate requests of partners are signed here; none are
@@ -213,6 +217,7 @@ impl Default for Config {
             database: "sqlite://mgmt.db".into(),
             keys: "keys.toml".into(),
             jwe_key: "pki/jwe.key".into(),
+            jwe_key_before: None,
             admin_token: "admin.token".into(),
             ca: None,
             bureau_key: None,
@@ -344,6 +349,7 @@ impl Config {
         ];
         let optional = self.public.certificate.iter_mut().chain(self.public.key.iter_mut());
         let optional = optional.chain(self.bureau_key.iter_mut()).chain(self.ca.iter_mut());
+        let optional = optional.chain(self.jwe_key_before.iter_mut());
         let of_clients = self.clients.iter_mut().flat_map(|client| {
             core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
         });

@@ -183,8 +183,8 @@ impl App {
         if answer.body.is_empty() || answer.status >= 300 {
             return Ok(answer);
         }
-        let payload = self.jwe.seal(key, answer.take_body()).await?;
-        answer.body = serde_json::to_vec(&serde_json::json!({ "payload": payload }))?;
+        answer.body = self.jwe.seal_body(key, answer.take_body()).await?;
+        answer.is_encrypted = true;
         Ok(answer)
     }
 }
@@ -194,5 +194,6 @@ fn refusal(error: &Error, call: &Call) -> Answer {
         status: error.code.status(),
         headers: error.headers(),
         body: error.body(&call.exchange.path, &call.exchange.request_id),
+        is_encrypted: false,
     }
 }

@@ -5,7 +5,7 @@
 //! nothing else; every failure to open is one error; keys are parsed once. Source: security 4.4.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -61,38 +61,45 @@ pub struct ResponseKey {
     encrypter: Arc<RsaesJweEncrypter>,
 }
 
-/// Our key, and the callers' that were seen.
-pub struct Jwe {
-    context: JweContext,
+/// A key of ours.
+struct OwnKey {
     oaep_256: RsaesJweDecrypter,
     oaep: RsaesJweDecrypter,
     modulus_bytes: usize,
     public_pem: String,
     kid: String,
+}
+
+/// A key pair that is given away.
+pub struct SamplePair {
+    /// PKCS#8.
+    pub private_pem: Zeroizing<String>,
+    /// As a `Public-Key` header has it.
+    pub public_key: String,
+}
+
+/// Our keys, and the callers' that were seen.
+pub struct Jwe {
+    context: JweContext,
+    current: OwnKey,
+    /// Opens what was encrypted to the key before this one, while callers change over.
+    before: Option<OwnKey>,
     response_keys: DashMap<[u8; 32], Arc<RsaesJweEncrypter>>,
+    sample: OnceLock<SamplePair>,
     permits: Arc<Semaphore>,
 }
 
 impl Jwe {
-    /// Reads our key, making an RSA-2048 one where there is none; `permits` bounds the RSA work
-    /// under way.
-    pub fn open(path: &Path, permits: Arc<Semaphore>) -> anyhow::Result<Self> {
-        if !path.exists() {
-            let key = PrivateDecryptingKey::generate(KeySize::Rsa2048)?;
-            let der: Pkcs8V1Der<'_> = key.as_der()?;
-            let text = Zeroizing::new(pem("PRIVATE KEY", der.as_ref()));
-            secret_file::create_if_absent(path, text.as_bytes())?;
+    /// Reads our keys, making an RSA-2048 one where there is no current one; `permits` bounds the
+    /// RSA work under way.
+    pub fn open(
+        current: &Path,
+        before: Option<&Path>,
+        permits: Arc<Semaphore>,
+    ) -> anyhow::Result<Self> {
+        if !current.exists() {
+            secret_file::create_if_absent(current, new_private_pem()?.as_bytes())?;
         }
-        let text = secret_file::read(path)?;
-        Self::from_pem(&text, permits).with_context(|| format!("JWE key {}", path.display()))
-    }
-
-    fn from_pem(text: &str, permits: Arc<Semaphore>) -> anyhow::Result<Self> {
-        let (_rest, private) = x509_parser::pem::parse_x509_pem(text.as_bytes())?;
-        let private = Zeroizing::new(private.contents);
-        let key = PrivateDecryptingKey::from_pkcs8(&private)?;
-        let public: PublicKeyX509Der<'_> = key.public_key().as_der()?;
-        let public = public.as_ref();
         let mut context = JweContext::new();
         context.remove_compression("DEF");
         for other in ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM"] {
@@ -100,12 +107,10 @@ impl Jwe {
         }
         Ok(Self {
             context,
-            oaep_256: RsaesJweAlgorithm::RsaOaep256.decrypter_from_pem(text)?,
-            oaep: RsaesJweAlgorithm::RsaOaep.decrypter_from_pem(text)?,
-            modulus_bytes: key.key_size_bytes(),
-            public_pem: pem("PUBLIC KEY", public),
-            kid: URL_SAFE_NO_PAD.encode(pki::sha256(public)),
+            current: OwnKey::read(current)?,
+            before: before.map(OwnKey::read).transpose()?,
             response_keys: DashMap::new(),
+            sample: OnceLock::new(),
             permits,
         })
     }
@@ -113,13 +118,27 @@ impl Jwe {
     /// Base64 of our public key's PEM, as the seed's clients take it.
     #[must_use]
     pub fn public_key(&self) -> String {
-        STANDARD.encode(&self.public_pem)
+        STANDARD.encode(&self.current.public_pem)
     }
 
-    /// The name of our key.
+    /// The name of that key.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.current.kid
+    }
+
+    /// The pair that is given away, drawn when it is first asked for.
+    pub async fn sample_pair(self: &Arc<Self>) -> Result<&SamplePair, Error> {
+        if self.sample.get().is_none() {
+            let pair = self.blocking(|| {
+                let drawn = new_private_pem().and_then(|pem| Ok((OwnKey::from_pem(&pem)?, pem)));
+                let (key, private_pem) = drawn.map_err(|error| Error::internal("jwe", &error))?;
+                Ok(SamplePair { private_pem, public_key: STANDARD.encode(key.public_pem) })
+            });
+            // Whoever is first: the others' pairs are forgotten.
+            self.sample.set(pair.await?).ok();
+        }
+        self.sample.get().ok_or_else(|| Error::internal("jwe", &"no pair"))
     }
 
     /// Reads a `Public-Key` header: base64 of a PEM or DER public key. Source: requirements #52.
@@ -173,6 +192,16 @@ impl Jwe {
         self.blocking(move || jwe.encrypt(&key, &plain)).await
     }
 
+    /// Encrypts `plain` to `key`; the JSON body around the token.
+    pub async fn seal_body(
+        self: &Arc<Self>,
+        key: &ResponseKey,
+        plain: Zeroizing<Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        let payload = self.seal(key, plain).await?;
+        Ok(serde_json::to_vec(&serde_json::json!({ "payload": payload }))?)
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -207,24 +236,58 @@ impl Jwe {
         let parts: Vec<&str> = token.split('.').collect();
         let [header, key, iv, ciphertext, tag] = *parts.as_slice() else { return None };
         let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
-        if decoded(key)?.len() != self.modulus_bytes
-            || decoded(iv)?.len() != IV_BYTES
-            || decoded(tag)?.len() != TAG_BYTES
-        {
+        let key_bytes = decoded(key)?.len();
+        if decoded(iv)?.len() != IV_BYTES || decoded(tag)?.len() != TAG_BYTES {
             return None;
         }
         decoded(ciphertext)?;
         let header: Header = serde_json::from_slice(&decoded(header)?).ok()?;
-        if header.enc != CONTENT_ENCRYPTION || header.kid.is_some_and(|kid| kid != self.kid) {
+        if header.enc != CONTENT_ENCRYPTION {
             return None;
         }
-        let decrypter = match header.alg {
-            Algorithm::RsaOaep256 => &self.oaep_256,
-            Algorithm::RsaOaep => &self.oaep,
+        let named = |own: &&OwnKey| {
+            own.modulus_bytes == key_bytes && header.kid.as_ref().is_none_or(|kid| *kid == own.kid)
         };
-        let (plain, _header) = self.context.deserialize_compact(token, decrypter).ok()?;
-        Some(Zeroizing::new(plain))
+        // Without a name it may be to either.
+        let keys = [Some(&self.current), self.before.as_ref()].into_iter().flatten();
+        keys.filter(named).find_map(|own| {
+            let decrypter = match header.alg {
+                Algorithm::RsaOaep256 => &own.oaep_256,
+                Algorithm::RsaOaep => &own.oaep,
+            };
+            let (plain, _header) = self.context.deserialize_compact(token, decrypter).ok()?;
+            Some(Zeroizing::new(plain))
+        })
     }
+}
+
+impl OwnKey {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = secret_file::read(path)?;
+        Self::from_pem(&text).with_context(|| format!("JWE key {}", path.display()))
+    }
+
+    fn from_pem(text: &str) -> anyhow::Result<Self> {
+        let (_rest, private) = x509_parser::pem::parse_x509_pem(text.as_bytes())?;
+        let private = Zeroizing::new(private.contents);
+        let key = PrivateDecryptingKey::from_pkcs8(&private)?;
+        let public: PublicKeyX509Der<'_> = key.public_key().as_der()?;
+        let public = public.as_ref();
+        Ok(Self {
+            oaep_256: RsaesJweAlgorithm::RsaOaep256.decrypter_from_pem(text)?,
+            oaep: RsaesJweAlgorithm::RsaOaep.decrypter_from_pem(text)?,
+            modulus_bytes: key.key_size_bytes(),
+            public_pem: pem("PUBLIC KEY", public),
+            kid: URL_SAFE_NO_PAD.encode(pki::sha256(public)),
+        })
+    }
+}
+
+/// A new RSA-2048 key, PKCS#8.
+fn new_private_pem() -> anyhow::Result<Zeroizing<String>> {
+    let key = PrivateDecryptingKey::generate(KeySize::Rsa2048)?;
+    let der: Pkcs8V1Der<'_> = key.as_der()?;
+    Ok(Zeroizing::new(pem("PRIVATE KEY", der.as_ref())))
 }
 
 /// The public key info of an acceptable RSA key, from PEM or DER, PKCS#1 or SPKI.

@@ -52,9 +52,10 @@ pub fn document(limits: &Limits) -> Value {
     })
 }
 
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("secure", "Partners with a client certificate."),
     ("lifecycle", "Partners with a client certificate: users."),
+    ("sandbox", "Partners with a client certificate, in the sandbox only."),
     ("customers", "Cardholders with a session on a paired device."),
     ("admin", "Operators with a session and a role."),
     ("public", "Anyone."),

@@ -3,8 +3,13 @@
 //! Invariant: the key in `Public-Key` counts only where it is the one registered for the caller's
 //! certificate or session, so that a stolen session cannot bring its own. Source: security 4.4.
 
+use axum::body::{Body, to_bytes};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use zeroize::Zeroizing;
 
+use crate::answer::IsEncrypted;
 use crate::app::App;
 use crate::call::{Call, SessionToken, header};
 use crate::config::Profile;
@@ -42,6 +47,28 @@ pub(super) async fn read(
         call.response_key = Some(response_key(app, headers, keyring).await?);
     }
     Ok(())
+}
+
+/// Encrypts a JSON answer that its handler has left plain. Source: requirements #55, #56.
+pub(crate) async fn answered(app: &App, key: ResponseKey, response: Response) -> Response {
+    let is_done = response.extensions().get::<IsEncrypted>().is_some();
+    let is_json = header(response.headers(), CONTENT_TYPE.as_str()) == Some("application/json");
+    if is_done || !is_json || !response.status().is_success() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let sealed = async {
+        let plain = to_bytes(body, usize::MAX).await;
+        let plain = plain.map_err(|error| Error::internal("answer", &error))?;
+        app.jwe.seal_body(&key, Zeroizing::new(plain.into())).await
+    };
+    match sealed.await {
+        Ok(body) => {
+            parts.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(body))
+        }
+        Err(error) => error.into_response(),
+    }
 }
 
 fn flag(headers: &HeaderMap, name: &'static str) -> Result<bool> {

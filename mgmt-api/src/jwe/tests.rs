@@ -6,8 +6,37 @@ use serde_json::{Value, json};
 use super::*;
 
 fn jwe() -> Jwe {
-    let folder = tempfile::tempdir().unwrap();
-    Jwe::open(&folder.path().join("jwe.key"), Arc::new(Semaphore::new(1))).unwrap()
+    opened(tempfile::tempdir().unwrap().path(), None)
+}
+
+fn opened(folder: &Path, before: Option<&Path>) -> Jwe {
+    Jwe::open(&folder.join("jwe.key"), before, Arc::new(Semaphore::new(1))).unwrap()
+}
+
+#[test]
+fn the_key_before_still_opens_until_it_is_taken_out() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = opened(first.path(), None);
+    let both = opened(second.path(), Some(&first.path().join("jwe.key")));
+    let new = opened(second.path(), None);
+    assert_eq!((both.kid(), both.public_key()), (new.kid(), new.public_key()));
+    assert_ne!(both.kid(), old.kid());
+    for (to, kid, opens_with_both, opens_with_new) in [
+        (&old, None, true, false),
+        (&old, Some(old.kid()), true, false),
+        (&old, Some(new.kid()), false, false),
+        (&new, None, true, true),
+        (&new, Some(new.kid()), true, true),
+        (&new, Some(old.kid()), false, false),
+    ] {
+        let claims =
+            kid.map_or(json!({"enc": "A256GCM"}), |kid| json!({"enc": "A256GCM", "kid": kid}));
+        for algorithm in [RsaesJweAlgorithm::RsaOaep256, RsaesJweAlgorithm::RsaOaep] {
+            let token = token_with(to, algorithm, claims.clone(), b"{}");
+            let opens = |jwe: &Jwe| jwe.try_decrypt(&token).is_some();
+            assert_eq!((opens(&both), opens(&new)), (opens_with_both, opens_with_new), "{claims}");
+        }
+    }
 }
 
 fn token_with(jwe: &Jwe, algorithm: RsaesJweAlgorithm, claims: Value, plain: &[u8]) -> String {
@@ -15,7 +44,7 @@ fn token_with(jwe: &Jwe, algorithm: RsaesJweAlgorithm, claims: Value, plain: &[u
     for (name, value) in claims.as_object().unwrap() {
         header.set_claim(name, Some(value.clone())).unwrap();
     }
-    let encrypter = algorithm.encrypter_from_pem(&jwe.public_pem).unwrap();
+    let encrypter = algorithm.encrypter_from_pem(&jwe.current.public_pem).unwrap();
     JweContext::new().serialize_compact(plain, &header, &encrypter).unwrap()
 }
 
@@ -36,7 +65,7 @@ fn both_allowed_algorithms_open() {
     for algorithm in [RsaesJweAlgorithm::RsaOaep256, RsaesJweAlgorithm::RsaOaep] {
         let token = token_with(&jwe, algorithm, json!({"enc": "A256GCM"}), b"hello");
         assert_eq!(**jwe.try_decrypt(&token).unwrap(), *b"hello");
-        let kid = jwe.kid.clone();
+        let kid = jwe.kid().to_owned();
         let token = token_with(&jwe, algorithm, json!({"enc": "A256GCM", "kid": kid}), b"hi");
         assert_eq!(**jwe.try_decrypt(&token).unwrap(), *b"hi");
     }
@@ -139,7 +168,7 @@ fn answers_open_with_the_callers_key() {
 #[test]
 fn only_acceptable_public_keys_are_taken() {
     let jwe = jwe();
-    let (_rest, pem) = x509_parser::pem::parse_x509_pem(jwe.public_pem.as_bytes()).unwrap();
+    let (_rest, pem) = x509_parser::pem::parse_x509_pem(jwe.current.public_pem.as_bytes()).unwrap();
     let from_der = jwe.response_key(&STANDARD.encode(&pem.contents)).unwrap();
     assert_eq!(from_der.thumbprint, jwe.response_key(&jwe.public_key()).unwrap().thumbprint);
 

@@ -1,11 +1,11 @@
-//! /secure: what partners have beside their cardholders' things.
+//! /secure and /sandbox: what partners have beside their cardholders' things.
 
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, BankAccount, BankAccountList, BankAccountPath, Body, NewBankAccount, NewResponseKey,
-    Nothing, OfBalance, PairingCode, PartnerBalanceList, PartnerBalancePath, RegisteredKey,
-    ShownPartnerBalance,
+    Asked, BankAccount, BankAccountList, BankAccountPath, Body, EncryptionSample, NewBankAccount,
+    NewResponseKey, Nothing, OfBalance, PairingCode, PartnerBalanceList, PartnerBalancePath,
+    RegisteredKey, ShownPartnerBalance, Trial,
 };
 use crate::auth::access::Access;
 use crate::call::{Call, CustomerCall};
@@ -33,6 +33,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .says("Takes an IBAN out of use, for ever.")
         .fails(&[BankAccountNotFound]),
+        Route::get("/sandbox/encryption", on!(show_encryption_sample: Call))
+            .says("A message encrypted to a key pair that is shown with it, to try decryption on.")
+            .gives::<EncryptionSample>(200)
+            .fails(&[FeatureNotEnabled]),
+        Route::post("/sandbox/encryption", on!(try_encryption: Call, Body<Trial>))
+            .says("Answers with one more than it was sent, encrypted as the headers say.")
+            .takes::<Trial>(r#"{"card_no":1337}"#)
+            .gives::<Trial>(200)
+            .fails(&[FeatureNotEnabled]),
         Route::get("/secure/partner/balances", on!(list_partner_balances: Call))
             .says("The partner's own deposit and credit balances.")
             .gives::<PartnerBalanceList>(200),

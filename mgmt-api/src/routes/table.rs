@@ -19,6 +19,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::app::App;
 use crate::audit::Entry;
 use crate::auth::access::{Access, Encryption, admit};
+use crate::auth::encryption;
 use crate::auth::role::Roles;
 use crate::error::Code;
 
@@ -356,10 +357,14 @@ async fn pass(State(door): State<Door>, request: Request, next: Next) -> Respons
     {
         return error.into_response();
     }
+    let key = call.as_ref().and_then(|call| call.response_key.clone());
     if let Some(call) = call {
         parts.extensions.insert(call);
     }
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(key) = key {
+        response = encryption::answered(&door.app, key, response).await;
+    }
     if let Some(entry) = entry {
         door.app.audit.note(entry.answered(response.status().as_u16())).await;
     }

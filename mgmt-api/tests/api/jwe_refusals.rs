@@ -185,6 +185,56 @@ impl<'a> Good<'a> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_is_encrypted_where_it_is_asked_for() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let at = |rest: &str| format!("/secure/customers/{customer}/{rest}");
+        let asked = async |path: &str, header: &str| {
+            let request = world.secure(Method::GET, path).header("Public-Key", public_key());
+            send(request.header(header, "true")).await
+        };
+        for rest in [format!("balances/{balance}"), "balances".to_owned(), "cards".to_owned()] {
+            let path = at(&rest);
+            let plain = world.get(&path).await.expect(StatusCode::OK);
+            for header in ["Encrypted-Request", "Encrypted-Response", "Encrypt-Response"] {
+                let sealed = asked(&path, header).await.expect(StatusCode::OK);
+                assert_eq!(sealed.as_object().unwrap().len(), 1, "{rest}: {sealed}");
+                assert_eq!(decrypted(&sealed), plain, "{rest}");
+            }
+        }
+        let got = asked(&at("cards/1"), "Encrypted-Response").await;
+        got.expect_error(404, "CARD_NOT_FOUND");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engineer_tries_encryption_in_the_sandbox() {
+    on_each(async |world| {
+        let path = "/sandbox/encryption";
+        let sample = world.get(path).await.expect(StatusCode::OK);
+        let key = text(&sample, "privateKey");
+        let decrypter = RsaesJweAlgorithm::RsaOaep256.decrypter_from_pem(key).unwrap();
+        let payload = text(&sample, "payload");
+        let (plain, _) = josekit::jwe::deserialize_compact(&payload, &decrypter).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&plain).unwrap(), sample["plain"]);
+        let again = world.get(path).await.expect(StatusCode::OK);
+        assert_eq!(again["privateKey"], sample["privateKey"]);
+
+        let asked = json!({ "card_no": 1337 });
+        assert_eq!(world.post(path, &asked).await.expect(StatusCode::OK)["card_no"], 1338);
+        let header = json!({ "enc": "A256GCM" });
+        let sealed = token(&our_key(world).await, RsaesJweAlgorithm::RsaOaep, &header, &asked);
+        let request = world.secure(Method::POST, path).header("Encrypted-Request", "true");
+        let request = request.header("Public-Key", public_key());
+        let got = send(request.json(&json!({ "payload": sealed }))).await;
+        assert_eq!(decrypted(&got.expect(StatusCode::OK)), json!({ "card_no": 1338 }));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_the_wrapper_must_refuse_are_refused_alike() {
     on_each(async |world| {
         let (key, ready) = (our_key(world).await, Ready::new(world).await);
