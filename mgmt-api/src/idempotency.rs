@@ -177,8 +177,9 @@ impl App {
         Ok(serde_json::from_slice(&plain)?)
     }
 
-    /// Successful answers with a body are encrypted where the call asks for it. Source: #56.
-    pub(crate) async fn sealed(&self, call: &Call, mut answer: Answer) -> Result<Answer> {
+    /// A successful answer is encrypted before it is kept, so that a repeat gets the same token; what
+    /// is not kept is encrypted at the door. Source: requirements #56.
+    async fn sealed(&self, call: &Call, mut answer: Answer) -> Result<Answer> {
         let Some(key) = &call.response_key else { return Ok(answer) };
         if answer.body.is_empty() || answer.status >= 300 {
             return Ok(answer);

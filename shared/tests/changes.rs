@@ -112,6 +112,10 @@ fn money_leaves_a_balance_or_moves_to_another_only_where_it_is_available() {
          transfer B 40 EUR to=A id=7
          transfer B 40 EUR to=A id=7 -> done again
          show A B -> A 240/0/240 B 60/0/60
+         top-up A 2305843009213693711 EUR                           # as much as can be counted
+         transfer B 1 EUR to=A -> InvalidAmount
+         withdraw A 2305843009213693711 EUR
+         show A B -> A 240/0/240 B 60/0/60
          close B -> BalanceNotEmpty
          withdraw B 60 EUR
          close B

@@ -43,7 +43,6 @@ impl App {
             cvc2: &cvc2,
             cardholder: self.full_name(customer.id).await?,
         };
-        let answer = self.sealed(&by.call, Answer::ok(&full)?).await?;
-        Ok(answer.into_response())
+        Ok(Answer::ok(&full)?.into_response())
     }
 }

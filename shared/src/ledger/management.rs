@@ -345,10 +345,8 @@ fn top_up(
     checked_money(money, balance.currency)?;
     fits(balance.funds, money.amount)?;
     if let Some(partner) = balance.covered_by {
-        let key = (partner, PartnerBalanceKind::Credit, money.currency);
-        let credit = ledger.partner_balance_of(key).ok_or(Refusal::CollateralBalanceNotFound)?;
-        let funds = ledger.partner_balance(credit).map(|row| row.funds);
-        if !funds.ok_or(Refusal::CollateralBalanceNotFound)?.covers(money.amount) {
+        let (credit, funds) = credit_of(ledger, partner, money.currency)?;
+        if !funds.covers(money.amount) {
             return Err(Refusal::InsufficientCollateral);
         }
         effects.push(posted(Account::Partner(credit), Account::UsersCover, money));
@@ -383,10 +381,8 @@ fn withdraw(
         return Err(Refusal::InsufficientFunds);
     }
     if let Some(partner) = balance.covered_by {
-        let key = (partner, PartnerBalanceKind::Credit, money.currency);
-        let credit = ledger.partner_balance_of(key).ok_or(Refusal::CollateralBalanceNotFound)?;
-        let row = ledger.partner_balance(credit).ok_or(Refusal::CollateralBalanceNotFound)?;
-        fits(row.funds, money.amount)?;
+        let (credit, funds) = credit_of(ledger, partner, money.currency)?;
+        fits(funds, money.amount)?;
         effects.push(posted(Account::UsersCover, Account::Partner(credit), money));
     }
     effects.push(posted(Account::User(slot), Account::Funding, money));
@@ -440,6 +436,17 @@ fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Bala
     let slot = BalanceSlot(ledger.balances.slot(id).ok_or(Refusal::BalanceNotFound)?);
     let balance = ledger.balance(slot).filter(|balance| !balance.closed);
     Ok((slot, balance.ok_or(Refusal::BalanceNotFound)?))
+}
+
+/// The partner's credit balance that covers what users have in a currency.
+fn credit_of(
+    ledger: &Ledger,
+    partner: PartnerId,
+    currency: Currency,
+) -> Result<(PartnerBalanceSlot, Funds), Refusal> {
+    let slot = ledger.partner_balance_of((partner, PartnerBalanceKind::Credit, currency));
+    let row = slot.and_then(|slot| Some((slot, ledger.partner_balance(slot)?.funds)));
+    row.ok_or(Refusal::CollateralBalanceNotFound)
 }
 
 fn card_of(ledger: &Ledger, id: CardId) -> Result<(CardSlot, &Card), Refusal> {
