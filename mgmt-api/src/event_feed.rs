@@ -143,7 +143,10 @@ impl Feed<'_> {
             | Change::RenewCard { .. }
             | Change::PutRule(_)
             | Change::RemoveRule(_)
-            | Change::ResolveException(_) => Ok(()),
+            | Change::ResolveException(_)
+            | Change::PutFee(_)
+            | Change::RemoveFee(..)
+            | Change::ChargeFee { .. } => Ok(()),
             Change::PutCustomer { id, .. } => {
                 store.settle_customer(i64::try_from(id.0).unwrap_or_default(), state).await
             }
@@ -166,7 +169,8 @@ impl Feed<'_> {
             Change::TopUp { .. }
             | Change::Reload { .. }
             | Change::Withdraw { .. }
-            | Change::Transfer { .. } => store.settle_movement(command, state, at_ms).await,
+            | Change::Transfer { .. }
+            | Change::TransferCharged { .. } => store.settle_movement(command, state, at_ms).await,
         }
     }
 

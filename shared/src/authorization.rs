@@ -12,12 +12,14 @@
 //! | `lock_outside` | locks that a network or an acquirer sets |
 //! | `matching` | which transaction a message means |
 //! | `charging` | the counters of limits |
+//! | `fees` | what payments cost besides |
 //! | `fingerprint` | what makes a repeat of a message |
 
 mod advice;
 mod charging;
 mod clearing;
 mod column;
+mod fees;
 mod fingerprint;
 mod lapse;
 mod lock_outside;
@@ -27,6 +29,7 @@ mod reversal;
 
 pub(crate) use advice::advise;
 pub use column::{Witness, row_name};
+pub(crate) use fees::set_fees;
 pub use fingerprint::{of_authorization, of_reversal};
 pub(crate) use lapse::{expire, void};
 pub(crate) use lock_outside::lock_outside;

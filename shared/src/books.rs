@@ -21,6 +21,10 @@ pub struct Book {
     pub settlement: i128,
     /// User book: what was settled and could be charged to nobody.
     pub receivable: i128,
+    /// User book: the company balance, which fees are credited to.
+    pub fees: i128,
+    /// User book: what partners owe for fees by invoice.
+    pub invoiced: i128,
     /// Collateral book: all deposit and credit balances.
     pub partners: i128,
     /// Collateral book: what stands behind the users' money.
@@ -61,7 +65,12 @@ pub enum Imbalance {
 
 impl Book {
     fn check(&self, currency: Currency) -> Result<(), Imbalance> {
-        let users = self.users + self.funding + self.settlement + self.receivable;
+        let users = self.users
+            + self.funding
+            + self.settlement
+            + self.receivable
+            + self.fees
+            + self.invoiced;
         let collateral = self.partners + self.users_cover + self.partner_settlement + self.bank;
         // Differences, not comparisons: these sums were written a moment ago half by half, and to
         // read one whole would wait until they are out of the processor's store buffer.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::card::{CardState, YearMonth};
 use crate::credential::{CredentialResult, Pvv};
+use crate::fee::{Charge, Fee};
 use crate::ids::{
-    BalanceId, CardId, CommandId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId,
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, FeeId, LinkId, PartnerBalanceId, PartnerId,
     RuleId, Sequence,
 };
 use crate::lock_code::{LockCode, LockSource};
@@ -513,5 +514,30 @@ pub enum Change {
         to: BalanceId,
         /// How much; more than zero, in the balances' currency.
         money: Money,
+    },
+    /// Makes or replaces a fee on a program's payments, its program for ever; payments made before
+    /// go on with what they were made under. Source: requirements #167.
+    PutFee(Fee),
+    /// Removes a fee from a program's payments to come; none is no change.
+    RemoveFee(ConfigId, FeeId),
+    /// Takes a fee for something else than a payment: what is available of it at once, the rest
+    /// from what comes onto the balance next. Source: requirements #165, #166.
+    ChargeFee {
+        /// On which balance.
+        balance: BalanceId,
+        /// Which fee, how much, and who pays.
+        charge: Charge,
+    },
+    /// The same as [`Change::Transfer`], with a fee for it; both or neither. Source: requirements
+    /// #142, #167.
+    TransferCharged {
+        /// Where from.
+        from: BalanceId,
+        /// Where to.
+        to: BalanceId,
+        /// How much; more than zero, in the balances' currency.
+        money: Money,
+        /// The fee, on the balance that the money comes from.
+        charge: Charge,
     },
 }

@@ -21,7 +21,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -274,6 +274,10 @@ pub struct TotalView {
     pub users: i128,
     /// On all partner balances.
     pub partners: i128,
+    /// On the company balance: fees taken. Source: requirements #92.
+    pub company: i128,
+    /// What partners owe for fees by invoice.
+    pub invoiced: i128,
 }
 
 /// A rule and its counter at one instant.
@@ -300,6 +304,8 @@ pub struct BalanceView {
     pub ledger: Amount,
     /// What open holds reserve.
     pub held: Amount,
+    /// What is owed for fees, taken from what comes in next.
+    pub owed: Amount,
     /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards: Vec<CardView>,
 }

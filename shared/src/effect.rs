@@ -11,8 +11,10 @@ use crate::card::{CardState, YearMonth};
 use crate::command::{MessageKey, NewCard, PartnerBalanceKind, Program};
 use crate::control::Outcome;
 use crate::credential::Pvv;
+use crate::fee::{ChargedFee, Fee, Payer};
 use crate::ids::{
-    BalanceId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Sequence, Timestamp,
+    BalanceId, CommandId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId, Sequence,
+    Timestamp,
 };
 use crate::lock_code::Lock;
 use crate::money::{Amount, Currency};
@@ -342,6 +344,10 @@ pub enum Account {
     PartnerSettlement,
     /// Collateral book: where partner money comes from.
     Bank,
+    /// User book: the company balance, which fees are credited to. Source: requirements #92.
+    Fees,
+    /// User book: what partners owe for fees by invoice.
+    Invoiced,
 }
 
 /// One change of a card.
@@ -482,4 +488,31 @@ pub enum Effect {
     CommandRemembered(CommandId, Outcome),
     /// The oldest remembered command id was freed.
     CommandForgotten,
+    /// A fee on a program's payments was made or replaced.
+    FeePut(Fee),
+    /// A fee on a program's payments was removed; payments made before go on with it.
+    FeeRemoved(ConfigId, FeeId),
+    /// One fee of a transaction stands like this from now on; what is reserved and taken moved
+    /// along.
+    FeeSet {
+        /// Of which transaction.
+        transaction: TransactionSlot,
+        /// How it stands.
+        fee: ChargedFee,
+        /// What was taken more than before; given back, where negative.
+        taken: Amount,
+    },
+    /// A fee fell due for something else than a payment, or was taken of what was still owed.
+    FeeCharged {
+        /// Which fee.
+        fee: FeeId,
+        /// Whose balance.
+        balance: BalanceSlot,
+        /// Who pays.
+        payer: Payer,
+        /// What fell due now.
+        due: Amount,
+        /// What was taken of it, or of what was owed before; the rest is owed.
+        taken: Amount,
+    },
 }

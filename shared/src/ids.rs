@@ -58,6 +58,10 @@ id! {
     CardId(u64)
 }
 id! {
+    /// A fee of a card program. Source: requirements #165.
+    FeeId(u64)
+}
+id! {
     /// One configured processor link; part of every message key.
     LinkId(u16)
 }

@@ -8,6 +8,7 @@
 mod applying;
 mod cards;
 mod explaining;
+mod fees;
 mod management;
 mod posting;
 mod rules;
@@ -32,6 +33,7 @@ use crate::credential::Pvv;
 use crate::effect::{
     BalanceSlot, CardSlot, CustomerSlot, Effect, Exception, PartnerBalanceSlot, TransactionSlot,
 };
+use crate::fee::Fee;
 use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Sequence,
     Timestamp,
@@ -44,6 +46,7 @@ use crate::pan::PanToken;
 use crate::transactions::Transactions;
 use cards::{CardPlace, Cards};
 pub use explaining::{Explanation, Sight};
+use fees::Fees;
 use rules::Rules;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
@@ -103,6 +106,8 @@ pub(crate) struct ProgramRow {
     pub(crate) held: Option<PartnerBalanceSlot>,
     /// Whether there are rules for it.
     pub(crate) ruled: bool,
+    /// What its payments cost besides.
+    pub(crate) fees: Vec<Fee>,
 }
 
 /// A partner.
@@ -183,6 +188,7 @@ pub struct Ledger {
     cards_by_id: Map<CardId, CardSlot>,
     pub(crate) transactions: Transactions,
     pub(crate) rules: Rules,
+    pub(crate) fees: Fees,
     exceptions: VecDeque<Exception>,
     commands: Map<CommandId, Outcome>,
     commands_in_order: VecDeque<CommandId>,
@@ -245,6 +251,7 @@ impl Ledger {
             cards_by_id: Map::with_hasher(FixedState::with_seed(8)),
             transactions: Transactions::new(),
             rules: Rules::new(),
+            fees: Fees::new(),
             exceptions: VecDeque::new(),
             commands: Map::with_hasher(FixedState::with_seed(9)),
             commands_in_order: VecDeque::new(),
@@ -344,29 +351,33 @@ impl Ledger {
         witness: &mut impl Witness,
     ) -> Answer {
         let mut case = Case { ledger: self, stamp, effects, witness };
-        match command {
+        let (message, answer) = match command {
             Command::Authorize(request) => {
-                Answer::Decision(authorization::decide(&mut case, request))
+                (Some(request), Answer::Decision(authorization::decide(&mut case, request)))
             }
-            Command::Advise(advice) => Answer::Decision(authorization::advise(&mut case, advice)),
+            Command::Advise(advice) => {
+                (Some(&advice.message), Answer::Decision(authorization::advise(&mut case, advice)))
+            }
             Command::Reverse(reversal) => {
-                Answer::Decision(authorization::reverse(&mut case, reversal))
+                (None, Answer::Decision(authorization::reverse(&mut case, reversal)))
             }
             Command::LockOutside(lock) => {
-                Answer::Decision(authorization::lock_outside(&mut case, lock))
+                return Answer::Decision(authorization::lock_outside(&mut case, lock));
             }
             Command::Void(key, id) => {
                 authorization::void(&mut case, key, *id);
-                Answer::Noted
+                (None, Answer::Noted)
             }
             Command::Expire => {
                 authorization::expire(&mut case);
-                Answer::Noted
+                (None, Answer::Noted)
             }
             Command::Manage(id, change) => {
-                Answer::Outcome(management::decide(self, *id, change, stamp, effects))
+                return Answer::Outcome(management::decide(self, *id, change, stamp, effects));
             }
-        }
+        };
+        authorization::set_fees(&mut case, message);
+        answer
     }
 
     pub(crate) fn card_of(&self, token: PanToken) -> Option<(CardSlot, &Card)> {

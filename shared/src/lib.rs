@@ -17,6 +17,7 @@
 //! | how a CVV or a PIN is checked | [`credential`] |
 //! | what the two servers say to each other | [`control`] |
 //! | limits and permissions | [`rule`] |
+//! | what a payment costs beside its amount | [`fee`] |
 //! | what each message does | [`manual`] |
 //! | every bound | [`limits`] |
 
@@ -29,6 +30,7 @@ pub mod command;
 pub mod control;
 pub mod credential;
 pub mod effect;
+pub mod fee;
 pub mod ids;
 pub mod iso8583;
 pub mod journal_record;

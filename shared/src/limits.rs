@@ -4,6 +4,9 @@
 /// Cards that may draw on one balance.
 pub const CARDS_A_BALANCE_MAX: usize = 64;
 
+/// Fees that a balance may owe at once.
+pub const OWED_FEES_MAX: usize = 32;
+
 /// Money of one balance or transaction, minor units: what the issuer's own people bring in ends
 /// here, and what is forced or taken back beyond still fits.
 pub const SUM_MAX: i64 = i64::MAX / 4;

@@ -148,10 +148,8 @@ impl Rule {
     /// bounds, and what it bounds fits its subject.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let Filter { channels, mccs, countries, merchants } = &self.filter;
-        let lists = [channels.len(), mccs.len(), countries.len(), merchants.len()];
         let bounded = match self.bound {
-            Bound::Denied | Bound::Only => lists.iter().any(|length| *length > 0),
+            Bound::Denied | Bound::Only => self.filter.lengths().iter().any(|length| *length > 0),
             Bound::Amount { max, .. } => max.0 >= 0,
             Bound::Budget { max, .. } => {
                 max.0 >= 0 && matches!(self.subject, Subject::Card(_) | Subject::Customer(_))
@@ -159,8 +157,7 @@ impl Rule {
             Bound::Count { period, .. } => period != Period::Transaction,
         };
         bounded
-            && lists.iter().all(|length| *length <= FILTER_ENTRIES_MAX)
-            && mccs.iter().all(|(first, last)| first <= last)
+            && self.filter.is_sound()
             && self.zone.len() <= ZONE_MAX
             && self.zone.parse::<Tz>().is_ok()
     }
@@ -243,6 +240,18 @@ fn beginning(zone: Tz, day: NaiveDate) -> Option<u64> {
 }
 
 impl Filter {
+    /// Whether its lists are within their bounds.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.lengths().iter().all(|length| *length <= FILTER_ENTRIES_MAX)
+            && self.mccs.iter().all(|(first, last)| first <= last)
+    }
+
+    fn lengths(&self) -> [usize; 4] {
+        let Self { channels, mccs, countries, merchants } = self;
+        [channels.len(), mccs.len(), countries.len(), merchants.len()]
+    }
+
     /// Whether a payment made so is looked at.
     pub(crate) fn matches(&self, made: &Acceptance) -> bool {
         let Self { channels, mccs, countries, merchants } = self;

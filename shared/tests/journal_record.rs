@@ -18,8 +18,9 @@ use shared::effect::{
     Exception, ExceptionKind, PartnerBalanceSlot, RuleSlot, Transaction, TransactionSlot,
     TransactionState,
 };
+use shared::fee::{Charge, ChargedFee, Fee, Payer, Terms};
 use shared::ids::{
-    BalanceId, CardId, CommandId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId,
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, FeeId, LinkId, PartnerBalanceId, PartnerId,
     RuleId, Sequence, Timestamp,
 };
 use shared::journal_record::{Answer, Record, RecordError, RecordRef, VERSION};
@@ -129,27 +130,28 @@ proptest! {
 /// a type that cannot be printed; `zone` is the name of a time zone.
 const FIELDS: &str = "
     acceptance acquirer advised aml_locked amount answer approval at authorised available balance
-    base billed billing bound captured card cash_back cash_hold_hours channel channels class code
-    collateral command content count countries country credentials credit_hold_hours currency
-    customer decision deposit detail direction effects end entry expires_at expiry filter flagged
-    forwarder from generation id incremental instant_credit_max key kind ledger life_cycle link
-    lock max mcc mccs merchant merchants message money month more_to_come new_billing new_total
-    original partial_allowed partial_approval partner period pin pin_tries_max policy
-    processing_code program purchase_hold_hours pvv reason references released repeat requested
-    result retrieval returned rrn rule sent_at sequence since source spoken_of stan start state subject
-    terminal to token transaction until verification verification_value verified window
-    window_start year zone";
+    base billed billing bound captured card cash_back cash_hold_hours channel channels charge class
+    code collateral command content converted count countries country credentials credit_hold_hours
+    currency customer decision deposit detail direction due effects end entry expires_at expiry fee
+    filter fixed flagged forwarder from generation id incremental instant_credit_max key kind ledger
+    life_cycle link lock max mcc mccs merchant merchants message money month more_to_come
+    new_billing new_total original partial_allowed partial_approval partner payer period pin
+    pin_tries_max policy processing_code program purchase_hold_hours pvv rate_ppm reason references
+    released repeat requested reserved result retrieval returned rrn rule sent_at sequence since
+    source spoken_of stan start state subject taken terminal terms to token transaction until
+    verification verification_value verified window window_start year zone";
 
 /// Types that those fields, and the variants without names, are of.
 const TYPES: &str = "
-    Acceptance Account Advice Advised Amount Answer ApprovalCode Authorization BalanceId
-    BalanceSlot Bound CardChange CardId CardSlot CardState Change Channel Collateral Command
+    Acceptance Account Advice Advised Amount Answer ApprovalCode Authorization BalanceId BalanceSlot
+    Bound CardChange CardId CardSlot CardState Change Channel Charge ChargedFee Collateral Command
     CommandId ConfigId CredentialResult Credentials Currency CustomerId Decision Detail Direction
-    Effect EntryMode Exception ExceptionKind Filter LinkId Lock LockCode LockOutside LockSource
-    MessageClass MessageKey Money NewCard Option Outcome PanToken PartnerBalanceId
-    PartnerBalanceKind PartnerBalanceSlot PartnerId Period Policy Program Pvv Reason References
-    Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String Subject Timestamp
-    Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128 u16 u32 u64 u8";
+    Effect EntryMode Exception ExceptionKind Fee FeeId Filter LinkId Lock LockCode LockOutside
+    LockSource MessageClass MessageKey Money NewCard Option Outcome PanToken PartnerBalanceId
+    PartnerBalanceKind PartnerBalanceSlot PartnerId Payer Period Policy Program Pvv Reason
+    References Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String Subject
+    Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128
+    u16 u32 u64 u8";
 
 #[test]
 fn no_field_of_a_record_can_carry_a_secret() {
@@ -162,6 +164,7 @@ fn no_field_of_a_record_can_carry_a_secret() {
         only("Amount Currency Money", include_str!("../src/money.rs")),
         only("PanToken", include_str!("../src/pan.rs")),
         only("Rule Subject Filter Bound Period Window", include_str!("../src/rule.rs")),
+        only("Fee Terms Payer Charge ChargedFee", include_str!("../src/fee.rs")),
         include_str!("../src/command.rs").to_owned(),
         include_str!("../src/effect.rs").to_owned(),
     ] {
@@ -364,11 +367,24 @@ fn commands() -> Vec<Command> {
     commands
 }
 
+fn fee_set(transaction: TransactionSlot, (reserved, sum): (i64, i64), taken: i64) -> Effect {
+    let (reserved, sum, taken) = (Amount(reserved), Amount(sum), Amount(taken));
+    let fee = ChargedFee { fee: FeeId(4), terms: fee().terms, reserved, taken: sum };
+    Effect::FeeSet { transaction, fee, taken }
+}
+
+fn fee() -> Fee {
+    let terms = Terms { fixed: Amount(50), rate_ppm: 25_000, payer: Payer::Holder };
+    let filter = Filter { channels: vec![Channel::Atm], ..Filter::default() };
+    Fee { id: FeeId(4), program: ConfigId(19_167_984), filter, converted: true, terms }
+}
+
 fn changes() -> Vec<Change> {
     let (balance, partner) = (BalanceId(1 << 90), PartnerId(3));
     let money = Money::new(i64::MAX, EUR);
     let (currency, collateral, policy) = (EUR, Collateral::Technical, Policy::default());
     let (id, card) = (ConfigId(19_167_984), CardId(7));
+    let charge = Charge { fee: FeeId(4), money, payer: Payer::Holder };
     vec![
         Change::PutPartner(partner),
         Change::PutProgram(Program { id, partner, currency, collateral, policy }),
@@ -395,6 +411,10 @@ fn changes() -> Vec<Change> {
         Change::Reload { balance: PartnerBalanceId(6), money },
         Change::Withdraw { balance, money },
         Change::Transfer { from: balance, to: BalanceId(9), money },
+        Change::PutFee(fee()),
+        Change::RemoveFee(ConfigId(10), FeeId(4)),
+        Change::ChargeFee { balance, charge },
+        Change::TransferCharged { from: balance, to: BalanceId(9), money, charge },
     ]
 }
 
@@ -516,6 +536,23 @@ fn effects() -> Vec<Effect> {
             amount: Amount(70),
             count: 0,
         },
+        Effect::FeePut(fee()),
+        fee_set(slot, (5, 6), 6),
+        fee_set(slot, (0, 4), -2),
+        Effect::FeeCharged {
+            fee: FeeId(4),
+            balance: BalanceSlot(0),
+            payer: Payer::Partner,
+            due: Amount(5),
+            taken: Amount(4),
+        },
+        Effect::Posted {
+            from: Account::Invoiced,
+            to: Account::Fees,
+            amount: Amount(1),
+            currency: EUR,
+        },
+        Effect::FeeRemoved(fee().program, FeeId(4)),
         Effect::Closed(slot, TransactionState::Cleared),
         Effect::ExceptionRaised(exception),
         Effect::ExceptionResolved(Sequence(1)),

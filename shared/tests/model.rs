@@ -19,6 +19,8 @@ mod advice;
 mod bench;
 #[path = "model/change.rs"]
 mod change;
+#[path = "model/fee.rs"]
+mod fee;
 #[path = "model/history.rs"]
 mod history;
 #[path = "model/history_changes.rs"]

@@ -11,6 +11,7 @@ use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, RecordRef};
 use shared::ledger::Ledger;
+use shared::money::Amount;
 use shared::pan::PanToken;
 use tokio::sync::watch;
 
@@ -139,6 +140,7 @@ impl Engine {
                 Effect::Remembered(..)
                     | Effect::Raised { .. }
                     | Effect::RuleCharged { .. }
+                    | Effect::FeeSet { taken: Amount::ZERO, .. }
                     | Effect::Forgotten(_)
             )
         };

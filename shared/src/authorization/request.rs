@@ -4,6 +4,7 @@
 //! money. Source: authorization 2 and 3.
 
 use super::column::{Asked, Declined, Parties, Rows, check, wrong_pin};
+use super::fees::holders_fees;
 use super::matching::Match;
 use super::{Case, Kind, Room, Witness, adds_to_another, entry, may_grow, of_authorization};
 use crate::action_code::Reason;
@@ -61,7 +62,7 @@ pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization
     }
     let checked = checked.map_err(|declined| declined.reason);
     let outcome = checked.and_then(|()| refer(base)).and_then(|base| {
-        let approved = cover(case, request, &parties, kind)?;
+        let approved = cover(case, request, &parties, (kind, base))?;
         let held = base.and_then(|base| case.ledger.transactions.get(base));
         match held.is_none_or(|held| may_grow(held, approved.billed, approved.transaction)) {
             true => Ok((base, approved)),
@@ -158,12 +159,13 @@ fn count_pin<W: Witness>(
     }
 }
 
-/// Row 20: whether the holder's money covers it, or a part where program and acquirer take that.
+/// Row 20: whether the holder's money covers it and its fees, or a part where program and acquirer
+/// take that.
 fn cover<W: Witness>(
     case: &mut Case<'_, W>,
     request: &Authorization,
     parties: &Parties<'_>,
-    kind: Option<Kind>,
+    (kind, base): (Option<Kind>, Option<TransactionSlot>),
 ) -> Result<Approved, Reason> {
     let (_, balance) = parties.balance.ok_or(Reason::UnknownError)?;
     let billed = request.billed();
@@ -176,14 +178,20 @@ fn cover<W: Witness>(
         }
         Some(Kind::Credit | Kind::PaymentCredit | Kind::Inquiry) | None => return Ok(whole),
     }
-    let covers = balance.funds.covers(billed.amount);
-    let part =
-        if covers { None } else { part_of(request, parties, kind, balance.funds.available()) };
+    let ledger = case.ledger;
+    let fees = |amount| holders_fees(ledger, request, parties.program, base, amount);
+    let available = balance.funds.available();
+    let needs = billed.amount.checked_add(fees(billed.amount));
+    let covers = needs.is_some_and(|needs| balance.funds.covers(needs));
+    let part = if covers { None } else { part_of(request, parties, kind, (available, &fees)) };
     let passes = covers || part.is_some();
     case.witness.saw(20, passes, Reason::InsufficientFunds, || {
-        let available = balance.funds.available();
+        let fees = match fees(billed.amount) {
+            Amount::ZERO => String::new(),
+            fees => format!(", {fees} of fees"),
+        };
         let part = part.map_or(String::new(), |part| format!(", {} in part", part.billed));
-        format!("{available} available, {billed} asked for{part}")
+        format!("{available} available, {billed} asked for{fees}{part}")
     });
     match part {
         _ if covers => Ok(whole),
@@ -192,12 +200,12 @@ fn cover<W: Witness>(
     }
 }
 
-/// The part of a purchase that `available` covers; never any of its cash.
+/// The part of a purchase that `available` covers with its `fees`; never any of its cash.
 fn part_of(
     request: &Authorization,
     parties: &Parties<'_>,
     kind: Option<Kind>,
-    available: Amount,
+    (available, fees): (Amount, &impl Fn(Amount) -> Amount),
 ) -> Option<Approved> {
     let allowed = parties.program.is_some_and(|row| row.program.policy.partial_approval)
         && request.partial_allowed
@@ -210,8 +218,7 @@ fn part_of(
     let (asked, billed) = (wide(request.transaction.amount), wide(request.billed().amount));
     // In the billing currency the cash is rounded up, so that none of it is approved.
     let cash = (wide(request.cash_back) * billed + asked - 1).div_euclid(asked);
-    let purchase = billed - cash;
-    let part = purchase.min(wide(available));
+    let part = wide(affordable(narrow((billed - cash).min(wide(available)))?, available, fees));
     let transaction = match request.billing {
         None => part,
         Some(_) => part * asked / billed,
@@ -219,6 +226,24 @@ fn part_of(
     let approved =
         Approved { billed: narrow(part)?, transaction: narrow(transaction)?, partial: true };
     (approved.billed.is_positive() && approved.transaction.is_positive()).then_some(approved)
+}
+
+/// The most, up to `most`, that `available` covers together with the fees on it: these rise with
+/// the amount, so that halving finds it.
+fn affordable(most: Amount, available: Amount, fees: &impl Fn(Amount) -> Amount) -> Amount {
+    let covered = |amount| wide(amount) + wide(fees(amount)) <= wide(available);
+    if !most.is_positive() || covered(most) {
+        return most;
+    }
+    let (mut fits, mut too_much) = (0, most.0);
+    while too_much - fits > 1 {
+        let middle = fits + (too_much - fits) / 2;
+        match covered(Amount(middle)) {
+            true => fits = middle,
+            false => too_much = middle,
+        }
+    }
+    Amount(fits)
 }
 
 fn wide(amount: Amount) -> i128 {

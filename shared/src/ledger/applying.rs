@@ -11,12 +11,13 @@ use crate::balance::{Balance, Funds, PartnerBalance};
 use crate::command::{NewCard, Program};
 use crate::effect::{
     BalanceSlot, CardChange, CardSlot, CustomerSlot, Effect, Exception, PartnerBalanceSlot,
+    RuleSlot,
 };
 use crate::ids::{BalanceId, CustomerId, PartnerBalanceId, Timestamp};
 use crate::limits::EXCEPTIONS_MAX;
 use crate::lock_code::LockCode;
 use crate::money::Currency;
-use crate::rule::Subject;
+use crate::rule::{Rule, Subject};
 
 impl Ledger {
     /// Applies one effect; `None` where it does not fit the state.
@@ -34,14 +35,8 @@ impl Ledger {
             Effect::Forgotten(slot) => self.forget(*slot),
             Effect::CardIssued(card) => self.issue(card),
             Effect::CardChanged(slot, change) => self.change_card(*slot, *change),
-            Effect::RulePut(slot, rule) => {
-                self.rules.put(*slot, rule)?;
-                self.set_ruled(rule.subject, true)
-            }
-            Effect::RuleRemoved(slot) => {
-                let (subject, ruled) = self.rules.remove(*slot)?;
-                self.set_ruled(subject, ruled)
-            }
+            Effect::RulePut(slot, rule) => self.put_rule(*slot, rule),
+            Effect::RuleRemoved(slot) => self.remove_rule(*slot),
             Effect::RuleCharged { rule, transaction, window, amount, count } => {
                 self.rules.charge(*rule, *transaction, *window, (*amount, *count))
             }
@@ -72,7 +67,7 @@ impl Ledger {
             Effect::BalanceOpened { id, customer, currency } => {
                 self.open_balance(*id, *customer, *currency)
             }
-            Effect::BalanceClosed(slot) => self.balance_mut(*slot).map(|row| row.closed = true),
+            Effect::BalanceClosed(slot) => self.close_balance(*slot),
             Effect::BalanceCovered(slot, partner) => {
                 self.balance_mut(*slot).map(|row| row.covered_by = Some(*partner))
             }
@@ -86,6 +81,12 @@ impl Ledger {
             Effect::CommandForgotten => {
                 let id = self.commands_in_order.pop_front()?;
                 self.commands.remove(&id).map(drop)
+            }
+            Effect::FeePut(fee) => self.put_fee(fee),
+            Effect::FeeRemoved(program, fee) => self.remove_fee(*program, *fee),
+            Effect::FeeSet { transaction, fee, taken } => self.set_fee(*transaction, *fee, *taken),
+            Effect::FeeCharged { fee, balance, payer, due, taken } => {
+                self.charge_fee(*fee, *balance, *payer, (*due, *taken))
             }
         }
     }
@@ -140,8 +141,10 @@ impl Ledger {
         let kind = program.collateral.held_kind();
         let held = kind
             .and_then(|kind| self.partner_balance_of((program.partner, kind, program.currency)));
-        let ruled = self.programs.get(program.id).is_some_and(|known| known.ruled);
-        let row = ProgramRow { program: program.clone(), partner, held, ruled };
+        let known = self.programs.get(program.id);
+        let ruled = known.is_some_and(|known| known.ruled);
+        let fees = known.map_or(Vec::new(), |known| known.fees.clone());
+        let row = ProgramRow { program: program.clone(), partner, held, ruled, fees };
         put(&mut self.programs, program.id, row)
     }
 
@@ -162,6 +165,21 @@ impl Ledger {
             cards: 0,
         };
         self.balances.push(id, balance).map(drop)
+    }
+
+    fn close_balance(&mut self, slot: BalanceSlot) -> Option<()> {
+        self.fees.write_off(slot);
+        self.balance_mut(slot).map(|row| row.closed = true)
+    }
+
+    fn put_rule(&mut self, slot: RuleSlot, rule: &Rule) -> Option<()> {
+        self.rules.put(slot, rule)?;
+        self.set_ruled(rule.subject, true)
+    }
+
+    fn remove_rule(&mut self, slot: RuleSlot) -> Option<()> {
+        let (subject, ruled) = self.rules.remove(slot)?;
+        self.set_ruled(subject, ruled)
     }
 
     fn set_ruled(&mut self, subject: Subject, ruled: bool) -> Option<()> {

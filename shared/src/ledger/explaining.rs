@@ -96,7 +96,10 @@ impl Ledger {
         let of_slot = |slot| self.transactions.get(slot).map(of_entry);
         match effect {
             Effect::Remembered(_, entry) => Some(of_entry(entry)),
-            Effect::Raised { transaction, .. } => of_slot(*transaction),
+            Effect::Raised { transaction, .. } | Effect::FeeSet { transaction, .. } => {
+                of_slot(*transaction)
+            }
+            Effect::FeeCharged { balance, .. } => Some((Some(*balance), None)),
             Effect::Released(slot, _)
             | Effect::Captured(slot, _)
             | Effect::Settled(slot, _)
@@ -111,7 +114,9 @@ impl Ledger {
                     | Account::Receivable
                     | Account::UsersCover
                     | Account::PartnerSettlement
-                    | Account::Bank => None,
+                    | Account::Bank
+                    | Account::Fees
+                    | Account::Invoiced => None,
                 });
                 let deposit = accounts.iter().find_map(|account| match account {
                     Account::Partner(slot) => Some(*slot),
@@ -121,7 +126,9 @@ impl Ledger {
                     | Account::Receivable
                     | Account::UsersCover
                     | Account::PartnerSettlement
-                    | Account::Bank => None,
+                    | Account::Bank
+                    | Account::Fees
+                    | Account::Invoiced => None,
                 });
                 Some((balance, deposit))
             }
@@ -143,7 +150,9 @@ impl Ledger {
             | Effect::ExceptionRaised(_)
             | Effect::ExceptionResolved(_)
             | Effect::CommandRemembered(..)
-            | Effect::CommandForgotten => None,
+            | Effect::CommandForgotten
+            | Effect::FeePut(_)
+            | Effect::FeeRemoved(..) => None,
         }
     }
 

@@ -15,10 +15,12 @@ use crate::control::{Outcome, Refusal};
 use crate::effect::{
     Account, BalanceSlot, CardChange, CardSlot, Effect, PartnerBalanceSlot, RuleSlot,
 };
+use crate::fee::{Charge, FEES_A_PROGRAM_MAX, FIXED_MAX, Fee, Payer};
 use crate::ids::{
-    BalanceId, CardId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId,
+    Timestamp,
 };
-use crate::limits::{CARDS_A_BALANCE_MAX, SUM_MAX};
+use crate::limits::{CARDS_A_BALANCE_MAX, OWED_FEES_MAX, SUM_MAX};
 use crate::lock_code::Lock;
 use crate::money::{Amount, Currency, Money};
 use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
@@ -127,7 +129,15 @@ fn decide_change(
         Change::TopUp { balance, money } => top_up(ledger, *balance, *money, effects),
         Change::Reload { balance, money } => reload(ledger, *balance, *money, effects),
         Change::Withdraw { balance, money } => withdraw(ledger, *balance, *money, effects),
-        Change::Transfer { from, to, money } => transfer(ledger, (*from, *to), *money, effects),
+        Change::Transfer { from, to, money } => {
+            transfer(ledger, (*from, *to), *money, None, effects)
+        }
+        Change::TransferCharged { from, to, money, charge } => {
+            transfer(ledger, (*from, *to), *money, Some(charge), effects)
+        }
+        Change::PutFee(fee) => put_fee(ledger, fee, effects),
+        Change::RemoveFee(program, fee) => remove_fee(ledger, *program, *fee, effects),
+        Change::ChargeFee { balance, charge } => charge_fee(ledger, *balance, charge, effects),
     }
 }
 
@@ -352,6 +362,7 @@ fn top_up(
         effects.push(posted(Account::Partner(credit), Account::UsersCover, money));
     }
     effects.push(posted(Account::Funding, Account::User(slot), money));
+    collect(ledger, (slot, balance), money.amount, effects);
     Ok(())
 }
 
@@ -393,6 +404,7 @@ fn transfer(
     ledger: &Ledger,
     (from, to): (BalanceId, BalanceId),
     money: Money,
+    charge: Option<&Charge>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
     let (from_slot, giver) = open_balance_of(ledger, from)?;
@@ -402,12 +414,94 @@ fn transfer(
     if from == to || giver.covered_by != taker.covered_by {
         return Err(Refusal::BalancesApart);
     }
-    if !giver.funds.covers(money.amount) {
+    let charged = charge.map(|charge| due(charge, giver)).transpose()?;
+    let fee = charged.map_or(Amount::ZERO, |charge| charge.of_holder());
+    let all = money.amount.checked_add(fee).ok_or(Refusal::InvalidAmount)?;
+    if !giver.funds.covers(all) {
         return Err(Refusal::InsufficientFunds);
     }
     fits(taker.funds, money.amount)?;
     effects.push(posted(Account::User(from_slot), Account::User(to_slot), money));
+    effects.extend(charged.map(|charge| charged_on(from_slot, charge, charge.money.amount)));
+    collect(ledger, (to_slot, taker), money.amount, effects);
     Ok(())
+}
+
+fn put_fee(ledger: &Ledger, fee: &Fee, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    if !fee.is_sound() {
+        return Err(Refusal::Unsound);
+    }
+    let row = ledger.programs.get(fee.program).ok_or(Refusal::ProgramNotFound)?;
+    match row.fees.iter().find(|known| known.id == fee.id) {
+        Some(known) if known == fee => return Ok(()),
+        Some(_) => {}
+        None => room(row.fees.len() < FEES_A_PROGRAM_MAX)?,
+    }
+    effects.push(Effect::FeePut(fee.clone()));
+    Ok(())
+}
+
+fn remove_fee(
+    ledger: &Ledger,
+    program: ConfigId,
+    fee: FeeId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let row = ledger.programs.get(program).ok_or(Refusal::ProgramNotFound)?;
+    let known = row.fees.iter().any(|known| known.id == fee);
+    effects.extend(known.then_some(Effect::FeeRemoved(program, fee)));
+    Ok(())
+}
+
+/// Takes what is available of a fee; the rest is owed.
+fn charge_fee(
+    ledger: &Ledger,
+    balance: BalanceId,
+    charge: &Charge,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, balance)?;
+    let charge = due(charge, balance)?;
+    let available = balance.funds.available().max(Amount::ZERO);
+    let taken = match charge.payer {
+        Payer::Holder => charge.money.amount.min(available),
+        Payer::Partner => charge.money.amount,
+    };
+    let owed = ledger.fees.owed_by(slot);
+    let known = owed.iter().any(|(fee, _)| *fee == charge.fee);
+    room(taken == charge.money.amount || known || owed.len() < OWED_FEES_MAX)?;
+    effects.push(charged_on(slot, charge, taken));
+    Ok(())
+}
+
+/// A fee that may be charged to a balance.
+fn due<'a>(charge: &'a Charge, balance: &Balance) -> Result<&'a Charge, Refusal> {
+    checked_money(charge.money, balance.currency)?;
+    if charge.money.amount > FIXED_MAX { Err(Refusal::InvalidAmount) } else { Ok(charge) }
+}
+
+fn charged_on(balance: BalanceSlot, charge: &Charge, taken: Amount) -> Effect {
+    let Charge { fee, money, payer } = *charge;
+    Effect::FeeCharged { fee, balance, payer, due: money.amount, taken }
+}
+
+/// Takes what is owed for fees out of what comes in, in the order in which it fell due.
+fn collect(
+    ledger: &Ledger,
+    (slot, balance): (BalanceSlot, &Balance),
+    coming: Amount,
+    effects: &mut Vec<Effect>,
+) {
+    let mut left = balance.funds.available().0.saturating_add(coming.0);
+    for (fee, owed) in ledger.fees.owed_by(slot) {
+        let taken = Amount(left.min(owed.0));
+        if !taken.is_positive() {
+            return;
+        }
+        left -= taken.0;
+        let (fee, payer, due) = (*fee, Payer::Holder, Amount::ZERO);
+        effects.push(Effect::FeeCharged { fee, balance: slot, payer, due, taken });
+    }
 }
 
 fn posted(from: Account, to: Account, money: Money) -> Effect {

@@ -61,6 +61,7 @@ impl Ledger {
     pub(super) fn forget(&mut self, slot: TransactionSlot) -> Option<()> {
         let (entry, newest) = self.transactions.forget(slot)?;
         self.rules.forget(slot);
+        self.fees.forget(slot);
         if let Some(card) = entry.card {
             self.forget_on_card(card, &entry, newest)?;
         }
@@ -139,9 +140,7 @@ impl Ledger {
             Direction::Debit => amount,
             Direction::Credit => Amount(amount.0.checked_neg()?),
         };
-        let user = entry.balance.filter(|slot| self.takes(*slot, by));
-        let user = user.map_or(Account::Receivable, Account::User);
-        self.post(user, Account::Settlement, by, entry.currency)?;
+        self.post(self.payer(entry.balance, by), Account::Settlement, by, entry.currency)?;
         match entry.deposit {
             Some(slot) => {
                 let deposit = Account::Partner(slot);
@@ -149,6 +148,13 @@ impl Ledger {
             }
             None => Some(()),
         }
+    }
+
+    /// Whom a posting of `by` is charged to: the balance, or the receivable account where it takes
+    /// none.
+    pub(super) fn payer(&self, balance: Option<BalanceSlot>, by: Amount) -> Account {
+        let user = balance.filter(|slot| self.takes(*slot, by));
+        user.map_or(Account::Receivable, Account::User)
     }
 
     /// Whether a balance takes a posting of `by` from it: one that was closed takes none any more.
@@ -185,7 +191,9 @@ impl Ledger {
             | Account::Receivable
             | Account::PartnerSettlement
             | Account::UsersCover
-            | Account::Bank => {}
+            | Account::Bank
+            | Account::Fees
+            | Account::Invoiced => {}
         }
         *sum_of(self.books.of(currency), account) += wide(amount);
         Some(())
@@ -202,5 +210,7 @@ fn sum_of(book: &mut Book, account: Account) -> &mut i128 {
         Account::UsersCover => &mut book.users_cover,
         Account::PartnerSettlement => &mut book.partner_settlement,
         Account::Bank => &mut book.bank,
+        Account::Fees => &mut book.fees,
+        Account::Invoiced => &mut book.invoiced,
     }
 }

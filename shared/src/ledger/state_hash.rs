@@ -53,6 +53,13 @@ impl Ledger {
                 hasher.put_all(charges.len(), charges.iter().map(|charge| (slot, charge)));
             }
         }
+        for (slot, _) in transactions.all() {
+            let fees = self.fees.of(slot);
+            if !fees.is_empty() {
+                hasher.put_all(fees.len(), fees.iter().map(|fee| (slot, fee)));
+            }
+        }
+        hasher.put_all(self.fees.all_owed().count(), self.fees.all_owed());
         hasher.put_all(self.exceptions.len(), self.exceptions.iter());
         let commands = self.commands_in_order.iter().map(|id| (id, self.commands.get(id)));
         hasher.put_all(self.commands_in_order.len(), commands);

@@ -9,6 +9,7 @@ use crate::control::{
     TotalView, View,
 };
 use crate::credential::{Pvv, Stored};
+use crate::effect::BalanceSlot;
 use crate::ids::{BalanceId, CardId, ConfigId, CustomerId};
 use crate::money::{Amount, Currency};
 use crate::pan::PanToken;
@@ -57,6 +58,8 @@ impl Ledger {
                     currency,
                     users: book.users,
                     partners: book.partners,
+                    company: book.fees,
+                    invoiced: -book.invoiced,
                 });
                 Some(View::Totals(totals.collect()))
             }
@@ -121,6 +124,12 @@ impl Ledger {
                 *held.entry(balance.0).or_default() += wide(entry.held());
             }
         }
+        for (slot, reserved) in self.fees.all_reserved() {
+            let balance = self.transactions.get(slot).and_then(|entry| entry.balance);
+            if let Some(balance) = balance {
+                *held.entry(balance.0).or_default() += wide(reserved);
+            }
+        }
         for (slot, row) in (0_u32..).zip(&self.balances.rows) {
             let open = held.get(&slot).copied().unwrap_or_default();
             if open != wide(row.funds.held) {
@@ -158,8 +167,15 @@ impl Ledger {
             currency: balance.currency,
             ledger: balance.funds.ledger,
             held: balance.funds.held,
+            owed: self.owed_by(balance.id),
             cards,
         }
+    }
+
+    fn owed_by(&self, balance: BalanceId) -> Amount {
+        let slot = self.balances.slot(balance).map(BalanceSlot);
+        let owed = slot.map_or(&[][..], |slot| self.fees.owed_by(slot));
+        owed.iter().fold(Amount::ZERO, |sum, (_, one)| Amount(sum.0.saturating_add(one.0)))
     }
 
     fn card_view_of(&self, id: CardId) -> Option<CardView> {

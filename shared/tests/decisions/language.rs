@@ -18,8 +18,11 @@
 //! | `lock 1 code=2`, `unlock 1`, `pin 1`, `renew 1 expiry=2712`, `cvv2 1 generation=2` | changes |
 //! | `rule 1 card=1 amount=day:EUR:500 [zone= channels= ..]`, `unrule 1`, `resolve 1` (the first of the queue) | changes |
 //! | `top-up A 500 EUR`, `reload D ..`, `withdraw A ..`, `transfer A 500 EUR to=B` | changes; `id=7` names a command |
+//! | `fee 1 program=10 fixed=50 rate=25000 [partner converted channels= ..]`, `unfee 1 program=10` | changes; the rate in parts of a million |
+//! | `charge A 50 EUR fee=9 [partner]`, `transfer A 500 EUR to=B charge=9:30:EUR [partner]` | changes |
 //! | `clock 2026-12-15T00:00:00Z`, `wait 90m`, `wait 7d` | the time of what follows |
 //! | `show A D` | `A available/held/ledger ..` |
+//! | `owed A` | what is owed for fees |
 //! | `book EUR` | the sums that are not zero |
 //! | `life 1 [class=sale]` | a transaction: state, authorised/captured/released/returned, flag |
 //! | `look 1` | a card: state, lock and its source, wrong PINs, month, generation |
@@ -120,6 +123,11 @@ impl Desk {
             }
             "show" => {
                 line.names().iter().map(|name| self.funds(name)).collect::<Vec<_>>().join(" ")
+            }
+            "owed" => {
+                let view = self.ledger.view(Query::Balance(BalanceId(id_of(line.name(0)))));
+                view.and_then(View::into_balance)
+                    .map_or("none".to_owned(), |it| it.owed.to_string())
             }
             "book" => self.book(line.name(0)),
             "life" => {
@@ -258,6 +266,8 @@ impl Desk {
             ("users-cover", book.users_cover),
             ("partner-settlement", book.partner_settlement),
             ("bank", book.bank),
+            ("fees", book.fees),
+            ("invoiced", book.invoiced),
         ];
         let told = sums.iter().filter(|(_, sum)| *sum != 0);
         told.map(|(name, sum)| format!("{name}={sum}")).collect::<Vec<_>>().join(" ")

@@ -3,9 +3,12 @@
 use shared::card::{CardState, YearMonth};
 use shared::command::{Change, Collateral, NewCard, PartnerBalanceKind, Policy, Program};
 use shared::credential::Pvv;
-use shared::ids::{BalanceId, CardId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, RuleId};
+use shared::fee::{Charge, Fee, Payer, Terms};
+use shared::ids::{
+    BalanceId, CardId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId, RuleId,
+};
 use shared::lock_code::{LockCode, LockSource};
-use shared::money::Amount;
+use shared::money::{Amount, Money};
 use shared::pan::PanToken;
 use shared::rule::{Bound, Filter, Period, Rule, Subject};
 
@@ -63,13 +66,51 @@ pub(super) fn change(line: &Line) -> Change {
         "unrule" => Change::RemoveRule(RuleId(line.named())),
         "top-up" => Change::TopUp { balance: balance(), money: line.money() },
         "withdraw" => Change::Withdraw { balance: balance(), money: line.money() },
-        "transfer" => Change::Transfer {
-            from: balance(),
-            to: BalanceId(id_of(line.text("to", "B"))),
-            money: line.money(),
-        },
+        "transfer" => transfer(line),
+        "fee" => Change::PutFee(fee(line)),
+        "unfee" => Change::RemoveFee(ConfigId(line.number("program")), FeeId(line.named())),
+        "charge" => {
+            let (fee, money) = (FeeId(line.number("fee")), line.money());
+            Change::ChargeFee {
+                balance: balance(),
+                charge: Charge { fee, money, payer: payer(line) },
+            }
+        }
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
+    }
+}
+
+fn transfer(line: &Line) -> Change {
+    let (from, money) = (BalanceId(id_of(line.name(0))), line.money());
+    let to = BalanceId(id_of(line.text("to", "B")));
+    let Some(text) = line.maybe::<String>("charge") else {
+        return Change::Transfer { from, to, money };
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let [fee, amount, code] = parts[..] else { panic!("fee:amount:currency? {text}") };
+    let (fee, payer) = (FeeId(fee.parse().unwrap()), payer(line));
+    let charge = Charge { fee, money: Money::new(amount.parse().unwrap(), currency(code)), payer };
+    Change::TransferCharged { from, to, money, charge }
+}
+
+fn payer(line: &Line) -> Payer {
+    if line.has("partner") { Payer::Partner } else { Payer::Holder }
+}
+
+/// `fee 1 program=10 fixed=50 rate=25000 [partner converted channels= mccs= countries= merchants=]`.
+fn fee(line: &Line) -> Fee {
+    let terms = Terms {
+        fixed: Amount(line.maybe("fixed").unwrap_or(0)),
+        rate_ppm: line.maybe("rate").unwrap_or(0),
+        payer: payer(line),
+    };
+    Fee {
+        id: FeeId(line.named()),
+        program: ConfigId(line.number("program")),
+        filter: filter(line),
+        converted: line.has("converted"),
+        terms,
     }
 }
 
@@ -139,21 +180,25 @@ fn rule(line: &Line) -> Rule {
             "id",
         ],
     );
+    Rule {
+        id: RuleId(line.named()),
+        subject: subject(line),
+        filter: filter(line),
+        bound: bound(line),
+        zone: line.text("zone", "UTC").to_owned(),
+    }
+}
+
+fn filter(line: &Line) -> Filter {
     let range = |text: &str| {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         (first.parse().unwrap(), last.parse().unwrap())
     };
-    Rule {
-        id: RuleId(line.named()),
-        subject: subject(line),
-        filter: Filter {
-            channels: line.list("channels").into_iter().map(channel).collect(),
-            mccs: line.list("mccs").into_iter().map(range).collect(),
-            countries: line.list("countries").iter().map(|text| text.parse().unwrap()).collect(),
-            merchants: line.list("merchants").into_iter().map(padded).collect(),
-        },
-        bound: bound(line),
-        zone: line.text("zone", "UTC").to_owned(),
+    Filter {
+        channels: line.list("channels").into_iter().map(channel).collect(),
+        mccs: line.list("mccs").into_iter().map(range).collect(),
+        countries: line.list("countries").iter().map(|text| text.parse().unwrap()).collect(),
+        merchants: line.list("merchants").into_iter().map(padded).collect(),
     }
 }
 

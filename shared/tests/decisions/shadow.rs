@@ -56,7 +56,11 @@ impl Shadow {
             | Effect::ExceptionResolved(_)
             | Effect::Posted { .. }
             | Effect::CommandRemembered(..)
-            | Effect::CommandForgotten => {}
+            | Effect::CommandForgotten
+            | Effect::FeePut(_)
+            | Effect::FeeRemoved(..)
+            | Effect::FeeSet { .. }
+            | Effect::FeeCharged { .. } => {}
         }
     }
 

@@ -174,7 +174,11 @@ impl Bench {
             | Effect::ExceptionResolved(_)
             | Effect::Posted { .. }
             | Effect::CommandRemembered(..)
-            | Effect::CommandForgotten => None,
+            | Effect::CommandForgotten
+            | Effect::FeePut(_)
+            | Effect::FeeRemoved(..)
+            | Effect::FeeSet { .. }
+            | Effect::FeeCharged { .. } => None,
         }
     }
 
@@ -205,6 +209,11 @@ impl Bench {
             same("balance, booked, held", core, expected.next())?;
         }
         same("balances", None, expected.next())?;
+        for user in self.model.users.iter().filter(|user| !user.closed && !user.owed.is_empty()) {
+            let view = self.ledger.view(Query::Balance(user.id)).and_then(View::into_balance);
+            let owed = user.owed.iter().map(|(_, amount)| amount).sum();
+            same("owed", view.map(|view| view.owed.0), Some(owed))?;
+        }
         for pot in &self.model.pots {
             let Some(View::PartnerBalance(view)) = self.ledger.view(Query::PartnerBalance(pot.id))
             else {
@@ -286,6 +295,8 @@ impl Bench {
                 book.users_cover,
                 book.partner_settlement,
                 book.bank,
+                book.fees,
+                book.invoiced,
             ];
             let model = [
                 sums.funding,
@@ -294,6 +305,8 @@ impl Bench {
                 sums.users_cover,
                 sums.partner_settlement,
                 sums.bank,
+                sums.fees,
+                sums.invoiced,
             ];
             same("sums of the books", core, model.map(i128::from))?;
         }

@@ -5,6 +5,7 @@
 use shared::card::CardState;
 use shared::command::{Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Program};
 use shared::control::{Outcome, Refusal};
+use shared::fee::{Charge, Payer};
 use shared::ids::{BalanceId, CardId, CommandId, Sequence, Timestamp};
 use shared::limits::CARDS_A_BALANCE_MAX;
 use shared::lock_code::{Lock, LockCode};
@@ -78,6 +79,7 @@ impl Model {
                     return Err(Refusal::BalanceNotEmpty);
                 }
                 self.users[user].closed = true;
+                self.users[user].owed.clear();
                 Ok(())
             }
             Change::IssueCard(card) => self.issue(card),
@@ -98,7 +100,19 @@ impl Model {
             }
             Change::TopUp { balance, money } => self.top_up(*balance, *money),
             Change::Withdraw { balance, money } => self.withdraw(*balance, *money),
-            Change::Transfer { from, to, money } => self.transfer(*from, *to, *money),
+            Change::Transfer { from, to, money } => self.transfer((*from, *to), *money, None),
+            Change::TransferCharged { from, to, money, charge } => {
+                self.transfer((*from, *to), *money, Some(charge))
+            }
+            Change::PutFee(fee) => self.put_fee(fee),
+            Change::RemoveFee(program, id) => {
+                if !self.programs.iter().any(|known| known.id == *program) {
+                    return Err(Refusal::ProgramNotFound);
+                }
+                self.fees.retain(|fee| (fee.program, fee.id) != (*program, *id));
+                Ok(())
+            }
+            Change::ChargeFee { balance, charge } => self.charge_fee(*balance, charge),
             Change::Reload { balance, money } => {
                 let pot = self.pots.iter().position(|pot| pot.id == *balance);
                 let pot = pot.ok_or(Refusal::PartnerBalanceNotFound)?;
@@ -110,7 +124,7 @@ impl Model {
         }
     }
 
-    fn open_user(&self, id: BalanceId) -> Result<usize, Refusal> {
+    pub(crate) fn open_user(&self, id: BalanceId) -> Result<usize, Refusal> {
         let place = self.users.iter().position(|user| user.id == id && !user.closed);
         place.ok_or(Refusal::BalanceNotFound)
     }
@@ -163,6 +177,7 @@ impl Model {
                     held,
                     closed,
                     covered_by,
+                    owed: Vec::new(),
                     cards,
                 });
                 Ok(())
@@ -327,6 +342,7 @@ impl Model {
         }
         self.users[user].ledger += amount;
         self.sums(money.currency).funding -= amount;
+        self.collect(user);
         Ok(())
     }
 
@@ -349,18 +365,34 @@ impl Model {
         Ok(())
     }
 
-    fn transfer(&mut self, from: BalanceId, to: BalanceId, money: Money) -> Refused {
+    fn transfer(
+        &mut self,
+        (from, to): (BalanceId, BalanceId),
+        money: Money,
+        charge: Option<&Charge>,
+    ) -> Refused {
         let (giver, taker) = (self.open_user(from)?, self.open_user(to)?);
         sound(money, self.users[giver].currency)?;
         sound(money, self.users[taker].currency)?;
         if giver == taker || self.users[giver].covered_by != self.users[taker].covered_by {
             return Err(Refusal::BalancesApart);
         }
-        if self.users[giver].ledger - self.users[giver].held < money.amount.0 {
+        let fee = charge.map(|charge| self.chargeable(giver, charge)).transpose()?.unwrap_or(0);
+        let invoiced = charge.is_some_and(|charge| charge.payer == Payer::Partner);
+        let needs = money.amount.0 + if invoiced { 0 } else { fee };
+        if self.users[giver].ledger - self.users[giver].held < needs {
             return Err(Refusal::InsufficientFunds);
         }
         self.users[giver].ledger -= money.amount.0;
         self.users[taker].ledger += money.amount.0;
+        match invoiced {
+            true => {
+                self.sums(money.currency).invoiced -= fee;
+                self.sums(money.currency).fees += fee;
+            }
+            false => self.take_fee(giver, fee),
+        }
+        self.collect(taker);
         Ok(())
     }
 }

@@ -3,15 +3,16 @@
 use shared::card::{CardState, YearMonth};
 use shared::command::{Change, Channel, Collateral, NewCard, PartnerBalanceKind};
 use shared::credential::Pvv;
+use shared::fee::{Charge, Fee, Payer};
 use shared::ids::{
-    BalanceId, CardId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, RuleId, Sequence,
+    BalanceId, CardId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId, RuleId, Sequence,
 };
 use shared::lock_code::{LockCode, LockSource};
 use shared::money::{Amount, Money};
 use shared::rule::{Bound, Filter, Period, Rule, Subject};
 
 use crate::history::History;
-use crate::world::{EUR, PLN, month, program, token};
+use crate::world::{EUR, PLN, fee, month, program, token};
 
 impl History {
     pub(crate) fn change(&mut self) -> Change {
@@ -22,12 +23,17 @@ impl History {
                 let currency = if balance.0 == 5 || self.random.percent(3) { PLN } else { EUR };
                 let amount = i64::try_from(self.random.below(300)).unwrap();
                 let money = Money::new(amount, currency);
-                match self.random.below(6) {
+                let to = BalanceId(u128::from(self.random.below(6) + 1));
+                let charge = Charge {
+                    fee: FeeId(self.random.below(3) + 20),
+                    money: Money::new(self.random.pick(&[-1, 0, 1, 7, 40, 400]), currency),
+                    payer: self.random.pick(&[Payer::Holder, Payer::Holder, Payer::Partner]),
+                };
+                match self.random.below(9) {
                     0 => Change::Withdraw { balance, money },
-                    1 => {
-                        let to = BalanceId(u128::from(self.random.below(6) + 1));
-                        Change::Transfer { from: balance, to, money }
-                    }
+                    1 => Change::Transfer { from: balance, to, money },
+                    2 => Change::TransferCharged { from: balance, to, money, charge },
+                    3 => Change::ChargeFee { balance, charge },
                     _ => Change::TopUp { balance, money },
                 }
             }
@@ -37,7 +43,12 @@ impl History {
                 let amount = i64::try_from(self.random.below(600)).unwrap();
                 Change::Reload { balance, money: Money::new(amount, currency) }
             }
-            35..58 => Change::PutRule(self.rule()),
+            35..54 => Change::PutRule(self.rule()),
+            54..57 => Change::PutFee(self.fee()),
+            57 => {
+                let (program, fee) = (self.random.below(7) + 1, self.random.below(7) + 1);
+                Change::RemoveFee(ConfigId(program), FeeId(fee))
+            }
             58..66 => Change::RemoveRule(RuleId(u128::from(self.random.below(12)))),
             66..70 => Change::ResolveException(Sequence(self.random.below(3_000))),
             70..76 => Change::UnlockCard(card),
@@ -133,13 +144,20 @@ impl History {
         })
     }
 
-    fn rule(&mut self) -> Rule {
-        let subject = match self.random.below(8) {
-            0..3 => Subject::Card(CardId(self.random.below(7) + 1)),
-            3..5 => Subject::Customer(CustomerId(self.random.below(5) + 1)),
-            5..7 => Subject::Program(ConfigId(self.random.below(6) + 1)),
-            _ => Subject::Partner(PartnerId(1)),
+    fn fee(&mut self) -> Fee {
+        let (id, program) = (self.random.below(6) + 1, self.random.below(7) + 1);
+        let fixed = self.random.pick(&[0, 0, 1, 5, 30, -1]);
+        let mut fee = fee(id, program, fixed, self.random.pick(&[0, 5_000, 25_000, 300_000]));
+        fee.terms.payer = self.random.pick(&[Payer::Holder, Payer::Holder, Payer::Partner]);
+        fee.converted = self.random.percent(20);
+        fee.filter = match self.random.percent(50) {
+            true => self.filter(),
+            false => Filter::default(),
         };
+        fee
+    }
+
+    fn filter(&mut self) -> Filter {
         let mut filter = Filter::default();
         if self.random.percent(30) {
             filter.channels = vec![self.random.pick(&[Channel::Pos, Channel::Pos, Channel::Atm])];
@@ -154,6 +172,17 @@ impl History {
         if self.random.percent(10) {
             filter.merchants = vec![*b"SHOP           "];
         }
+        filter
+    }
+
+    fn rule(&mut self) -> Rule {
+        let subject = match self.random.below(8) {
+            0..3 => Subject::Card(CardId(self.random.below(7) + 1)),
+            3..5 => Subject::Customer(CustomerId(self.random.below(5) + 1)),
+            5..7 => Subject::Program(ConfigId(self.random.below(6) + 1)),
+            _ => Subject::Partner(PartnerId(1)),
+        };
+        let filter = self.filter();
         let period = self.random.pick(&[
             Period::Transaction,
             Period::Day,

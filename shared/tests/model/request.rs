@@ -104,6 +104,7 @@ impl Entry {
             spoken_of: false,
             ended: false,
             counted: Vec::new(),
+            fees: Vec::new(),
         }
     }
 
@@ -180,7 +181,13 @@ impl Model {
             18 | 19 => self.deposit_row(row, asked),
             20 => {
                 let user = &self.users[self.cards[self.card_of(message.token)?].user];
-                let short = asked.amount > 0 && user.available() < asked.amount;
+                // What is forced is flagged by what it forces, fees aside; what is added to a hold
+                // is looked at when that is known.
+                let fees = match asked.advised || adds(message) {
+                    true => 0,
+                    false => self.fees_beside(message, asked.amount),
+                };
+                let short = asked.amount > 0 && user.available() < asked.amount + fees;
                 short.then_some(Reason::InsufficientFunds)
             }
             _ => None,
@@ -348,7 +355,12 @@ impl Model {
             (i128::from(request.transaction.amount.0), i128::from(request.billed().amount.0));
         let goods = (whole - i128::from(request.cash_back.0)) * billed / whole;
         let available = i128::from(self.users[self.cards[card].user].available());
-        let part = available.min(goods);
+        let mut part = available.min(goods);
+        let fees =
+            |part: i128| i128::from(self.fees_beside(request, i64::try_from(part.max(0)).unwrap()));
+        while part > 0 && part + fees(part) > available {
+            part -= 1;
+        }
         let transaction = part * whole / billed;
         let both = (i64::try_from(transaction).ok()?, i64::try_from(part).ok()?);
         (allowed && part > 0 && transaction > 0).then_some(both)
@@ -517,11 +529,13 @@ impl Model {
             Meant::Several => return self.decline(request, Reason::OriginalAmbiguous),
             Meant::One(number) => number,
         };
-        if let Some((_, reason)) = failed {
-            return self.decline(request, reason);
+        let amount = request.billed().amount.0;
+        let needs = amount + self.fees_beside_more(base, amount);
+        if failed.is_some() || (amount > 0 && self.users[self.cards[card].user].available() < needs)
+        {
+            return self.decline(request, Reason::InsufficientFunds);
         }
         let kind = Kind::of(request.processing_code).unwrap();
-        let amount = request.billed().amount.0;
         let decision = self.approved(Reason::Approved, Detail::None);
         let mut entry = Entry::of(self, request, decision);
         let found = self.entry(base).unwrap();

@@ -41,6 +41,7 @@ impl Model {
             spoken_of: false,
             ended: false,
             counted: Vec::new(),
+            fees: Vec::new(),
         }
     }
 

@@ -9,14 +9,17 @@ use shared::command::{Collateral, MessageKey, PartnerBalanceKind, Program};
 use shared::control::Outcome;
 use shared::credential::Pvv;
 use shared::effect::{Decision, Direction, Exception, ExceptionKind, TransactionState};
+use shared::fee::Fee;
 use shared::ids::{
-    BalanceId, CardId, CommandId, CustomerId, PartnerBalanceId, PartnerId, Sequence, Timestamp,
+    BalanceId, CardId, CommandId, CustomerId, FeeId, PartnerBalanceId, PartnerId, Sequence,
+    Timestamp,
 };
 use shared::limits::Limits;
 use shared::lock_code::Lock;
 use shared::money::{Amount, Currency};
 use shared::pan::PanToken;
 
+use crate::fee::FeeLine;
 use crate::limit::LimitRow;
 
 /// Answers that a message forgets at most, before it is decided. Source: transactions.
@@ -31,6 +34,7 @@ pub(crate) struct User {
     pub(crate) held: i64,
     pub(crate) closed: bool,
     pub(crate) covered_by: Option<PartnerId>,
+    pub(crate) owed: Vec<(FeeId, i64)>,
     pub(crate) cards: usize,
 }
 
@@ -123,6 +127,7 @@ pub(crate) struct Entry {
     /// Whether it is kept for as long as approvals that ended.
     pub(crate) ended: bool,
     pub(crate) counted: Vec<Counted>,
+    pub(crate) fees: Vec<FeeLine>,
 }
 
 impl Entry {
@@ -158,6 +163,8 @@ pub(crate) struct Sums {
     pub(crate) users_cover: i64,
     pub(crate) partner_settlement: i64,
     pub(crate) bank: i64,
+    pub(crate) fees: i64,
+    pub(crate) invoiced: i64,
 }
 
 /// Everything.
@@ -173,6 +180,7 @@ pub(crate) struct Model {
     pub(crate) pots: Vec<Pot>,
     pub(crate) cards: Vec<Card>,
     pub(crate) rules: Vec<LimitRow>,
+    pub(crate) fees: Vec<Fee>,
     pub(crate) rules_made: usize,
     pub(crate) numbers_given: u64,
     pub(crate) entries: Vec<Entry>,
@@ -196,6 +204,7 @@ impl Model {
             pots: Vec::new(),
             cards: Vec::new(),
             rules: Vec::new(),
+            fees: Vec::new(),
             rules_made: 0,
             numbers_given: 0,
             entries: Vec::new(),

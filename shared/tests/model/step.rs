@@ -11,6 +11,15 @@ impl Model {
     pub(crate) fn step(&mut self, command: &Command, now: Timestamp) -> Answer {
         self.sequence += 1;
         self.now = self.now.max(now.0);
+        let made_before = self.entries_made;
+        let answer = self.carry(command);
+        if !matches!(command, Command::Manage(..)) {
+            self.settle_fees(command, made_before);
+        }
+        answer
+    }
+
+    fn carry(&mut self, command: &Command) -> Answer {
         match command {
             Command::Authorize(request) => Answer::Decision(self.authorize(request)),
             Command::Advise(advice) => Answer::Decision(self.advise(advice)),

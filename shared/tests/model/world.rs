@@ -7,9 +7,13 @@ use shared::command::{
     NewCard, PartnerBalanceKind, Policy, Program, References,
 };
 use shared::credential::CredentialResult;
-use shared::ids::{BalanceId, CardId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId};
+use shared::fee::{Fee, Payer, Terms};
+use shared::ids::{
+    BalanceId, CardId, ConfigId, CustomerId, FeeId, LinkId, PartnerBalanceId, PartnerId,
+};
 use shared::money::{Amount, Currency, Money};
 use shared::pan::PanToken;
+use shared::rule::Filter;
 
 pub(crate) const EUR: Currency = Currency(978);
 pub(crate) const PLN: Currency = Currency(985);
@@ -77,6 +81,13 @@ pub(crate) fn program(id: u64, currency: Currency, collateral: Collateral) -> Pr
     Program { id: ConfigId(id), partner: PartnerId(1), currency, collateral, policy }
 }
 
+/// A fee of `fixed` and a share on the payments of a program.
+pub(crate) fn fee(id: u64, program: u64, fixed: i64, rate_ppm: u32) -> Fee {
+    let terms = Terms { fixed: Amount(fixed), rate_ppm, payer: Payer::Holder };
+    let (id, program) = (FeeId(id), ConfigId(program));
+    Fee { id, program, filter: Filter::default(), converted: false, terms }
+}
+
 /// What there is before the first message: enough money that most things are approved.
 pub(crate) fn opening() -> Vec<Change> {
     let mut changes = vec![
@@ -87,6 +98,8 @@ pub(crate) fn opening() -> Vec<Change> {
         Change::PutProgram(program(3, EUR, Collateral::Credit)),
         Change::PutProgram(program(4, EUR, Collateral::Technical)),
         Change::PutProgram(program(5, PLN, Collateral::Deposit)),
+        Change::PutFee(fee(1, 1, 3, 25_000)),
+        Change::PutFee(fee(2, 2, 0, 100_000)),
     ];
     let kinds =
         [PartnerBalanceKind::Deposit, PartnerBalanceKind::Credit, PartnerBalanceKind::Technical];

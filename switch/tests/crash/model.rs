@@ -148,7 +148,11 @@ impl Model {
             | Change::ResolveException(_)
             | Change::Reload { .. }
             | Change::Withdraw { .. }
-            | Change::Transfer { .. } => {}
+            | Change::Transfer { .. }
+            | Change::PutFee(_)
+            | Change::RemoveFee(..)
+            | Change::ChargeFee { .. }
+            | Change::TransferCharged { .. } => {}
         }
     }
 
