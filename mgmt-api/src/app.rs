@@ -9,9 +9,11 @@ mod add_customer;
 mod art;
 mod bank_accounts;
 mod certificates;
+pub(crate) mod charge_fees;
 mod close_balance;
 pub(crate) mod decide_verification;
 mod delete_customer;
+mod fees;
 pub(crate) mod import;
 mod issue_card;
 pub(crate) mod issue_later;
@@ -58,6 +60,7 @@ pub use self::decide_verification::{
     FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
     VerificationPage,
 };
+pub use self::fees::{FeeList, ProgramFee, ReportWish, ShownFee};
 pub use self::import::{ImportWish, RowPage, ShownImport, TakenImport};
 pub use self::issue_card::{IssuedCard, NewVirtualCard};
 pub use self::issue_later::{BegunOperation, ShownOperation};
@@ -213,6 +216,13 @@ pub struct CertificatePath {
 #[derive(Deserialize)]
 pub struct ProgramPath {
     program: String,
+}
+
+/// A fee of a program as a path names it.
+#[derive(Deserialize)]
+pub struct FeePath {
+    program: String,
+    fee: String,
 }
 
 /// An identity check as a path names it.

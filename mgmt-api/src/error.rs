@@ -88,6 +88,7 @@ codes! {
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
     ProgramNotFound = 404 "PROGRAM_NOT_FOUND" "There is no such card program.";
+    FeeNotFound = 404 "FEE_NOT_FOUND" "The program has no such fee.";
     ArtNotFound = 404 "ART_NOT_FOUND" "The program has no such file, or there is no such kind.";
     ImportNotFound = 404 "IMPORT_NOT_FOUND" "There is no such import.";
     BankAccountNotFound = 404 "BANK_ACCOUNT_NOT_FOUND" "There is no such bank account.";
@@ -115,6 +116,9 @@ codes! {
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"
         "Another partner has this issuer code, or this partner has another one.";
+    FeeExists = 409 "FEE_EXISTS"
+        "The partner has a fee on accounts of this kind and currency.";
+    TooManyFees = 409 "TOO_MANY_FEES" "The program has as many fees on payments as it may have.";
     BankAccountExists = 409 "BANK_ACCOUNT_EXISTS" "The balance has a bank account.";
     CertificateExists = 409 "CERTIFICATE_EXISTS"
         "This key has a certificate already: make another key.";

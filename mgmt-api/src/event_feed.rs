@@ -8,15 +8,17 @@ use std::path::PathBuf;
 
 use shared::command::{Change, Command};
 use shared::control::{Outcome, Reply, Request};
+use shared::effect::Effect;
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, Record};
+use shared::money::Amount;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::metrics;
-use crate::store::{RowState, Store, StoreError};
+use crate::store::{NewCharge, RowState, Store, StoreError};
 use crate::switch_link::{self, BACKOFF_MAX, BACKOFF_MIN};
 
 /// The cursor is stored this often at least.
@@ -118,6 +120,13 @@ impl Feed<'_> {
             (&record.command, &record.answer)
         {
             self.settle(*id, change, outcome).await?;
+            if outcome.result.is_ok() {
+                self.let_fees_fall_due(change).await?;
+            }
+        }
+        let charges = charges_of(record);
+        if !charges.is_empty() {
+            self.store.insert_charges(&charges).await?;
         }
         self.last = record.sequence;
         Ok(())
@@ -174,6 +183,17 @@ impl Feed<'_> {
         }
     }
 
+    /// What was made costs something, where its partner or program says so.
+    async fn let_fees_fall_due(&self, change: &Change) -> Result<(), StoreError> {
+        if let Change::OpenBalance { id, .. } = change {
+            self.store.add_account_dues(Uuid::from_u128(id.0)).await
+        } else if let Change::IssueCard(card) = change {
+            self.store.add_card_dues(i64::try_from(card.id.0).unwrap_or_default()).await
+        } else {
+            Ok(())
+        }
+    }
+
     async fn store_cursor(&mut self) -> Result<(), StoreError> {
         if self.last > self.stored {
             let sequence = i64::try_from(self.last.0).unwrap_or(i64::MAX);
@@ -192,6 +212,29 @@ pub fn state_after(outcome: &Outcome) -> RowState {
         Ok(()) => RowState::Confirmed,
         Err(_) => RowState::Refused,
     }
+}
+
+/// The fees that a record charges.
+fn charges_of(record: &Record) -> Vec<NewCharge> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let charged = record.effects.iter().filter_map(|effect| {
+        if let Effect::FeeSet { fee, taken, .. } = effect {
+            (*taken != Amount::ZERO).then_some((fee.fee, *taken, *taken))
+        } else if let Effect::FeeCharged { fee, due, taken, .. } = effect {
+            Some((*fee, *due, *taken))
+        } else {
+            None
+        }
+    });
+    let charges = (0..).zip(charged).map(|(place, (fee, due, taken))| NewCharge {
+        sequence: number(record.sequence.0),
+        place,
+        fee_id: number(fee.0),
+        due: due.0,
+        taken: taken.0,
+        at_ms: number(record.at.0),
+    });
+    charges.collect()
 }
 
 fn kind(command: &Command) -> &'static str {

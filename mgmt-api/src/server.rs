@@ -147,6 +147,7 @@ impl Server {
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
+        background.spawn(app::charge_fees::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::decide_verification::run(Arc::clone(&app), stop.clone()));
         Ok(Self { app, secure, public, background, background_stop: stop.drop_guard() })

@@ -205,18 +205,27 @@ impl Rule {
     }
 
     fn calendar_window(&self, at: Timestamp) -> Option<Window> {
-        let zone: Tz = self.zone.parse().ok()?;
+        self.period().window(&self.zone, at)
+    }
+}
+
+impl Period {
+    /// The day, week or month that `at` falls in, in an IANA time zone; `None` for a single payment
+    /// and where there is no such zone.
+    #[must_use]
+    pub fn window(self, zone: &str, at: Timestamp) -> Option<Window> {
+        let zone: Tz = zone.parse().ok()?;
         let now = DateTime::from_timestamp_millis(i64::try_from(at.0).ok()?)?.with_timezone(&zone);
         let today = now.date_naive();
-        let (first, next) = match self.period() {
-            Period::Transaction => return None,
-            Period::Day => (today, today.checked_add_days(Days::new(1))?),
-            Period::Week => {
+        let (first, next) = match self {
+            Self::Transaction => return None,
+            Self::Day => (today, today.checked_add_days(Days::new(1))?),
+            Self::Week => {
                 let since_monday = u64::from(today.weekday().num_days_from_monday());
                 let monday = today.checked_sub_days(Days::new(since_monday))?;
                 (monday, monday.checked_add_days(Days::new(7))?)
             }
-            Period::Month => {
+            Self::Month => {
                 let first = today.with_day(1)?;
                 (first, first.checked_add_months(Months::new(1))?)
             }

@@ -171,6 +171,24 @@ fn a_payment_goes_on_with_the_fees_it_was_made_under() {
 }
 
 #[test]
+fn what_clears_a_decline_or_nothing_yet_pays_what_it_would_have() {
+    check(
+        WORLD,
+        "auth stan=1 card=1 amount=2000 -> INSUFFICIENT_FUNDS 1016 51 116 1016
+         clear stan=2 card=1 amount=100 of=1 -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 847/0/847                                         # charged like any payment
+         auth stan=3 card=1 amount=100 -> APPROVED 0000 00 000 0000
+         clear stan=4 card=1 amount=0 of=3 more -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 694/153/847                                       # nothing is taken on nothing
+         clear stan=5 card=1 amount=100 of=3 -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 694/0/694
+         reverse stan=6 of=7 card=1 -> REFERENCED_TRANSACTION_NOT_FOUND 9114 25 914 9114
+         clear stan=8 card=1 amount=100 of=7 -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 541/0/541                                         # its reversal came first: still a payment",
+    );
+}
+
+#[test]
 fn a_program_has_eight_fees_at_most() {
     let eight: String = (2..=8).map(|id| format!("fee {id} program=10 fixed=1\n")).collect();
     check(

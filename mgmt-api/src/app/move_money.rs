@@ -6,12 +6,15 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
+use shared::fee::Charge;
 use shared::ids::{BalanceId, PartnerBalanceId};
 use shared::money::Money;
 use shared::pan::Pan;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::charge_fees::charge;
+use super::fees::form;
 use super::{App, BalancePath, Body, PartnerBalancePath, check_text, command_id, currency};
 use crate::answer::Answer;
 use crate::call::{Call, Caller, CustomerCall, Scope};
@@ -51,6 +54,8 @@ pub struct Transfer {
 struct Plan {
     id: Uuid,
     movement: Movement,
+    #[serde(default)]
+    charge: Option<Charge>,
 }
 
 /// Money that was moved; amounts in minor units.
@@ -63,6 +68,9 @@ pub struct BookedMovement<'a> {
     to_balance_id: Option<Uuid>,
     amount: i64,
     currency: &'a str,
+    /// What a transfer costs the balance besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<i64>,
     date: String,
 }
 
@@ -131,14 +139,29 @@ impl App {
         find: impl AsyncFnOnce() -> Result<Movement>,
     ) -> Result<Response> {
         let money = credit.check()?;
-        let draw = || async { Ok(Plan { id: Uuid::now_v7(), movement: find().await? }) };
+        let draw = || async {
+            let movement = find().await?;
+            let charge = self.charge_for(movement, money).await?;
+            Ok(Plan { id: Uuid::now_v7(), movement, charge })
+        };
         let carry_out = |plan| self.carry_out_movement(plan, money, credit);
         self.once(call, hash, draw, carry_out).await
     }
 
+    /// The fee on a transfer, where its partner has one.
+    async fn charge_for(&self, movement: Movement, money: Money) -> Result<Option<Charge>> {
+        let Movement::Transfer(from, _) = movement else { return Ok(None) };
+        let partner = self.store.partner_of_balance(from).await?;
+        let partner = partner.ok_or(Code::BalanceNotFound)?;
+        let fee = self.store.transfer_fee(partner, i64::from(money.currency.0)).await?;
+        let Some(fee) = fee else { return Ok(None) };
+        let due = form::terms(&fee)?.on(money.amount);
+        due.is_positive().then(|| charge(&fee, due.0)).transpose()
+    }
+
     async fn carry_out_movement(
         &self,
-        Plan { id, movement }: Plan,
+        Plan { id, movement, charge }: Plan,
         money: Money,
         credit: &Credit,
     ) -> Result<Answer> {
@@ -159,9 +182,13 @@ impl App {
         let (balance_id, to_balance_id, change) = match movement {
             Movement::TopUp(id) => (id, None, Change::TopUp { balance: user(id), money }),
             Movement::Withdrawal(id) => (id, None, Change::Withdraw { balance: user(id), money }),
-            Movement::Transfer(from, to) => {
-                (from, Some(to), Change::Transfer { from: user(from), to: user(to), money })
-            }
+            Movement::Transfer(from, to) => (from, Some(to), {
+                let (from, to) = (user(from), user(to));
+                match charge {
+                    Some(charge) => Change::TransferCharged { from, to, money, charge },
+                    None => Change::Transfer { from, to, money },
+                }
+            }),
             Movement::Reload(id) => {
                 (id, None, Change::Reload { balance: PartnerBalanceId(id.as_u128()), money })
             }
@@ -176,6 +203,7 @@ impl App {
             to_balance_id,
             amount: money.amount.0,
             currency: &money.currency.to_string(),
+            fee: charge.map(|charge| charge.of_holder().0).filter(|fee| *fee > 0),
             date: clock::rfc3339(outcome.at),
         })
     }

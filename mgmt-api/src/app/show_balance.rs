@@ -39,6 +39,8 @@ pub struct ShownBalance {
     amount: i64,
     available: i64,
     held: i64,
+    /// What is owed for fees: it is taken from what comes in next.
+    owed: i64,
     state: &'static str,
     cards: Vec<ShownCard>,
 }
@@ -108,6 +110,7 @@ impl App {
             amount: view.ledger.0,
             available: view.ledger.0.saturating_sub(view.held.0),
             held: view.held.0,
+            owed: view.owed.0,
             state: "OPEN",
             cards: cards.collect(),
         })

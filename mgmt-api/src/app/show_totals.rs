@@ -31,6 +31,12 @@ pub(crate) struct Total {
     /// The same and all partner balances.
     #[schema(value_type = i64)]
     wallet: i128,
+    /// The company balance: fees that were taken, or are to come by invoice.
+    #[schema(value_type = i64)]
+    company: i128,
+    /// What partners owe of it by invoice.
+    #[schema(value_type = i64)]
+    invoiced: i128,
 }
 
 impl App {
@@ -45,6 +51,8 @@ impl App {
                 currency: total.currency.to_string(),
                 users: total.users,
                 wallet: total.users + total.partners,
+                company: total.company,
+                invoiced: total.invoiced,
             })
             .collect();
         items.sort_unstable_by(|one, other| one.currency.cmp(&other.currency));

@@ -6,10 +6,11 @@ use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
     ArtFile, ArtPath, Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch,
-    CardProgram, CertificateList, CertificatePath, CertificateRequest, Credit, FullVerification,
-    ImagePath, NewOperatorSession, NewPartnerBalance, Nothing, PartnerBalancePath, PartnerData,
-    PartnerPath, ProgramList, ProgramPath, Rejection, Report, ReportResult, ShownPartnerBalance,
-    SignedCertificate, TakenArt, TotalList, VerificationList, VerificationPage, VerificationPath,
+    CardProgram, CertificateList, CertificatePath, CertificateRequest, Credit, FeeList, FeePath,
+    FullVerification, ImagePath, NewOperatorSession, NewPartnerBalance, Nothing,
+    PartnerBalancePath, PartnerData, PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection,
+    Report, ReportResult, ReportWish, ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt,
+    TotalList, VerificationList, VerificationPage, VerificationPath,
 };
 use crate::art;
 use crate::auth::access::Access;
@@ -20,7 +21,7 @@ use crate::error::Code::*;
 pub(super) fn routes() -> Vec<Route> {
     let all = Access::Operator(Roles::ALL);
     let money = Access::Operator(Roles::ADMIN | Roles::LICENSED);
-    [first(all, money), checks(), programs(all), certificates()].concat()
+    [first(all, money), checks(), programs(all), fees(all), certificates()].concat()
 }
 
 fn certificates() -> Vec<Route> {
@@ -79,6 +80,46 @@ fn checks() -> Vec<Route> {
         .takes::<Rejection>(r#"{"reason":"DOCUMENT_UNREADABLE"}"#)
         .fails(&[VerificationDecided])
         .to(managers),
+    ]
+}
+
+/// What programs charge: the licensed institution's alone. Source: requirements #171.
+fn fees(all: Access) -> Vec<Route> {
+    let licensed = Access::Operator(Roles::LICENSED);
+    let (every, one) = ("/admin/programs/{program}/fees", "/admin/programs/{program}/fees/{fee}");
+    vec![
+        Route::get(every, on!(list_fees: Call, ProgramPath))
+            .says("The fees of a program that are in use.")
+            .gives::<FeeList>(200)
+            .to(all),
+        Route::post(every, on!(add_fee: Call, ProgramPath, Body<ProgramFee>))
+            .says("Makes a fee: on what follows from now on, on periods from the next one on.")
+            .takes::<ProgramFee>(r#"{"kind":"POS","fixed":30,"ratePpm":25000}"#)
+            .gives::<ShownFee>(201)
+            .fails(&[FeeExists, TooManyFees])
+            .to(licensed),
+        Route::put(one, on!(put_fee: Call, FeePath, Body<ProgramFee>))
+            .says("Changes a fee for what follows; what was begun goes on as it was.")
+            .takes::<ProgramFee>(r#"{"kind":"POS","fixed":35,"ratePpm":25000}"#)
+            .gives::<ShownFee>(200)
+            .fails(&[FeeNotFound])
+            .to(licensed),
+        Route::delete(one, on!(remove_fee: Call, FeePath, Nothing))
+            .says("Takes a fee out of use.")
+            .fails(&[FeeNotFound])
+            .to(licensed),
+        Route::get(
+            "/admin/programs/{program}/fees/report",
+            on!(report_fees: Call, ProgramPath, Asked<ReportWish>),
+        )
+        .says("What a program's fees came to, as CSV: what fell due, and what was taken of it.")
+        .asks(&[
+            ("period", "What a line is about: DAY, WEEK or MONTH, which it is by itself."),
+            ("from", "First day, 2026-11-01; 92 days before the last where none is given."),
+            ("to", "Last day; today where none is given."),
+        ])
+        .gives_as("text/csv")
+        .to(all),
     ]
 }
 

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CertificatePath,
-    ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional, OrderPath,
+    FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional, OrderPath,
     PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
@@ -135,6 +135,7 @@ paths!(
     OrderPath,
     OperationPath,
     ProgramPath,
+    FeePath,
     VerificationPath,
     PartnerPath,
     PartnerBalancePath

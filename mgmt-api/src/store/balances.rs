@@ -71,6 +71,13 @@ impl Store {
         })?)
     }
 
+    /// The partner whose cardholder has a balance.
+    pub async fn partner_of_balance(&self, id: Uuid) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT partner_id FROM customers \
+             JOIN balances ON balances.customer_id = customers.id WHERE balances.id = $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
     /// A customer's balances behind `after`, oldest first.
     pub async fn balances(
         &self,

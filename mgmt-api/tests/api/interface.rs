@@ -254,7 +254,10 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     if path.contains("{verification}") {
         path = path.replace("{verification}", &world.verification().await);
     }
-    path = path.replace("{image}", "imageFace").replace("{program}", "0019167900");
+    path = path
+        .replace("{image}", "imageFace")
+        .replace("{program}", "0019167900")
+        .replace("{fee}", "1");
     if path.contains("{operation}") {
         let id = world.operation(&things.customer, &things.balance).await;
         path = path.replace("{operation}", &id);

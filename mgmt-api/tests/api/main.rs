@@ -22,6 +22,8 @@ mod database;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod fees;
+#[cfg(test)]
 mod http_surface;
 #[cfg(test)]
 mod idempotency;

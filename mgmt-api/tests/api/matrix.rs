@@ -48,6 +48,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{kind}", &"mdes-icon".to_owned()),
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),
+        ("{fee}", &"1".to_owned()),
         ("{order}", &things.order),
         ("{operation}", &things.operation),
         ("{partner}", &"1".to_owned()),

@@ -175,7 +175,11 @@ async fn money_leaves_and_moves_where_it_is_available() {
 
         let summary = world.admin(Method::GET, "/admin/balances/summary", None).await;
         let summary = summary.expect(StatusCode::OK);
-        assert_eq!(summary["items"][0], json!({ "currency": "EUR", "users": 70, "wallet": 70 }));
+        assert_eq!(
+            summary["items"][0],
+            json!({ "currency": "EUR", "users": 70,
+                "wallet": 70, "company": 0, "invoiced": 0 })
+        );
         let scoped = world.operator("eve", mgmt_api::auth::role::Roles::ALL, Some("1")).await;
         let got = world.with(&scoped, Method::GET, "/admin/balances/summary", None).await;
         got.expect_error(403, "FORBIDDEN");

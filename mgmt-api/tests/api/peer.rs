@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use shared::command::{Change, Command};
 use shared::control::{FRAME_BYTES_MAX, Query, Reply, Request, VERSION, View};
+use shared::effect::Decision;
 use shared::ids::{Sequence, Timestamp};
 use shared::journal_record::{Answer, Record};
 use shared::ledger::Ledger;
@@ -111,6 +112,14 @@ impl Peer {
     /// Applies a change as another client of the switch would.
     pub(crate) fn apply(&self, command: Command) {
         self.state.apply(command);
+    }
+
+    /// A message as a link would bring it.
+    pub(crate) fn message(&self, command: Command) -> Decision {
+        match self.state.apply(command) {
+            Answer::Decision(decision) => decision,
+            answer @ (Answer::Outcome(_) | Answer::Noted) => panic!("{answer:?}"),
+        }
     }
 
     /// What `pick` takes of the newest change that has it.

@@ -1,0 +1,47 @@
+-- What programs charge, what is due for it, and what was charged. Source: requirements #165-#172.
+CREATE TABLE fees (
+    id BIGINT PRIMARY KEY,
+    config_id TEXT NOT NULL REFERENCES programs (config_id),
+    partner_id BIGINT NOT NULL REFERENCES partners (id),
+    currency BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    settlement TEXT NOT NULL CHECK (settlement IN ('INSTANT', 'INVOICE')),
+    fixed BIGINT NOT NULL,
+    rate_ppm BIGINT NOT NULL,
+    region TEXT,
+    home_country TEXT,
+    period TEXT CHECK (period IN ('DAY', 'WEEK', 'MONTH')),
+    zone TEXT NOT NULL,
+    waived_from BIGINT,
+    row_state TEXT NOT NULL CHECK (row_state IN ('PENDING', 'CONFIRMED', 'REFUSED', 'CLOSED')),
+    next_period_ms BIGINT,
+    created_at_ms BIGINT NOT NULL
+);
+CREATE INDEX fees_by_program ON fees (config_id, id);
+-- Which balance a fee on accounts means must be clear: one of a kind for a partner and currency.
+CREATE UNIQUE INDEX fees_one_account_kind ON fees (partner_id, currency, kind, COALESCE(period, ''))
+    WHERE row_state IN ('PENDING', 'CONFIRMED')
+    AND kind IN ('ACCOUNT_CREATION', 'ACCOUNT_PERIODIC', 'TRANSFER');
+INSERT INTO sequences (name, next_value) VALUES ('fee', 1);
+-- One fee for one card or account, once a period; period 0 is for ever, card 0 an account.
+CREATE TABLE fee_dues (
+    fee_id BIGINT NOT NULL REFERENCES fees (id),
+    period_ms BIGINT NOT NULL,
+    period_end_ms BIGINT NOT NULL,
+    balance_id UUID NOT NULL REFERENCES balances (id),
+    card_id BIGINT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('PENDING', 'CHARGED', 'WAIVED', 'DROPPED')),
+    PRIMARY KEY (fee_id, balance_id, card_id, period_ms)
+);
+CREATE INDEX fee_dues_pending ON fee_dues (fee_id) WHERE state = 'PENDING';
+-- What the switch charged, as its events tell it; given back, where negative.
+CREATE TABLE fee_charges (
+    sequence BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    fee_id BIGINT NOT NULL,
+    due BIGINT NOT NULL,
+    taken BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL,
+    PRIMARY KEY (sequence, place)
+);
+CREATE INDEX fee_charges_by_fee ON fee_charges (fee_id, at_ms);

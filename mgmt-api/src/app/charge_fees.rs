@@ -1,0 +1,107 @@
+//! Charges what is due for cards and accounts: once when they are made, and at the end of each
+//! period. Source: requirements #165, #166, #168.
+//!
+//! Invariants: one thing and period is charged once, since the command is named after both; what
+//! cannot be charged now waits; a fee never stands in the way of what it is for.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use shared::card::CardState;
+use shared::command::Change;
+use shared::control::{Query, Refusal, View};
+use shared::fee::Charge;
+use shared::ids::{BalanceId, CommandId};
+use shared::money::Money;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::fees::{fee_id, form};
+use super::{App, card_id, currency_of_row, first_half};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::store::{DueEnd, DueRow, FeeRow};
+
+/// What is charged in one go.
+const BATCH_MAX: i64 = 64;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Charges what falls due until `stop`.
+pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let work = async {
+        loop {
+            match app.charge_fees().await {
+                Ok(0) => sleep(PAUSE).await,
+                Ok(_some) => {}
+                Err(error) => {
+                    tracing::warn!(code = error.code.title(), "fees wait");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+impl App {
+    /// Ends the periods that are over and charges a batch of what is due; how much that was.
+    async fn charge_fees(&self) -> Result<usize> {
+        let now = clock::now_millis();
+        for fee in self.store.periodic_fees(now).await? {
+            if let Some(start) = fee.next_period_ms
+                && let Some(end) = form::period_end(&fee, start)?.filter(|end| *end <= now)
+            {
+                self.store.end_period(&fee, (start, end)).await?;
+            }
+        }
+        let dues = self.store.pending_dues(BATCH_MAX).await?;
+        for due in &dues {
+            let end = self.charge_due(due).await?;
+            self.store.end_due(due, end).await?;
+        }
+        Ok(dues.len())
+    }
+
+    async fn charge_due(&self, due: &DueRow) -> Result<DueEnd> {
+        let fee = self.store.fee(due.fee_id).await?;
+        let fee = fee.ok_or_else(|| Error::internal("fees", &"a fee that is due is gone"))?;
+        if !self.is_there(due).await? {
+            return Ok(DueEnd::Dropped);
+        }
+        let balance = BalanceId(due.balance_id.as_u128());
+        let charge = charge(&fee, fee.fixed)?;
+        let outcome = self.link.change(command_of(due), Change::ChargeFee { balance, charge });
+        match outcome.await?.result {
+            Ok(()) => Ok(DueEnd::Charged),
+            Err(Refusal::BalanceNotFound) => Ok(DueEnd::Dropped),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Whether a card is still there; an account is looked at by the switch.
+    async fn is_there(&self, due: &DueRow) -> Result<bool> {
+        if due.card_id == 0 {
+            return Ok(true);
+        }
+        let card = self.link.view(Query::Card(card_id(due.card_id)), View::into_card).await?;
+        let gone = |state| matches!(state, CardState::Expired | CardState::Removed);
+        Ok(card.is_some_and(|card| !gone(card.state)))
+    }
+}
+
+/// A fee on something else than a payment, `amount` of it.
+pub(crate) fn charge(fee: &FeeRow, amount: i64) -> Result<Charge> {
+    let money = Money::new(amount, currency_of_row(fee.currency));
+    Ok(Charge { fee: fee_id(fee.id), money, payer: form::terms(fee)?.payer })
+}
+
+/// The command that charges it, whoever sends it and however often.
+fn command_of(due: &DueRow) -> CommandId {
+    let DueRow { fee_id, balance_id, card_id, period_ms, .. } = due;
+    let text = format!("pointsman fee v1 {fee_id} {balance_id} {card_id} {period_ms}");
+    CommandId(first_half(&text))
+}
