@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::metrics;
 use crate::store::{NewCharge, RowState, Store, StoreError};
 use crate::switch_link::{self, BACKOFF_MAX, BACKOFF_MIN};
+use crate::turnover::Turnover;
 
 /// The cursor is stored this often at least.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,7 +43,8 @@ pub async fn run(socket: PathBuf, store: Store, stop: CancellationToken) {
     let work = async {
         let mut backoff = BACKOFF_MIN;
         loop {
-            let mut feed = Feed { store: &store, last: Sequence(0), stored: Sequence(0) };
+            let (last, turnover) = (Sequence(0), Turnover::default());
+            let mut feed = Feed { store: &store, last, stored: last, turnover };
             let error = match feed.follow(&socket).await {
                 Ok(never) => match never {},
                 Err(error) => error,
@@ -73,6 +75,7 @@ struct Feed<'a> {
     store: &'a Store,
     last: Sequence,
     stored: Sequence,
+    turnover: Turnover,
 }
 
 impl Feed<'_> {
@@ -83,6 +86,7 @@ impl Feed<'_> {
         let cursor = self.store.event_cursor().await?;
         self.last = Sequence(u64::try_from(cursor).unwrap_or_default());
         self.stored = self.last;
+        self.turnover = Turnover::of(self.store).await?;
         let (mut reader, mut writer) = switch_link::connect(socket).await?;
         writer.put(&Request::Subscribe { after: self.last })?;
         writer.flush().await?;
@@ -101,6 +105,7 @@ impl Feed<'_> {
                 },
                 () = sleep_until(store_at) => {
                     self.store_cursor().await?;
+                    self.turnover = Turnover::of(self.store).await?;
                     store_at = Instant::now() + STORE_INTERVAL;
                 }
             }
@@ -124,6 +129,7 @@ impl Feed<'_> {
                 self.let_fees_fall_due(change).await?;
             }
         }
+        self.turnover.take(self.store, record).await?;
         let charges = charges_of(record);
         if !charges.is_empty() {
             self.store.insert_charges(&charges).await?;

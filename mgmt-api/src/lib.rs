@@ -41,6 +41,7 @@ mod server;
 pub mod store;
 pub mod switch_link;
 pub mod tls;
+mod turnover;
 pub mod vault;
 
 pub use config::Config;

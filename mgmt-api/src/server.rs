@@ -198,6 +198,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         for (what, swept) in [
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
+            ("postings of years gone by", app.sweep_postings().await),
             ("images and people past their retention", app.sweep_retention().await),
         ] {
             match swept {

@@ -20,6 +20,7 @@ mod orders;
 mod partner_balances;
 mod programs;
 mod sessions;
+mod turnover;
 mod verifications;
 
 use core::time::Duration;
@@ -48,6 +49,7 @@ pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;
 pub use self::programs::{CardKind, ProgramRow, collateral_name};
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
+pub use self::turnover::{Posting, PostingChange};
 pub use self::verifications::{Decision, ImageRow, NewVerification, VerificationRow};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

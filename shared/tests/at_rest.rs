@@ -24,9 +24,9 @@ const COLUMNS: &str = "
     partial_approval partner_balance_id partner_id password_hash period period_end_ms period_ms
     place plan_sealed profile_sealed purchase_hold_hours rate_ppm reason reference region
     request_id reserved_at_ms resource_id response_key_sha256 revoked_at_ms roles route
-    row_count row_no row_state scope sequence serial settlement source spki_sha256 state status
-    stepped_up_until_ms taken target to_balance_id token token_hash tracking_no used_at_ms
-    verification_id waived_from wpin_failures wpin_hash wrong_entries_max zone";
+    row_count row_no row_state scope sequence serial settlement slot source spki_sha256 state
+    status stepped_up_until_ms taken target to_balance_id token token_hash tracking_no
+    used_at_ms verification_id waived_from wpin_failures wpin_hash wrong_entries_max zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "

@@ -45,3 +45,17 @@ CREATE TABLE fee_charges (
     PRIMARY KEY (sequence, place)
 );
 CREATE INDEX fee_charges_by_fee ON fee_charges (fee_id, at_ms);
+-- What cards paid, as long as a fee depends on it; and whose posting a place of the switch is.
+CREATE TABLE card_postings (
+    sequence BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    card_id BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL,
+    PRIMARY KEY (sequence, place)
+);
+CREATE INDEX card_postings_by_card ON card_postings (card_id, at_ms);
+CREATE TABLE posted_slots (
+    slot BIGINT PRIMARY KEY,
+    card_id BIGINT NOT NULL
+);

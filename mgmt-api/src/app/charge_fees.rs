@@ -2,7 +2,8 @@
 //! period. Source: requirements #165, #166, #168.
 //!
 //! Invariants: one thing and period is charged once, since the command is named after both; what
-//! cannot be charged now waits; a fee never stands in the way of what it is for.
+//! cannot be charged now waits; turnover is looked at when all of its period is known; a fee never
+//! stands in the way of what it is for.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use shared::card::CardState;
 use shared::command::Change;
 use shared::control::{Query, Refusal, View};
 use shared::fee::Charge;
-use shared::ids::{BalanceId, CommandId};
+use shared::ids::{BalanceId, CommandId, RuleId};
 use shared::money::Money;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ use crate::store::{DueEnd, DueRow, FeeRow};
 
 /// What is charged in one go.
 const BATCH_MAX: i64 = 64;
+/// So long what cards paid is kept: a month's fee may wait for a year.
+const POSTINGS_KEPT_MS: i64 = 400 * 86_400_000;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,11 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 impl App {
+    /// Forgets what was paid in periods that nobody asks for any more.
+    pub(crate) async fn sweep_postings(&self) -> Result<u64> {
+        Ok(self.store.drop_postings(clock::now_millis() - POSTINGS_KEPT_MS).await?)
+    }
+
     /// Ends the periods that are over and charges a batch of what is due; how much that was.
     async fn charge_fees(&self) -> Result<usize> {
         let now = clock::now_millis();
@@ -59,27 +67,50 @@ impl App {
             }
         }
         let dues = self.store.pending_dues(BATCH_MAX).await?;
+        let mut ended = 0;
         for due in &dues {
-            let end = self.charge_due(due).await?;
-            self.store.end_due(due, end).await?;
+            if let Some(end) = self.charge_due(due).await? {
+                self.store.end_due(due, end).await?;
+                ended += 1;
+            }
         }
-        Ok(dues.len())
+        Ok(ended)
     }
 
-    async fn charge_due(&self, due: &DueRow) -> Result<DueEnd> {
+    /// Charges something due; nothing where it is not known yet whether it is to be.
+    async fn charge_due(&self, due: &DueRow) -> Result<Option<DueEnd>> {
         let fee = self.store.fee(due.fee_id).await?;
         let fee = fee.ok_or_else(|| Error::internal("fees", &"a fee that is due is gone"))?;
         if !self.is_there(due).await? {
-            return Ok(DueEnd::Dropped);
+            return Ok(Some(DueEnd::Dropped));
+        }
+        if let Some(enough) = fee.waived_from {
+            if !self.has_seen_all_before(due.period_end_ms).await? {
+                return Ok(None);
+            }
+            if self.store.turnover(due).await? >= enough {
+                return Ok(Some(DueEnd::Waived));
+            }
         }
         let balance = BalanceId(due.balance_id.as_u128());
         let charge = charge(&fee, fee.fixed)?;
         let outcome = self.link.change(command_of(due), Change::ChargeFee { balance, charge });
         match outcome.await?.result {
-            Ok(()) => Ok(DueEnd::Charged),
-            Err(Refusal::BalanceNotFound) => Ok(DueEnd::Dropped),
+            Ok(()) => Ok(Some(DueEnd::Charged)),
+            Err(Refusal::BalanceNotFound) => Ok(Some(DueEnd::Dropped)),
             Err(refusal) => Err(refusal.into()),
         }
+    }
+
+    /// Whether everything that the switch did before an instant has been read here: a change that
+    /// changes nothing marks a place behind it.
+    async fn has_seen_all_before(&self, instant: i64) -> Result<bool> {
+        let mark = CommandId(first_half(&format!("pointsman fee mark v1 {instant}")));
+        let change = Change::RemoveRule(RuleId(mark.0));
+        let outcome = self.link.change(mark, change).await?;
+        let behind = i64::try_from(outcome.at.0).unwrap_or(i64::MAX) >= instant;
+        let marked = i64::try_from(outcome.sequence.0).unwrap_or(i64::MAX);
+        Ok(behind && self.store.event_cursor().await? >= marked)
     }
 
     /// Whether a card is still there; an account is looked at by the switch.

@@ -3,13 +3,13 @@
 
 use axum::http::StatusCode;
 use mgmt_api::auth::role::Roles;
-use mgmt_api::store::Store;
+use mgmt_api::store::{DueRow, Store};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::action_code::Reason;
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Change, Channel, Command, Credentials,
-    MessageClass, MessageKey, References,
+    MessageClass, MessageKey, References, Reversal, ReversalKind,
 };
 use shared::ids::LinkId;
 use shared::money::{Amount, Currency, Money};
@@ -39,6 +39,20 @@ fn payment(token: PanToken, stan: u64, amount: i64, class: MessageClass) -> Auth
         original: None,
         references: References::default(),
         acceptance: Acceptance { channel: Channel::Pos, country: POLAND, ..Acceptance::default() },
+    }
+}
+
+fn reversal(original: MessageKey, stan: u64, token: Option<PanToken>) -> Reversal {
+    Reversal {
+        key: MessageKey { class: MessageClass::Reversal, stan, ..original },
+        repeat: false,
+        original,
+        kind: ReversalKind::Request,
+        token,
+        references: References::default(),
+        transaction: None,
+        new_total: None,
+        new_billing: None,
     }
 }
 
@@ -323,6 +337,82 @@ async fn a_period_that_was_begun_before_its_fee_is_free() {
         let now = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000;
         assert!((now..now + 32 * 86_400_000).contains(&next), "{next}");
         assert_eq!(store.pending_dues(9).await.unwrap(), []);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_paid_enough_in_a_period_pays_no_fee_for_it() {
+    on_each(async |world| {
+        let weekly = |kind: &str, fixed: i64, enough: i64| {
+            json!({ "kind": kind, "fixed": fixed,
+            "period": "WEEK", "waivedFrom": enough })
+        };
+        world.fee(&weekly("CARD_PERIODIC", 10, 1_000)).await;
+        world.fee(&weekly("ACCOUNT_PERIODIC", 100, 999)).await;
+        let (customer, balance) = world.funded(10_000).await;
+        let mut cards = Vec::new();
+        for _ in 0..2 {
+            let card = world.card(&customer, &balance, "0019167984").await;
+            cards.push((text(&card, "id"), world.newest_token()));
+        }
+        // The feed knows of the fees when it has looked once more.
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        let sale = |card: usize, stan, amount| {
+            let request = payment(cards[card].1, stan, amount, MessageClass::Financial);
+            let decision = world.peer.message(Command::Authorize(request));
+            assert_eq!(decision.reason, Reason::Approved);
+            request
+        };
+        sale(0, 1, 600);
+        // A hold counts when it is cleared, for as much as it is cleared for.
+        let held = payment(cards[0].1, 2, 800, MessageClass::Authorization);
+        world.peer.message(Command::Authorize(held));
+        let message = Authorization {
+            original: Some(held.key),
+            ..payment(cards[0].1, 3, 399, MessageClass::FinancialAdvice)
+        };
+        let (advised, more_to_come) = (Advised::Approved, false);
+        world.peer.message(Command::Advise(Advice { message, advised, more_to_come }));
+        // What is taken back does not count, whether its message names the card or not.
+        let taken_back = sale(1, 4, 500);
+        let token = None;
+        world.peer.message(Command::Reverse(reversal(taken_back.key, 5, token)));
+        let taken_back = sale(1, 6, 500);
+        world.peer.message(Command::Reverse(reversal(taken_back.key, 7, Some(cards[1].1))));
+        // A refund is no payment, and takes none back.
+        let refund = Authorization {
+            processing_code: 200_000,
+            ..payment(cards[0].1, 8, 300, MessageClass::Financial)
+        };
+        world.peer.message(Command::Authorize(refund));
+        assert_eq!(world.amount(&customer, &balance).await, (9_301, 0));
+
+        let store = Store::open(&world.database.url).await.unwrap();
+        let last = i64::try_from(world.peer.last_sequence()).unwrap();
+        until(async || store.event_cursor().await.unwrap() >= last).await;
+        let due = async |card: usize| {
+            let card_id = cards[card].0.parse().unwrap();
+            let balance_id = uuid::Uuid::parse_str(&balance).unwrap();
+            DueRow { fee_id: 1, balance_id, card_id, period_ms: 0, period_end_ms: i64::MAX }
+        };
+        assert_eq!(store.turnover(&due(0).await).await.unwrap(), 999);
+        assert_eq!(store.turnover(&due(1).await).await.unwrap(), 0);
+        let account = DueRow { card_id: 0, ..due(0).await };
+        assert_eq!(store.turnover(&account).await.unwrap(), 999);
+
+        // The week of all this is over: one card paid nothing and the other not enough, but the
+        // account with both of them did.
+        world.database.execute("UPDATE cards SET created_at_ms = 0").await;
+        world.database.execute("UPDATE balances SET created_at_ms = 0").await;
+        world.database.execute("UPDATE card_postings SET at_ms = at_ms - 7 * 86400000").await;
+        let back = "UPDATE fees SET next_period_ms = next_period_ms - 14 * 86400000";
+        world.database.execute(back).await;
+        until(async || world.amount(&customer, &balance).await == (9_281, 0)).await;
+        until(async || store.pending_dues(9).await.unwrap().is_empty()).await;
+        assert_eq!(world.amount(&customer, &balance).await, (9_281, 0));
+
         store.close().await;
     })
     .await;

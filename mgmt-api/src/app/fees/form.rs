@@ -22,6 +22,8 @@ const EEA: [&str; 30] = [
     "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IS", "IE", "IT",
     "LV", "LI", "LT", "LU", "MT", "NL", "NO", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
 ];
+/// So long after it was made a fee is known everywhere.
+const KNOWN_AFTER_MS: u64 = 10_000;
 /// A country that the message does not state.
 const UNSTATED: u16 = 0;
 
@@ -176,9 +178,11 @@ impl ProgramFee {
     pub(super) fn row(&self, program: &ProgramRow, now: Timestamp) -> Result<FeeRow> {
         self.check()?;
         let zone = self.time_zone.clone().unwrap_or_else(|| ZONE_DEFAULT.to_owned());
-        // A period that runs already is not charged any more.
+        // A period that runs already is not charged any more, nor one that begins before everybody
+        // knows of the fee.
+        let known = Timestamp(now.0.saturating_add(KNOWN_AFTER_MS));
         let next = self.period.map(|period| {
-            let window = period.shared().window(&zone, now);
+            let window = period.shared().window(&zone, known);
             window.ok_or_else(|| fault("timeZone", "must be an IANA time zone"))
         });
         let next = next.transpose()?.map(|window| i64::try_from(window.end).unwrap_or(i64::MAX));

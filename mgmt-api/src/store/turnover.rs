@@ -1,0 +1,109 @@
+//! What cards paid, posting by posting.
+
+use super::{DueRow, Result, Store, on};
+
+/// An amount on a place of the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// The place.
+    pub slot: i64,
+    /// Minor units; taken back, where negative.
+    pub amount: i64,
+}
+
+/// What a record does to postings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostingChange {
+    /// The place is another transaction's from now on: a card's payment, or nothing that counts.
+    Begins {
+        /// Whose payment.
+        card: Option<i64>,
+        /// Which place, and what is posted already.
+        posting: Posting,
+    },
+    /// More or less of it is posted.
+    Moves(Posting),
+}
+
+impl Store {
+    /// Whether a fee depends on turnover.
+    pub async fn has_conditional_fees(&self) -> Result<bool> {
+        const SQL: &str = "SELECT 1 FROM fees WHERE row_state = 'CONFIRMED' \
+             AND waived_from IS NOT NULL LIMIT 1";
+        let any: Option<i32> =
+            on!(self, pool => sqlx::query_scalar(SQL).fetch_optional(pool).await)?;
+        Ok(any.is_some())
+    }
+
+    /// The card of a number's token.
+    pub async fn card_of_token(&self, token: [u8; 16]) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT id FROM cards WHERE pan_token = $1";
+        Ok(on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(token.as_slice()).fetch_optional(pool).await
+        })?)
+    }
+
+    /// Keeps what one record posted, in order; kept already is no change.
+    pub async fn keep_postings(
+        &self,
+        (sequence, at_ms): (i64, i64),
+        changes: &[PostingChange],
+    ) -> Result<()> {
+        const BEGIN: &str = "INSERT INTO posted_slots (slot, card_id) VALUES ($1, $2) \
+             ON CONFLICT (slot) DO UPDATE SET card_id = excluded.card_id";
+        const END: &str = "DELETE FROM posted_slots WHERE slot = $1";
+        const MOVE: &str = "INSERT INTO card_postings (sequence, place, card_id, amount, at_ms) \
+             SELECT $1, $2, card_id, $4, $5 FROM posted_slots WHERE slot = $3 \
+             ON CONFLICT (sequence, place) DO NOTHING";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            for (place, change) in (0_i64..).zip(changes) {
+                let posting = match change {
+                    PostingChange::Begins { card: Some(card), posting } => {
+                        let begun = sqlx::query(BEGIN).bind(posting.slot).bind(card);
+                        begun.execute(&mut *transaction).await?;
+                        posting
+                    }
+                    PostingChange::Begins { card: None, posting } => {
+                        sqlx::query(END).bind(posting.slot).execute(&mut *transaction).await?;
+                        posting
+                    }
+                    PostingChange::Moves(posting) => posting,
+                };
+                if posting.amount != 0 {
+                    sqlx::query(MOVE)
+                        .bind(sequence)
+                        .bind(place)
+                        .bind(posting.slot)
+                        .bind(posting.amount)
+                        .bind(at_ms)
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// What was paid with the card, or with all cards of the account, in the period of something
+    /// due.
+    pub async fn turnover(&self, due: &DueRow) -> Result<i64> {
+        const SQL: &str = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM card_postings \
+             JOIN cards ON cards.id = card_postings.card_id \
+             WHERE cards.balance_id = $1 AND ($2 = 0 OR cards.id = $2) \
+             AND at_ms >= $3 AND at_ms < $4";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_scalar(SQL).bind(due.balance_id).bind(due.card_id);
+            query.bind(due.period_ms).bind(due.period_end_ms).fetch_one(pool).await
+        })?)
+    }
+
+    /// Forgets postings before an instant; how many.
+    pub async fn drop_postings(&self, before_ms: i64) -> Result<u64> {
+        const SQL: &str = "DELETE FROM card_postings WHERE at_ms < $1";
+        Ok(on!(self, pool => {
+            sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
+        })?)
+    }
+}
