@@ -8,6 +8,7 @@ mod activate_card;
 mod add_customer;
 mod art;
 mod bank_accounts;
+mod card_tokens;
 mod certificates;
 pub(crate) mod charge_fees;
 mod close_balance;
@@ -54,6 +55,7 @@ pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
 pub use self::art::TakenArt;
 pub use self::bank_accounts::{BankAccount, BankAccountList, NewBankAccount, OfBalance};
+pub use self::card_tokens::{CardToken, CardTokenList, NewCardToken};
 pub(crate) use self::certificates::hex;
 pub use self::certificates::{CertificateList, CertificateRequest, SignedCertificate};
 pub use self::decide_verification::{
@@ -147,6 +149,13 @@ pub struct BalancePath {
 #[derive(Deserialize)]
 pub struct CardPath {
     card: String,
+}
+
+/// A card's token as a path names it.
+#[derive(Deserialize)]
+pub struct CardTokenPath {
+    card: String,
+    token: String,
 }
 
 /// A partner as a path names it: by its number or its issuer code.

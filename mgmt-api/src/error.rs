@@ -87,6 +87,7 @@ codes! {
     UserNotFound = 404 "USER_NOT_FOUND" "There is no such customer.";
     BalanceNotFound = 404 "BALANCE_NOT_FOUND" "There is no such balance of this customer.";
     CardNotFound = 404 "CARD_NOT_FOUND" "There is no such card of this customer.";
+    CardTokenNotFound = 404 "CARD_TOKEN_NOT_FOUND" "The card has no such token.";
     ProgramNotFound = 404 "PROGRAM_NOT_FOUND" "There is no such card program.";
     FeeNotFound = 404 "FEE_NOT_FOUND" "The program has no such fee.";
     ArtNotFound = 404 "ART_NOT_FOUND" "The program has no such file, or there is no such kind.";
@@ -116,6 +117,7 @@ codes! {
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"
         "Another partner has this issuer code, or this partner has another one.";
+    CardTokenExists = 409 "CARD_TOKEN_EXISTS" "The card has a token of this reference, or had one.";
     FeeExists = 409 "FEE_EXISTS"
         "The partner has a fee on accounts of this kind and currency.";
     TooManyFees = 409 "TOO_MANY_FEES" "The program has as many fees on payments as it may have.";

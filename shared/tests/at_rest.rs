@@ -25,8 +25,9 @@ const COLUMNS: &str = "
     place plan_sealed profile_sealed purchase_hold_hours rate_ppm reason reference region
     request_id reserved_at_ms resource_id response_key_sha256 revoked_at_ms roles route
     row_count row_no row_state scope sequence serial settlement slot source spki_sha256 state
-    status stepped_up_until_ms taken target to_balance_id token token_hash tracking_no
-    used_at_ms verification_id waived_from wpin_failures wpin_hash wrong_entries_max zone";
+    status stepped_up_until_ms taken target to_balance_id token token_hash token_no tracking_no
+    used_at_ms verification_id waived_from wallet_id wpin_failures wpin_hash wrong_entries_max
+    zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "

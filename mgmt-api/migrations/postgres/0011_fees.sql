@@ -23,15 +23,17 @@ CREATE UNIQUE INDEX fees_one_account_kind ON fees (partner_id, currency, kind, C
     WHERE row_state IN ('PENDING', 'CONFIRMED')
     AND kind IN ('ACCOUNT_CREATION', 'ACCOUNT_PERIODIC', 'TRANSFER');
 INSERT INTO sequences (name, next_value) VALUES ('fee', 1);
--- One fee for one card or account, once a period; period 0 is for ever, card 0 an account.
+-- One fee for one card or account, once a period; period 0 is for ever, card 0 an
+-- account, token 0 the card itself.
 CREATE TABLE fee_dues (
     fee_id BIGINT NOT NULL REFERENCES fees (id),
     period_ms BIGINT NOT NULL,
     period_end_ms BIGINT NOT NULL,
     balance_id UUID NOT NULL REFERENCES balances (id),
     card_id BIGINT NOT NULL,
+    token_no BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('PENDING', 'CHARGED', 'WAIVED', 'DROPPED')),
-    PRIMARY KEY (fee_id, balance_id, card_id, period_ms)
+    PRIMARY KEY (fee_id, balance_id, card_id, token_no, period_ms)
 );
 CREATE INDEX fee_dues_pending ON fee_dues (fee_id) WHERE state = 'PENDING';
 -- What the switch charged, as its events tell it; given back, where negative.
@@ -59,3 +61,14 @@ CREATE TABLE posted_slots (
     slot BIGINT PRIMARY KEY,
     card_id BIGINT NOT NULL
 );
+-- Tokens that wallets pay with in place of a card, as their service told the partner of them.
+CREATE TABLE card_tokens (
+    id BIGINT PRIMARY KEY,
+    card_id BIGINT NOT NULL REFERENCES cards (id),
+    reference TEXT NOT NULL,
+    wallet_id TEXT,
+    state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'ENDED')),
+    created_at_ms BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX card_tokens_once ON card_tokens (card_id, reference);
+INSERT INTO sequences (name, next_value) VALUES ('token', 1);

@@ -132,7 +132,7 @@ pub(crate) fn charge(fee: &FeeRow, amount: i64) -> Result<Charge> {
 
 /// The command that charges it, whoever sends it and however often.
 fn command_of(due: &DueRow) -> CommandId {
-    let DueRow { fee_id, balance_id, card_id, period_ms, .. } = due;
-    let text = format!("pointsman fee v1 {fee_id} {balance_id} {card_id} {period_ms}");
+    let DueRow { fee_id, balance_id, card_id, token_no, period_ms, .. } = due;
+    let text = format!("pointsman fee v1 {fee_id} {balance_id} {card_id} {token_no} {period_ms}");
     CommandId(first_half(&text))
 }

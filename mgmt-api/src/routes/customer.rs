@@ -10,10 +10,11 @@ use super::table::{CustomerRoute, Route};
 use super::{Ours, on};
 use crate::app::{
     Activation, Asked, BalanceList, BalancePath, BegunOperation, Body, BookedMovement, CardDetails,
-    CardList, CardPage, CardPath, CardSummary, Credit, FullCard, IssuedCard, LimitUsage, Limits,
-    LockRequest, NewBalance, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
-    OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
-    ShownBalance, ShownOperation, ShownOrder, ShownVerification, Transfer, VerificationForm,
+    CardList, CardPage, CardPath, CardSummary, CardToken, CardTokenList, CardTokenPath, Credit,
+    FullCard, IssuedCard, LimitUsage, Limits, LockRequest, NewBalance, NewCardToken, NewCvc2,
+    NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing, OpenedBalance, OperationPath,
+    Optional, OrderPath, Page, PlacedOrder, RegisteredVerification, ShownBalance, ShownOperation,
+    ShownOrder, ShownVerification, Transfer, VerificationForm,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
@@ -31,7 +32,7 @@ const CREDIT: &str =
 const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
 
 pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
-    let routes = [checks(limits), balances(), cards(), orders(), life(), limited()];
+    let routes = [checks(limits), balances(), cards(), tokens(), orders(), life(), limited()];
     routes.into_iter().flatten().flat_map(CustomerRoute::each).collect()
 }
 
@@ -210,6 +211,41 @@ fn cards() -> Vec<CustomerRoute> {
             .of_customer()
             .customers()
             .operators(STAFF),
+    ]
+}
+
+/// Tokens of wallets, as their service tells the partner of them. Source: requirements #117.
+fn tokens() -> Vec<CustomerRoute> {
+    vec![
+        Route::post(
+            "/cards/{card}/tokens",
+            on!(add_card_token: CustomerCall, CardPath, Body<NewCardToken>),
+        )
+        .says("Takes down that a wallet has a token of a card; it may cost a fee.")
+        .takes::<NewCardToken>(
+            r#"{"tokenReference":"DWSPMC00000000010906A349D9CA4EB1A4D53E3C90A11D9C","walletId":"103"}"#,
+        )
+        .gives::<CardToken>(201)
+        .fails(&[CardTokenExists, CardStateForbidden])
+        .of_customer()
+        .partners()
+        .operators(STAFF),
+        Route::get("/cards/{card}/tokens", on!(list_card_tokens: CustomerCall, CardPath))
+            .says("The tokens of a card, oldest first.")
+            .gives::<CardTokenList>(200)
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::delete(
+            "/cards/{card}/tokens/{token}",
+            on!(end_card_token: CustomerCall, CardTokenPath, Nothing),
+        )
+        .says("Takes down that a wallet has a token no more.")
+        .fails(&[CardTokenNotFound])
+        .of_customer()
+        .partners()
+        .operators(STAFF),
     ]
 }
 

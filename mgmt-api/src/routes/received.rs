@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::app::{
-    App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CertificatePath,
-    FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional, OrderPath,
-    PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
+    App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CardTokenPath,
+    CertificatePath, FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional,
+    OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -129,6 +129,7 @@ paths!(
     BalancePath,
     BankAccountPath,
     CardPath,
+    CardTokenPath,
     CertificatePath,
     ImagePath,
     ImportPath,

@@ -46,6 +46,8 @@ pub struct DueRow {
     pub balance_id: Uuid,
     /// The card that it is for; 0 where it is for the account.
     pub card_id: i64,
+    /// The card's token that it is for; 0 where it is for no token.
+    pub token_no: i64,
     /// Start of the period; 0 for once and for all.
     pub period_ms: i64,
     /// Its end.
@@ -208,8 +210,8 @@ impl Store {
     pub async fn add_account_dues(&self, balance: Uuid) -> Result<()> {
         const ANY: &str = "SELECT 1 FROM fees WHERE kind = 'ACCOUNT_CREATION' \
              AND row_state = 'CONFIRMED' LIMIT 1";
-        const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, period_ms, \
-             period_end_ms, state) SELECT fees.id, balances.id, 0, 0, 0, 'PENDING' FROM balances \
+        const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
+             period_ms, period_end_ms, state) SELECT fees.id, balances.id, 0, 0, 0, 0, 'PENDING' FROM balances \
              JOIN customers ON customers.id = balances.customer_id \
              JOIN fees ON fees.partner_id = customers.partner_id \
              AND fees.currency = balances.currency \
@@ -229,9 +231,9 @@ impl Store {
     pub async fn add_card_dues(&self, card: i64) -> Result<()> {
         const ANY: &str = "SELECT 1 FROM fees WHERE kind = 'CARD_CREATION' \
              AND row_state = 'CONFIRMED' LIMIT 1";
-        const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, period_ms, \
-             period_end_ms, state) \
-             SELECT fees.id, cards.balance_id, cards.id, 0, 0, 'PENDING' FROM cards \
+        const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
+             period_ms, period_end_ms, state) \
+             SELECT fees.id, cards.balance_id, cards.id, 0, 0, 0, 'PENDING' FROM cards \
              JOIN fees ON fees.config_id = cards.config_id \
              WHERE cards.id = $1 AND fees.kind = 'CARD_CREATION' \
              AND fees.row_state = 'CONFIRMED' ON CONFLICT DO NOTHING";
@@ -247,13 +249,13 @@ impl Store {
     /// Lets a periodic fee fall due for everything that it is on and was there in the period, and
     /// goes on to the next period; both or neither, once.
     pub async fn end_period(&self, fee: &FeeRow, (start, end): (i64, i64)) -> Result<()> {
-        const CARDS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, period_ms, \
-             period_end_ms, state) SELECT fees.id, cards.balance_id, cards.id, $2, $3, 'PENDING' \
+        const CARDS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
+             period_ms, period_end_ms, state) SELECT fees.id, cards.balance_id, cards.id, 0, $2, $3, 'PENDING' \
              FROM fees JOIN cards ON cards.config_id = fees.config_id \
              WHERE fees.id = $1 AND cards.row_state = 'CONFIRMED' AND cards.created_at_ms < $3 \
              ON CONFLICT DO NOTHING";
-        const ACCOUNTS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, period_ms, \
-             period_end_ms, state) SELECT fees.id, balances.id, 0, $2, $3, 'PENDING' FROM fees \
+        const ACCOUNTS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
+             period_ms, period_end_ms, state) SELECT fees.id, balances.id, 0, 0, $2, $3, 'PENDING' FROM fees \
              JOIN customers ON customers.partner_id = fees.partner_id \
              JOIN balances ON balances.customer_id = customers.id \
              AND balances.currency = fees.currency \
@@ -276,15 +278,15 @@ impl Store {
 
     /// Something of what is due and not charged yet.
     pub async fn pending_dues(&self, limit: i64) -> Result<Vec<DueRow>> {
-        const SQL: &str = "SELECT fee_id, balance_id, card_id, period_ms, period_end_ms \
+        const SQL: &str = "SELECT fee_id, balance_id, card_id, token_no, period_ms, period_end_ms \
              FROM fee_dues WHERE state = 'PENDING' ORDER BY fee_id, period_ms LIMIT $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(limit).fetch_all(pool).await)?)
     }
 
     /// Says what became of something due.
     pub async fn end_due(&self, due: &DueRow, end: DueEnd) -> Result<()> {
-        const SQL: &str = "UPDATE fee_dues SET state = $5 WHERE fee_id = $1 AND balance_id = $2 \
-             AND card_id = $3 AND period_ms = $4 AND state = 'PENDING'";
+        const SQL: &str = "UPDATE fee_dues SET state = $6 WHERE fee_id = $1 AND balance_id = $2 \
+             AND card_id = $3 AND token_no = $4 AND period_ms = $5 AND state = 'PENDING'";
         let state = match end {
             DueEnd::Charged => "CHARGED",
             DueEnd::Waived => "WAIVED",
@@ -292,7 +294,7 @@ impl Store {
         };
         on!(self, pool => {
             let query = sqlx::query(SQL).bind(due.fee_id).bind(due.balance_id).bind(due.card_id);
-            query.bind(due.period_ms).bind(state).execute(pool).await.map(drop)
+            query.bind(due.token_no).bind(due.period_ms).bind(state).execute(pool).await.map(drop)
         })?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use shared::ids::LinkId;
 use shared::money::{Amount, Currency, Money};
 use shared::pan::PanToken;
 
-use crate::world::{World, on_each, text, until};
+use crate::world::{World, on_each, send, text, until};
 
 const PROGRAM: &str = "/admin/programs/0019167984";
 const EUR: Currency = Currency(978);
@@ -395,7 +395,14 @@ async fn who_paid_enough_in_a_period_pays_no_fee_for_it() {
         let due = async |card: usize| {
             let card_id = cards[card].0.parse().unwrap();
             let balance_id = uuid::Uuid::parse_str(&balance).unwrap();
-            DueRow { fee_id: 1, balance_id, card_id, period_ms: 0, period_end_ms: i64::MAX }
+            DueRow {
+                fee_id: 1,
+                balance_id,
+                card_id,
+                token_no: 0,
+                period_ms: 0,
+                period_end_ms: i64::MAX,
+            }
         };
         assert_eq!(store.turnover(&due(0).await).await.unwrap(), 999);
         assert_eq!(store.turnover(&due(1).await).await.unwrap(), 0);
@@ -414,6 +421,45 @@ async fn who_paid_enough_in_a_period_pays_no_fee_for_it() {
         assert_eq!(world.amount(&customer, &balance).await, (9_281, 0));
 
         store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_token_of_a_wallet_is_taken_down_and_costs_once() {
+    on_each(async |world| {
+        world.fee(&json!({ "kind": "TOKEN_CREATION", "fixed": 25 })).await;
+        let (customer, balance) = world.funded(100).await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let path = format!("/secure/customers/{customer}/cards/{card}/tokens");
+        let token = |reference: &str| json!({ "tokenReference": reference, "walletId": "103" });
+        let made = world.post(&path, &token("DWSPMC1")).await.expect(StatusCode::CREATED);
+        assert_eq!((&made["state"], &made["walletId"]), (&json!("ACTIVE"), &json!("103")));
+        until(async || world.amount(&customer, &balance).await == (75, 0)).await;
+        world.post(&path, &token("DWSPMC1")).await.expect_error(409, "CARD_TOKEN_EXISTS");
+        world.post(&path, &json!({ "tokenReference": "T-2" })).await.expect(StatusCode::CREATED);
+        until(async || world.amount(&customer, &balance).await == (50, 0)).await;
+        for wrong in ["", "a b", "4111111111111111", &"x".repeat(65)] {
+            world.post(&path, &token(wrong)).await.expect_error(400, "INVALID_REQUEST");
+        }
+        let one = format!("{path}/{}", text(&made, "tokenId"));
+        assert_eq!(world.secure(Method::DELETE, &one).send().await.unwrap().status(), 204);
+        let other = format!("{path}/99");
+        let got = send(world.secure(Method::DELETE, &other)).await;
+        got.expect_error(404, "CARD_TOKEN_NOT_FOUND");
+        let listed = world.get(&path).await.json();
+        let states: Vec<_> =
+            listed["items"].as_array().unwrap().iter().map(|it| text(it, "state")).collect();
+        assert_eq!(states, ["ENDED", "ACTIVE"]);
+        world.post(&path, &token("DWSPMC1")).await.expect_error(409, "CARD_TOKEN_EXISTS");
+
+        // A card that is gone gets no token, and nobody else's is seen.
+        let stranger = world.stranger.get(world.secure_url(&path));
+        send(stranger).await.expect_error(404, "USER_NOT_FOUND");
+        let remove = format!("/admin/customers/{customer}/cards/{card}");
+        assert_eq!(world.admin(Method::DELETE, &remove, None).await.status, 204);
+        world.post(&path, &token("T-3")).await.expect_error(409, "CARD_STATE_FORBIDDEN");
+        assert_eq!(world.amount(&customer, &balance).await, (50, 0));
     })
     .await;
 }

@@ -254,6 +254,11 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     if path.contains("{verification}") {
         path = path.replace("{verification}", &world.verification().await);
     }
+    if path.contains("{token}") {
+        let at = format!("/secure/customers/{}/cards/{}/tokens", things.customer, things.card);
+        let made = world.post(&at, &json!({ "tokenReference": "T-1" })).await;
+        path = path.replace("{token}", &text(&made.expect(StatusCode::CREATED), "tokenId"));
+    }
     path = path
         .replace("{image}", "imageFace")
         .replace("{program}", "0019167900")

@@ -49,6 +49,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{image}", &"imageFace".to_owned()),
         ("{program}", &"0019167984".to_owned()),
         ("{fee}", &"1".to_owned()),
+        ("{token}", &"1".to_owned()),
         ("{order}", &things.order),
         ("{operation}", &things.operation),
         ("{partner}", &"1".to_owned()),

@@ -66,6 +66,8 @@ pub(crate) enum FeeKind {
     AccountCreation,
     /// A card that is issued or ordered.
     CardCreation,
+    /// A token that a wallet pays with in place of a card.
+    TokenCreation,
     /// A balance that is open at the end of a period.
     AccountPeriodic,
     /// A card that is there at the end of a period.
@@ -123,6 +125,7 @@ impl FeeKind {
             Self::Pos | Self::Ecommerce | Self::Atm | Self::Conversion => true,
             Self::AccountCreation
             | Self::CardCreation
+            | Self::TokenCreation
             | Self::AccountPeriodic
             | Self::CardPeriodic
             | Self::Transfer => false,
@@ -141,6 +144,7 @@ impl FeeKind {
             Self::Atm => vec![Channel::Atm],
             Self::AccountCreation
             | Self::CardCreation
+            | Self::TokenCreation
             | Self::AccountPeriodic
             | Self::CardPeriodic
             | Self::Transfer
