@@ -1,5 +1,8 @@
 //! The manual: what the issuer does, for those who certify, operate and extend it. Text only.
 
+#[doc = include_str!("manual/fees.md")]
+pub mod fees {}
+
 #[doc = include_str!("manual/messages.md")]
 pub mod messages {}
 
