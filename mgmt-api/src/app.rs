@@ -20,6 +20,7 @@ mod issue_card;
 pub(crate) mod issue_later;
 mod limits;
 mod lock_card;
+mod lock_outside;
 mod log_in;
 mod move_money;
 mod open_balance;
@@ -68,6 +69,7 @@ pub use self::issue_card::{IssuedCard, NewVirtualCard};
 pub use self::issue_later::{BegunOperation, ShownOperation};
 pub use self::limits::{LimitUsage, Limits};
 pub use self::lock_card::LockRequest;
+pub use self::lock_outside::OutsideLock;
 pub use self::log_in::{BegunSession, NewCustomerSession, NewOperatorSession, StepUp, StepUpEnd};
 pub use self::move_money::{BookedMovement, Credit, Transfer};
 pub use self::open_balance::{NewBalance, OpenedBalance};
@@ -91,6 +93,7 @@ pub use self::update_customer::CustomerFlags;
 
 use crate::audit::Audit;
 use crate::auth::admin_token::AdminToken;
+use crate::auth::client_cert::Processor;
 use crate::auth::rate::Rates;
 use crate::call::{CustomerCall, Scope};
 use crate::config::Config;
@@ -134,6 +137,7 @@ pub struct App {
     pub(crate) upload_queue: Semaphore,
     pub(crate) audit: Audit,
     pub(crate) bureau_key: Option<ResponseKey>,
+    pub(crate) processors: Vec<Processor>,
     pub(crate) operations_wait: Notify,
     pub(crate) imports_wait: Notify,
     announced: AtomicBool,
@@ -156,6 +160,12 @@ pub struct CardPath {
 pub struct CardTokenPath {
     card: String,
     token: String,
+}
+
+/// A processor as a path names it, by its number.
+#[derive(Deserialize)]
+pub struct ProcessorPath {
+    processor: String,
 }
 
 /// A partner as a path names it: by its number or its issuer code.
@@ -291,10 +301,12 @@ impl App {
             Jwe::open(&config.jwe_key, config.jwe_key_before.as_deref(), Arc::clone(&crypto))?;
         let bureau_key =
             config.bureau_key.as_deref().map(|path| jwe.key_of_file(path)).transpose()?;
+        let processors = config.processors.iter().map(Processor::open).collect::<Result<_, _>>()?;
         Ok(Self {
             vault,
             jwe: Arc::new(jwe),
             bureau_key,
+            processors,
             audit,
             operations_wait: Notify::new(),
             imports_wait: Notify::new(),

@@ -6,7 +6,7 @@
 
 pub mod access;
 pub mod admin_token;
-mod client_cert;
+pub(crate) mod client_cert;
 pub(crate) mod encryption;
 pub mod password;
 pub mod rate;

@@ -36,6 +36,8 @@ pub enum Caller {
     Customer(Holder),
     /// An operator with a session, or with the installation's admin token.
     Operator(Operator),
+    /// A network or an acquirer with its certificate, by its number.
+    Processor(u32),
 }
 
 /// A partner's client.
@@ -107,6 +109,7 @@ impl Caller {
             Self::Partner(client) => format!("partner:{}", client.partner),
             Self::Customer(holder) => format!("customer:{}", holder.customer),
             Self::Operator(operator) => format!("operator:{}", operator.id),
+            Self::Processor(id) => format!("processor:{id}"),
         }
     }
 
@@ -121,6 +124,8 @@ impl Caller {
             Self::Operator(operator) => {
                 Scope { partner: operator.partner.map(|id| i64::from(id.0)), customer: None }
             }
+            // Nobody's: it names a card by its number or not at all.
+            Self::Processor(_) => Scope { partner: Some(0), customer: Some(0) },
         }
     }
 
@@ -131,6 +136,7 @@ impl Caller {
             Self::Partner(_) => LockSource::Partner,
             Self::Customer(_) => LockSource::User,
             Self::Operator(_) => LockSource::Admin,
+            Self::Processor(_) => LockSource::Outside,
         }
     }
 }

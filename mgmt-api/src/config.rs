@@ -76,6 +76,9 @@ pub struct Config {
     pub limits: Limits,
     /// The partners' certificates.
     pub clients: Vec<ClientConfig>,
+    /// The certificates of networks and acquirers, which may lock cards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<ProcessorConfig>,
 }
 
 /// The listener with client certificates.
@@ -198,6 +201,19 @@ pub struct ClientConfig {
     pub networks: Vec<IpNet>,
 }
 
+/// A network's or an acquirer's client. Source: requirements #102.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorConfig {
+    /// Its number, as paths name it.
+    pub id: u32,
+    /// The certificate, PEM; only its public key counts.
+    pub certificate: PathBuf,
+    /// Networks that it may connect from; from anywhere where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<IpNet>,
+}
+
 impl ClientConfig {
     /// The networks as SQL keeps them.
     #[must_use]
@@ -229,6 +245,7 @@ impl Default for Config {
             sessions: Sessions::default(),
             limits: Limits::default(),
             clients: Vec::new(),
+            processors: Vec::new(),
         }
     }
 }
@@ -353,6 +370,8 @@ impl Config {
         let of_clients = self.clients.iter_mut().flat_map(|client| {
             core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
         });
+        let of_processors = self.processors.iter_mut().map(|processor| &mut processor.certificate);
+        let of_clients = of_clients.chain(of_processors);
         for path in paths.into_iter().chain(optional).chain(of_clients) {
             *path = folder.join(&*path);
         }

@@ -101,6 +101,7 @@ fn description(route: &Route) -> String {
         Access::Anyone => "For anyone.".to_owned(),
         Access::Partner => "For partners, by client certificate.".to_owned(),
         Access::Lifecycle => "For partners, by client certificate and three headers.".to_owned(),
+        Access::Processor => "For networks and acquirers, by client certificate.".to_owned(),
         Access::Customer => "For cardholders, by session.".to_owned(),
         Access::Operator(roles) => {
             format!("For operators: {}.", roles.to_string().replace(',', ", "))
@@ -117,7 +118,9 @@ fn description(route: &Route) -> String {
 fn security(access: Access) -> Value {
     match access {
         Access::Anyone => json!([]),
-        Access::Partner | Access::Lifecycle => json!([{ "clientCertificate": [] }]),
+        Access::Partner | Access::Lifecycle | Access::Processor => {
+            json!([{ "clientCertificate": [] }])
+        }
         Access::Customer | Access::Operator(_) => json!([{ "session": [] }]),
     }
 }
@@ -353,6 +356,7 @@ fn of_access(access: Access) -> Vec<Code> {
     match access {
         Access::Anyone => Vec::new(),
         Access::Partner => certificate.to_vec(),
+        Access::Processor => [&certificate, &[Code::Forbidden][..]].concat(),
         Access::Lifecycle => {
             [certificate.as_slice(), &[Code::MissingHeader, Code::Forbidden]].concat()
         }

@@ -87,6 +87,9 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     for client in &config.clients {
         pki::spki_sha256_of_file(&client.certificate)?;
     }
+    for processor in &config.processors {
+        pki::spki_sha256_of_file(&processor.certificate)?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use mgmt_api::auth::admin_token;
-use mgmt_api::config::ClientConfig;
+use mgmt_api::config::{ClientConfig, ProcessorConfig};
 use mgmt_api::{pki, vault};
 use switch::config::Mode;
 
@@ -32,6 +32,9 @@ const SOCKET: &str = "switch/control.sock";
 const KEYS: &str = "keys.toml";
 const ADMIN_TOKEN: &str = "admin.token";
 const DEMO: &str = "demo";
+/// A network that may lock cards, and its number.
+const PROCESSOR: &str = "processor";
+const PROCESSOR_ID: u32 = 1;
 const DEMO_RESPONSE_KEY: &str = "pki/demo-jwe.key";
 /// Small, so that the first start need not write much.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -61,6 +64,9 @@ impl Folder {
         let files = pki::init(&path.join("pki"))?;
         if !path.join("pki").join(format!("{DEMO}.crt")).exists() {
             pki::issue_client(&path.join("pki"), DEMO)?;
+        }
+        if !path.join("pki").join(format!("{PROCESSOR}.crt")).exists() {
+            pki::issue_client(&path.join("pki"), PROCESSOR)?;
         }
         ResponseKey::open(&path.join(DEMO_RESPONSE_KEY))?;
         vault::generate_keys_if_absent(&path.join(KEYS))?;
@@ -183,6 +189,11 @@ fn mgmt_config(files: &pki::Files, folder: &Path) -> mgmt_api::Config {
             client(relative(&files.partner)),
             client(PathBuf::from(format!("pki/{DEMO}.crt"))),
         ],
+        processors: vec![ProcessorConfig {
+            id: PROCESSOR_ID,
+            certificate: PathBuf::from(format!("pki/{PROCESSOR}.crt")),
+            networks: Vec::new(),
+        }],
         ..mgmt_api::Config::default()
     };
     config.switch.socket = SOCKET.into();
@@ -197,7 +208,14 @@ mod tests {
     #[test]
     fn a_second_start_keeps_every_secret_and_reads_the_configurations() {
         let folder = tempfile::tempdir().unwrap();
-        let secrets = [KEYS, ADMIN_TOKEN, DEMO_RESPONSE_KEY, "pki/demo.key", "pki/partner.key"];
+        let secrets = [
+            KEYS,
+            ADMIN_TOKEN,
+            DEMO_RESPONSE_KEY,
+            "pki/demo.key",
+            "pki/partner.key",
+            "pki/processor.key",
+        ];
         let read = || secrets.map(|name| std::fs::read(folder.path().join(name)).unwrap());
         Folder::make(folder.path(), true, Mode::Durable).unwrap();
         let first = read();
@@ -211,7 +229,7 @@ mod tests {
         assert_eq!(loaded.journal.mode, Mode::WriteBehind);
         assert_eq!(loaded.journal.directory, folder.path().join(JOURNAL));
         let loaded = mgmt_api::Config::load(&folder.path().join(MGMT_CONFIG)).unwrap();
-        assert_eq!(loaded.clients.len(), 2);
+        assert_eq!((loaded.clients.len(), loaded.processors.len()), (2, 1));
         assert_eq!(loaded.public.listen, again.mgmt_health());
     }
 }

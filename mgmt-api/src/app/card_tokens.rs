@@ -138,7 +138,7 @@ impl From<CardTokenRow> for CardToken {
 
 /// A name that others gave. It is kept readable: no card number may get there, nor a token's, which
 /// has the same form.
-fn check_reference(field: &'static str, text: &str) -> Result<()> {
+pub(super) fn check_reference(field: &'static str, text: &str) -> Result<()> {
     let is_name = (1..=REFERENCE_CHARS_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !is_name {

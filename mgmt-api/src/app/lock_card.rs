@@ -94,7 +94,7 @@ impl App {
         self.change_lock(plan.request, change).await
     }
 
-    async fn change_lock(&self, request: Uuid, change: Change) -> Result<Answer> {
+    pub(super) async fn change_lock(&self, request: Uuid, change: Change) -> Result<Answer> {
         let outcome = self.link.change(command_id(request), change).await?;
         self.store.settle_lock_request(request, state_after(&outcome)).await?;
         outcome.result?;

@@ -123,7 +123,7 @@ impl App {
         let session = match by.caller {
             Caller::Customer(holder) => Some(holder.session),
             Caller::Operator(operator) => operator.session,
-            Caller::Partner(_) => None,
+            Caller::Partner(_) | Caller::Processor(_) => None,
         };
         // The installation's admin token is no session and does not end.
         let SessionToken(token) = session.ok_or(Code::Forbidden)?;

@@ -24,6 +24,8 @@ pub enum Access {
     Partner,
     /// The same, with the headers that /lifecycle requires. Source: requirements #61.
     Lifecycle,
+    /// A network or an acquirer with its certificate.
+    Processor,
     /// A cardholder with a session.
     Customer,
     /// An operator who has one of these roles.
@@ -84,19 +86,27 @@ async fn authenticate(
             client_cert::check_lifecycle_headers(app, parts)?;
             known
         }
+        Access::Processor => client_cert::processor(app, parts)?,
         Access::Customer | Access::Operator(_) => session::holder(app, parts).await?,
     };
     let permitted = match (access, caller) {
         (Access::Anyone, _)
         | (Access::Partner | Access::Lifecycle, Caller::Partner(_))
-        | (Access::Customer, Caller::Customer(_)) => true,
+        | (Access::Customer, Caller::Customer(_))
+        | (Access::Processor, Caller::Processor(_)) => true,
         (Access::Operator(roles), Caller::Operator(operator)) => operator.roles.meet(roles),
         // A token of another channel is none here.
         (Access::Customer, Caller::Operator(_)) | (Access::Operator(_), Caller::Customer(_)) => {
             return Err(Code::Unauthorized.into());
         }
-        (Access::Customer | Access::Operator(_), Caller::Partner(_))
-        | (Access::Partner | Access::Lifecycle, Caller::Customer(_) | Caller::Operator(_)) => false,
+        (Access::Customer | Access::Operator(_), Caller::Partner(_) | Caller::Processor(_))
+        | (
+            Access::Partner | Access::Lifecycle,
+            Caller::Customer(_) | Caller::Operator(_) | Caller::Processor(_),
+        )
+        | (Access::Processor, Caller::Partner(_) | Caller::Customer(_) | Caller::Operator(_)) => {
+            false
+        }
     };
     if !permitted {
         return Err(Code::Forbidden.into());
@@ -121,9 +131,10 @@ impl Call {
     pub(crate) fn check_sees_all(&self) -> Result<()> {
         match self.caller {
             Caller::Operator(operator) if operator.partner.is_none() => Ok(()),
-            Caller::Operator(_) | Caller::Customer(_) | Caller::Partner(_) => {
-                Err(Code::Forbidden.into())
-            }
+            Caller::Operator(_)
+            | Caller::Customer(_)
+            | Caller::Partner(_)
+            | Caller::Processor(_) => Err(Code::Forbidden.into()),
         }
     }
 
@@ -131,7 +142,9 @@ impl Call {
     pub(crate) fn client(&self) -> Result<Client> {
         match self.caller {
             Caller::Partner(client) => Ok(client),
-            Caller::Customer(_) | Caller::Operator(_) => Err(Code::Forbidden.into()),
+            Caller::Customer(_) | Caller::Operator(_) | Caller::Processor(_) => {
+                Err(Code::Forbidden.into())
+            }
         }
     }
 }

@@ -2,13 +2,18 @@
 //!
 //! Invariant: a missing, unknown or revoked certificate is a 401 of our own. Source: security 4.6.
 
+use std::net::IpAddr;
+
 use axum::http::request::Parts;
+use ipnet::IpNet;
 use shared::ids::PartnerId;
 
 use super::encryption::{Keyring, Place};
 use crate::app::App;
 use crate::call::{Caller, Client, header};
+use crate::config::ProcessorConfig;
 use crate::error::{Code, Result};
+use crate::pki;
 use crate::tls::Peer;
 
 /// The partner of the connection's certificate.
@@ -23,6 +28,40 @@ pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring
     let keyring =
         Keyring { place: Place::Certificate(spki), registered: client.response_key_sha256 };
     Ok((Caller::Partner(Client { partner, certificate: spki }), keyring))
+}
+
+/// A network's or an acquirer's client.
+pub(crate) struct Processor {
+    id: u32,
+    spki: [u8; 32],
+    networks: Vec<IpNet>,
+}
+
+impl Processor {
+    /// Reads its certificate.
+    pub(crate) fn open(config: &ProcessorConfig) -> anyhow::Result<Self> {
+        let spki = pki::spki_sha256_of_file(&config.certificate)?;
+        Ok(Self { id: config.id, spki, networks: config.networks.clone() })
+    }
+
+    fn admits(&self, address: Option<IpAddr>) -> bool {
+        let admits = |network: &IpNet| address.is_some_and(|address| network.contains(&address));
+        self.networks.is_empty() || self.networks.iter().any(admits)
+    }
+}
+
+/// The processor of the connection's certificate. Its answers carry nothing, so that no key for
+/// them is asked for.
+pub(super) fn processor(app: &App, parts: &Parts) -> Result<(Caller, Keyring)> {
+    let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
+    let spki = peer.key.ok_or(Code::ClientCertificateRequired)?;
+    let known = app.processors.iter().find(|processor| processor.spki == spki);
+    let known = known.ok_or(Code::ClientCertificateUnknown)?;
+    if !known.admits(peer.address) {
+        return Err(Code::AddressForbidden.into());
+    }
+    let keyring = Keyring { place: Place::Unneeded, registered: None };
+    Ok((Caller::Processor(known.id), keyring))
 }
 
 /// The headers that /lifecycle requires. Source: requirements #61.

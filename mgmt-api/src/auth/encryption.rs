@@ -30,6 +30,8 @@ pub(super) enum Place {
     Session(SessionToken),
     /// Nowhere.
     Nowhere,
+    /// Its answers have no body.
+    Unneeded,
 }
 
 /// Reads the headers into the call. Source: requirements #53.
@@ -43,7 +45,8 @@ pub(super) async fn read(
     // Encrypt-Response is in the seed's text, Encrypted-Response in its sample.
     let encrypted_response =
         flag(headers, "encrypt-response")? || flag(headers, "encrypted-response")?;
-    if call.encrypted_request || encrypted_response {
+    let has_answers = !matches!(keyring.place, Place::Unneeded);
+    if has_answers && (call.encrypted_request || encrypted_response) {
         call.response_key = Some(response_key(app, headers, keyring).await?);
     }
     Ok(())
@@ -106,6 +109,6 @@ async fn register_first(app: &App, place: &Place, key: &[u8; 32]) -> Result<Opti
             app.store.register_session_key(token, key).await?;
             app.store.session(token).await?.and_then(|session| session.response_key_sha256)
         }
-        Place::Nowhere => None,
+        Place::Nowhere | Place::Unneeded => None,
     })
 }

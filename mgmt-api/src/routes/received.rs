@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CardTokenPath,
     CertificatePath, FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional,
-    OrderPath, PartnerBalancePath, PartnerPath, ProgramPath, Report, VerificationPath,
+    OrderPath, PartnerBalancePath, PartnerPath, ProcessorPath, ProgramPath, Report,
+    VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -139,7 +140,8 @@ paths!(
     FeePath,
     VerificationPath,
     PartnerPath,
-    PartnerBalancePath
+    PartnerBalancePath,
+    ProcessorPath
 );
 
 impl FromRequest<Arc<App>> for Report {

@@ -4,12 +4,27 @@ use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
     Asked, BankAccount, BankAccountList, BankAccountPath, Body, EncryptionSample, NewBankAccount,
-    NewResponseKey, Nothing, OfBalance, PairingCode, PartnerBalanceList, PartnerBalancePath,
-    RegisteredKey, ShownPartnerBalance, Trial,
+    NewResponseKey, Nothing, OfBalance, OutsideLock, PairingCode, PartnerBalanceList,
+    PartnerBalancePath, ProcessorPath, RegisteredKey, ShownPartnerBalance, Trial,
 };
-use crate::auth::access::Access;
+use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
 use crate::error::Code::*;
+
+/// What networks and acquirers have. Source: requirements #102.
+fn processors() -> Route {
+    Route::post(
+        "/secure/processors/{processor}/cards/lock",
+        on!(lock_outside: Call, ProcessorPath, Body<OutsideLock>),
+    )
+    .says("Locks a card by its number, in the name of a network or an acquirer.")
+    .takes::<OutsideLock>(
+        r#"{"pan":"9999998400000000006","reason":2,"externalReference":"CASE-17"}"#,
+    )
+    .fails(&[CardNotFound, CardLockedIrreversibly])
+    .encrypted(Encryption::Body)
+    .to(Access::Processor)
+}
 
 pub(super) fn routes() -> Vec<Route> {
     let ours = [
@@ -60,7 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
         .gives::<PairingCode>(201),
     ];
     let open = public::public_key_at("/secure/public_key");
-    ours.map(|route| route.to(Access::Partner)).into_iter().chain([open]).collect()
+    ours.map(|route| route.to(Access::Partner)).into_iter().chain([open, processors()]).collect()
 }
 
 /// Any RSA key of 2048 bits: what stands here is a published one of nobody's.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::cards::sealed;
 use crate::channels::{PASSWORD, WALLET_PIN};
 use crate::quick_start::form;
-use crate::world::{Got, World, on_each, public_key, send, text};
+use crate::world::{Got, NETWORK, World, on_each, public_key, send, text};
 
 #[test]
 fn the_committed_description_is_the_generated_one() {
@@ -106,6 +106,7 @@ struct Things {
     other_balance: String,
     partner_balance: String,
     card: String,
+    pan: String,
     last_four: String,
     code: String,
     installation: Value,
@@ -128,6 +129,7 @@ impl Things {
             partner_balance: world.partner_balance().await,
             code: world.pairing_code(&customer).await,
             card: text(&card, "id"),
+            pan: text(&card, "pan"),
             last_four: text(&card, "lastFourDigits"),
             installation,
             session,
@@ -145,6 +147,8 @@ impl Things {
             ("{customer}", self.customer.clone()),
             ("{card}", self.card.clone()),
             ("{partner}", "1".to_owned()),
+            ("{processor}", NETWORK.to_string()),
+            ("9999998400000000006", self.pan.clone()),
             ("019a0000-0000-7000-8000-000000000001", self.balance.clone()),
             ("019a0000-0000-7000-8000-000000000002", self.other_balance.clone()),
             ("019a0000-0000-4000-8000-000000000003", member("installationId")),
@@ -269,10 +273,14 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     }
     let url = if is_secure { world.secure_url(&path) } else { world.public_url(&path) };
     let method: Method = route.verb.name().parse().unwrap();
-    let client = if is_secure { &world.partner } else { &world.nobody };
+    let client = match (route.access == Access::Processor, is_secure) {
+        (true, _) => &world.network,
+        (false, true) => &world.partner,
+        (false, false) => &world.nobody,
+    };
     let request = client.request(method, url);
     let request = match route.access {
-        Access::Anyone | Access::Partner => request,
+        Access::Anyone | Access::Partner | Access::Processor => request,
         Access::Lifecycle => lifecycle(request),
         Access::Customer => request.bearer_auth(&things.session),
         // Partners, programs and totals are not one partner's.

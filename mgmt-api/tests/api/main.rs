@@ -48,6 +48,8 @@ mod money;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod process;

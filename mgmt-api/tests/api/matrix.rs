@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::cards::sealed;
-use crate::world::{Got, World, on_each, public_key, send, text};
+use crate::world::{Got, NETWORK, World, on_each, public_key, send, text};
 
 /// Whoever knocks.
 struct Knocker {
@@ -50,6 +50,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{program}", &"0019167984".to_owned()),
         ("{fee}", &"1".to_owned()),
         ("{token}", &"1".to_owned()),
+        ("{processor}", &NETWORK.to_string()),
         ("{order}", &things.order),
         ("{operation}", &things.operation),
         ("{partner}", &"1".to_owned()),
@@ -246,7 +247,8 @@ fn is_for(route: Access, caller: Option<Access>) -> bool {
         (Access::Anyone, _) => true,
         (Access::Operator(allowed), Some(Access::Operator(roles))) => roles.meet(allowed),
         (Access::Partner | Access::Lifecycle, Some(Access::Partner)) => true,
-        (Access::Customer, Some(Access::Customer)) => true,
+        (Access::Customer, Some(Access::Customer))
+        | (Access::Processor, Some(Access::Processor)) => true,
         _ => false,
     }
 }
@@ -292,6 +294,12 @@ async fn knockers(world: &World, customer: &str) -> Vec<Knocker> {
             client: world.partner.clone(),
             token: None,
             access: Some(Access::Partner),
+        },
+        Knocker {
+            name: "a network",
+            client: world.network.clone(),
+            token: None,
+            access: Some(Access::Processor),
         },
         Knocker {
             name: "a partner with half of the admin token",

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
 use josekit::jwk::alg::rsa::RsaKeyPair;
 use mgmt_api::auth::admin_token;
-use mgmt_api::config::{ClientConfig, Config};
+use mgmt_api::config::{ClientConfig, Config, ProcessorConfig};
 use mgmt_api::{Server, pki, vault};
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -27,6 +27,9 @@ use crate::process::Process;
 /// How long a test's server waits for the switch.
 pub(crate) const DEADLINE_MS: u64 = 1_500;
 
+/// Number of the card network.
+pub(crate) const NETWORK: u32 = 7;
+
 /// Made once: RSA keys are slow to draw.
 static JWE_KEY: OnceLock<String> = OnceLock::new();
 static CALLER_KEY: OnceLock<RsaKeyPair> = OnceLock::new();
@@ -39,6 +42,8 @@ pub(crate) struct World {
     pub(crate) admin_token: String,
     pub(crate) partner: Client,
     pub(crate) stranger: Client,
+    /// A card network's.
+    pub(crate) network: Client,
     pub(crate) nobody: Client,
     server: Option<Running>,
 }
@@ -121,6 +126,7 @@ impl World {
         let at = |name: &str| folder.path().join(name);
         let files = pki::init(&at("pki")).unwrap();
         let (stranger, stranger_key) = pki::issue_client(&at("pki"), "stranger").unwrap();
+        let (network, network_key) = pki::issue_client(&at("pki"), "network").unwrap();
         vault::generate_keys(&at("keys.toml")).unwrap();
         let token = admin_token::generate_if_absent(&at("admin.token")).unwrap();
         let key = JWE_KEY.get_or_init(|| {
@@ -141,12 +147,15 @@ impl World {
             networks: Vec::new(),
         };
         config.clients = vec![client(&files.partner, 1), client(&stranger, 2)];
+        let (id, certificate, networks) = (NETWORK, network.clone(), Vec::new());
+        config.processors = vec![ProcessorConfig { id, certificate, networks }];
         let mut config = config.resolved(folder.path());
         config.database.clone_from(&database.url);
         let mut world = Self {
             peer: Peer::start(config.switch.socket.clone()),
             partner: client_with(&files.ca, Some((&files.partner, &files.partner_key))),
             stranger: client_with(&files.ca, Some((&stranger, &stranger_key))),
+            network: client_with(&files.ca, Some((&network, &network_key))),
             nobody: client_with(&files.ca, None),
             admin_token: token.to_string(),
             database,

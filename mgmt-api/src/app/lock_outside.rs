@@ -1,0 +1,86 @@
+//! POST /secure/processors/{processorId}/cards/lock: a network or an acquirer locks a card by its
+//! number. Source: requirements #102.
+//!
+//! Invariant: what is locked so has OUTSIDE as its source, obeys the rules of locks, and declines
+//! from the answer on; the number comes encrypted and is kept nowhere.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::command::Change;
+use shared::lock_code::LockCode;
+use shared::pan::Pan;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::card_tokens::check_reference;
+use super::{App, Body, ProcessorPath, card_id};
+use crate::answer::Answer;
+use crate::call::{Call, Caller};
+use crate::clock;
+use crate::error::{Code, Error, Result};
+use crate::vault::Purpose;
+
+/// The body.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutsideLock {
+    pan: ClearNumber,
+    /// Lock code, 1 to 8.
+    reason: u8,
+    /// The processor's own name for it.
+    external_reference: Option<String>,
+}
+
+/// Digits on their way to a token.
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop, ToSchema)]
+#[serde(transparent)]
+pub(crate) struct ClearNumber(String);
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    request: Uuid,
+    card: i64,
+}
+
+impl App {
+    /// Locks a card by its number.
+    pub async fn lock_outside(
+        &self,
+        by: Call,
+        at: ProcessorPath,
+        body: Body<OutsideLock>,
+    ) -> Result<Response> {
+        let known = matches!(by.caller, Caller::Processor(id) if id.to_string() == at.processor);
+        if !known {
+            return Err(Code::Forbidden.into());
+        }
+        let OutsideLock { pan, reason, external_reference } = body.content;
+        let fault = |field, message| Error::fault(Code::InvalidRequest, field, message);
+        let code = LockCode::from_number(reason)
+            .ok_or_else(|| fault("reason", "must be a lock code from 1 to 8"))?;
+        let pan =
+            Pan::parse(pan.0.as_bytes()).ok_or_else(|| fault("pan", "must be 12 to 19 digits"))?;
+        if let Some(reference) = &external_reference {
+            check_reference("externalReference", reference)?;
+        }
+        let draw = || async {
+            let card = self.store.card_of_token(self.vault.token(&pan).0).await?;
+            Ok(Plan { request: Uuid::now_v7(), card: card.ok_or(Code::CardNotFound)? })
+        };
+        let carry_out = async |Plan { request, card }: Plan| {
+            let row = format!("lock {request}");
+            let seal = |text: &String| {
+                self.vault.seal(Purpose::PersonalData, row.as_bytes(), text.as_bytes())
+            };
+            let reference = external_reference.as_ref().map(seal).transpose()?;
+            let lock = Some((code.number(), reference.as_deref()));
+            self.store.insert_lock_request(request, card, lock, clock::now_millis()).await?;
+            let source = by.caller.lock_source();
+            let change = Change::LockCard { card: card_id(card), code, source };
+            let answer: Answer = self.change_lock(request, change).await?;
+            Ok(answer)
+        };
+        self.once(&by, body.hash, draw, carry_out).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Locks from outside: a network or an acquirer with a certificate of its own.
+
+use axum::http::StatusCode;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::cards::sealed;
+use crate::world::{Got, NETWORK, World, on_each, send, text};
+
+async fn lock(world: &World, by: &Client, processor: u32, body: &Value) -> Got {
+    let url = world.secure_url(&format!("/secure/processors/{processor}/cards/lock"));
+    let request = by.post(url).header("Encrypted-Request", "true");
+    send(request.json(&json!({ "payload": sealed(world, body).await }))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_locks_a_card_by_its_number() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = world.card(&customer, &balance, "0019167984").await;
+        let of = |reason: u8| {
+            json!({ "pan": card["pan"], "reason": reason,
+            "externalReference": "CASE-17" })
+        };
+        let got = lock(world, &world.network, NETWORK, &of(3)).await;
+        assert_eq!(got.status, StatusCode::NO_CONTENT, "{got:?}");
+        let path = format!("/secure/customers/{customer}/cards/{}", text(&card, "id"));
+        let shown = world.get(&path).await.json();
+        assert_eq!((&shown["lock"], &shown["lockedBy"]), (&json!(3), &json!("OUTSIDE")));
+        // The rules of locks are the same for everybody.
+        let got = lock(world, &world.network, NETWORK, &of(2)).await;
+        assert_eq!(got.status, StatusCode::NO_CONTENT);
+        let got = lock(world, &world.network, NETWORK, &of(3)).await;
+        got.expect_error(409, "CARD_LOCKED_IRREVERSIBLY");
+
+        for (body, status, title) in [
+            (json!({ "pan": "9999998400000000006", "reason": 3 }), 404, "CARD_NOT_FOUND"),
+            (json!({ "pan": card["pan"], "reason": 9 }), 400, "INVALID_REQUEST"),
+            (json!({ "pan": "12x", "reason": 3 }), 400, "INVALID_REQUEST"),
+            (json!({ "reason": 3 }), 400, "INVALID_PAYLOAD"),
+        ] {
+            let got = lock(world, &world.network, NETWORK, &body).await;
+            got.expect_error(status, title);
+        }
+        let got = lock(world, &world.network, NETWORK + 1, &of(3)).await;
+        got.expect_error(403, "FORBIDDEN");
+        let got = lock(world, &world.partner, NETWORK, &of(3)).await;
+        got.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
+        let url = world.secure_url(&format!("/secure/processors/{NETWORK}/cards/lock"));
+        let plain = send(world.network.post(url).json(&of(3))).await;
+        plain.expect_error(400, "ENCRYPTION_REQUIRED");
+        // And what a partner has is none of a network's business.
+        let seen = send(world.network.get(world.secure_url(&path))).await;
+        seen.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_connects_from_where_it_may() {
+    on_each(async |world| {
+        world.stop_server().await;
+        world.config.processors[0].networks = vec!["10.0.0.0/8".parse().unwrap()];
+        world.start_server().await;
+        let body = json!({ "pan": "9999998400000000006", "reason": 3 });
+        lock(world, &world.network, NETWORK, &body).await.expect_error(403, "ADDRESS_FORBIDDEN");
+    })
+    .await;
+}
