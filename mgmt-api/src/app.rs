@@ -41,6 +41,7 @@ mod show_full_card;
 mod show_totals;
 mod try_encryption;
 mod update_customer;
+pub(crate) mod watch_balances;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +91,7 @@ pub use self::show_full_card::FullCard;
 pub use self::show_totals::TotalList;
 pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;
+pub use self::watch_balances::LowBalanceAlert;
 
 use crate::audit::Audit;
 use crate::auth::admin_token::AdminToken;
@@ -101,6 +103,7 @@ use crate::error::{Code, Error, Result};
 use crate::idempotency::{ContentHash, Keys};
 use crate::in_flight::InFlight;
 use crate::jwe::{Jwe, ResponseKey};
+use crate::mail::Mailer;
 use crate::pki;
 use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
@@ -138,6 +141,7 @@ pub struct App {
     pub(crate) audit: Audit,
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) processors: Vec<Processor>,
+    pub(crate) mailer: Option<Mailer>,
     pub(crate) operations_wait: Notify,
     pub(crate) imports_wait: Notify,
     announced: AtomicBool,
@@ -301,12 +305,14 @@ impl App {
             Jwe::open(&config.jwe_key, config.jwe_key_before.as_deref(), Arc::clone(&crypto))?;
         let bureau_key =
             config.bureau_key.as_deref().map(|path| jwe.key_of_file(path)).transpose()?;
+        let mailer = config.mail.as_ref().map(Mailer::open).transpose()?;
         let processors = config.processors.iter().map(Processor::open).collect::<Result<_, _>>()?;
         Ok(Self {
             vault,
             jwe: Arc::new(jwe),
             bureau_key,
             processors,
+            mailer,
             audit,
             operations_wait: Notify::new(),
             imports_wait: Notify::new(),

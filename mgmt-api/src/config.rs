@@ -70,6 +70,9 @@ pub struct Config {
     pub public: PublicListener,
     /// The control link.
     pub switch: SwitchLinkConfig,
+    /// Where e-mails go; none are sent without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailConfig>,
     /// Sessions of cardholders and operators.
     pub sessions: Sessions,
     /// Every bound.
@@ -201,6 +204,43 @@ pub struct ClientConfig {
     pub networks: Vec<IpNet>,
 }
 
+/// The server that takes e-mails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    /// Its name, as its certificate says it.
+    pub host: String,
+    /// Its port: 587 with STARTTLS, 465 with TLS.
+    pub port: u16,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub security: MailSecurity,
+    /// The authority that its certificate comes from, PEM; the public ones without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The sender.
+    pub from: String,
+    /// Name to log in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File with its password, readable by its owner only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<PathBuf>,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailSecurity {
+    /// By STARTTLS, which the server must have.
+    #[default]
+    StartTls,
+    /// By TLS from the first byte.
+    Tls,
+    /// Not at all, which only the sandbox profile allows.
+    None,
+}
+
 /// A network's or an acquirer's client. Source: requirements #102.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -246,6 +286,7 @@ impl Default for Config {
             limits: Limits::default(),
             clients: Vec::new(),
             processors: Vec::new(),
+            mail: None,
         }
     }
 }
@@ -371,7 +412,9 @@ impl Config {
             core::iter::once(&mut client.certificate).chain(client.response_key.iter_mut())
         });
         let of_processors = self.processors.iter_mut().map(|processor| &mut processor.certificate);
-        let of_clients = of_clients.chain(of_processors);
+        let of_mail = self.mail.iter_mut();
+        let of_mail = of_mail.flat_map(|mail| mail.ca.iter_mut().chain(mail.password.iter_mut()));
+        let of_clients = of_clients.chain(of_processors).chain(of_mail);
         for path in paths.into_iter().chain(optional).chain(of_clients) {
             *path = folder.join(&*path);
         }
@@ -387,6 +430,11 @@ impl Config {
         anyhow::ensure!(
             !plain || self.profile == Profile::Sandbox,
             "public.certificate and public.key: needed outside the sandbox profile"
+        );
+        let plain_mail = self.mail.as_ref().is_some_and(|it| it.security == MailSecurity::None);
+        anyhow::ensure!(
+            !plain_mail || self.profile == Profile::Sandbox,
+            "mail.security: none only in the sandbox profile"
         );
         anyhow::ensure!(
             self.database.starts_with("sqlite://") || self.database.starts_with("postgres://"),

@@ -80,7 +80,7 @@ codes! {
     AddressForbidden = 403 "ADDRESS_FORBIDDEN"
         "This client may not connect from this address.";
     FeatureNotEnabled = 403 "FEATURE_NOT_ENABLED"
-        "The card's program does not have this.";
+        "This is not set up here, or the card's program does not have it.";
     StepUpRequired = 403 "STEP_UP_REQUIRED"
         "Give the wallet PIN to /customers/sessions/current/step-up first.";
     RouteNotFound = 404 "ROUTE_NOT_FOUND" "There is nothing at this address.";

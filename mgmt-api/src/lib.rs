@@ -30,6 +30,7 @@ mod identity_provider;
 mod in_flight;
 pub mod jwe;
 mod lingering;
+mod mail;
 pub mod metrics;
 pub mod openapi;
 pub mod operators;

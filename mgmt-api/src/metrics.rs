@@ -16,6 +16,7 @@ const EVENTS: &str = "mgmt_events_total";
 const EVENT_GAPS: &str = "mgmt_event_gaps_total";
 const EVENT_CURSOR: &str = "mgmt_event_cursor";
 const ENDING_CERTIFICATES: &str = "mgmt_certificates_ending";
+const MAILS: &str = "mgmt_mails_total";
 const REFUSED_CONNECTIONS: &str = "mgmt_connections_refused_total";
 
 /// Upper bounds of the duration histogram, seconds.
@@ -49,7 +50,13 @@ fn describe() {
     metrics::describe_counter!(EVENT_GAPS, "Times that the event feed missed a sequence.");
     metrics::describe_counter!(EVENT_CURSOR, "Last journal sequence that is done with.");
     metrics::describe_gauge!(ENDING_CERTIFICATES, "Certificates that end within 30 days.");
+    metrics::describe_counter!(MAILS, "E-mails tried, by what came of it.");
     metrics::describe_counter!(REFUSED_CONNECTIONS, "Connections closed at the cap, by listener.");
+}
+
+/// An e-mail was tried.
+pub fn count_mail(state: &'static str) {
+    metrics::counter!(MAILS, "state" => state).increment(1);
 }
 
 /// A request was answered.

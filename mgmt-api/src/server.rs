@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
-use crate::{audit, clock, event_feed, metrics, pki, routes, sandbox};
+use crate::{audit, clock, event_feed, mail, metrics, pki, routes, sandbox};
 
 /// Between two sweeps of old idempotency keys, and of the recorder's histograms.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -86,6 +86,9 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     }
     for client in &config.clients {
         pki::spki_sha256_of_file(&client.certificate)?;
+    }
+    if let Some(mail) = &config.mail {
+        mail::Mailer::open(mail)?;
     }
     for processor in &config.processors {
         pki::spki_sha256_of_file(&processor.certificate)?;
@@ -150,6 +153,8 @@ impl Server {
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
+        background.spawn(mail::run(Arc::clone(&app), stop.clone()));
+        background.spawn(app::watch_balances::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::charge_fees::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::decide_verification::run(Arc::clone(&app), stop.clone()));
@@ -201,6 +206,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         for (what, swept) in [
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
+            ("e-mails that left", mail::sweep(&app).await),
             ("postings of years gone by", app.sweep_postings().await),
             ("images and people past their retention", app.sweep_retention().await),
         ] {

@@ -8,6 +8,7 @@ use shared::ids::{PartnerBalanceId, PartnerId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::watch_balances::LowBalanceAlert;
 use super::{App, Body, PartnerBalancePath, PartnerPath, command_id, currency, currency_of_row};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -22,6 +23,8 @@ use crate::store::{PartnerBalanceRow, RowState};
 pub struct NewPartnerBalance {
     kind: CollateralKind,
     currency: String,
+    /// Who is told when it runs low.
+    alert: Option<LowBalanceAlert>,
 }
 
 /// Deposit or credit, in either case.
@@ -75,6 +78,8 @@ pub struct ShownPartnerBalance {
     amount: i64,
     available: i64,
     held: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<LowBalanceAlert>,
 }
 
 /// A partner's balances.
@@ -93,12 +98,13 @@ impl App {
     ) -> Result<Response> {
         let wish = body.content;
         let currency = currency(&wish.currency)?;
+        wish.alert.as_ref().map_or(Ok(()), |alert| alert.check(self))?;
         let draw = || async {
             let partner = self.partner_at(&by, &at).await?;
             let currency = i64::from(currency.0);
             Ok(Plan { id: Uuid::now_v7(), partner, kind: wish.kind, currency })
         };
-        let carry_out = |plan| self.carry_out_open_partner(plan);
+        let carry_out = |plan| self.carry_out_open_partner(plan, wish.alert);
         self.once(&by, body.hash, draw, carry_out).await
     }
 
@@ -133,6 +139,7 @@ impl App {
             amount: view.ledger.0,
             available: view.ledger.0.saturating_sub(view.held.0),
             held: view.held.0,
+            alert: self.store.alert_of(row.id).await?.map(LowBalanceAlert::of),
         })
     }
 
@@ -158,7 +165,11 @@ impl App {
 
     /// One a partner, kind and currency. A row that an earlier request left pending is taken up
     /// under its own command id, so that the attempt that was cut off does not block the kind.
-    async fn carry_out_open_partner(&self, plan: Plan) -> Result<Answer> {
+    async fn carry_out_open_partner(
+        &self,
+        plan: Plan,
+        alert: Option<LowBalanceAlert>,
+    ) -> Result<Answer> {
         let wished = PartnerBalanceRow {
             id: plan.id,
             partner_id: plan.partner,
@@ -180,6 +191,9 @@ impl App {
         let outcome = self.link.change(command_id(row.id), change).await?;
         self.store.settle_partner_balance(row.id, state_after(&outcome)).await?;
         outcome.result?;
+        if let Some(alert) = &alert {
+            self.store.set_alert(row.id, Some(alert.parts())).await?;
+        }
         Answer::created(&ShownPartnerBalance {
             id: row.id,
             partner_id: row.partner_id,
@@ -188,10 +202,11 @@ impl App {
             amount: 0,
             available: 0,
             held: 0,
+            alert,
         })
     }
 
-    async fn partner_balance_view(&self, id: Uuid) -> Result<PartnerBalanceView> {
+    pub(super) async fn partner_balance_view(&self, id: Uuid) -> Result<PartnerBalanceView> {
         let query = Query::PartnerBalance(PartnerBalanceId(id.as_u128()));
         let view = self.link.view(query, View::into_partner_balance).await?;
         view.ok_or_else(|| Code::PartnerBalanceNotFound.into())

@@ -7,7 +7,7 @@ use super::{Ours, on, public};
 use crate::app::{
     ArtFile, ArtPath, Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch,
     CardProgram, CertificateList, CertificatePath, CertificateRequest, Credit, FeeList, FeePath,
-    FullVerification, ImagePath, NewOperatorSession, NewPartnerBalance, Nothing,
+    FullVerification, ImagePath, LowBalanceAlert, NewOperatorSession, NewPartnerBalance, Nothing,
     PartnerBalancePath, PartnerData, PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection,
     Report, ReportResult, ReportWish, ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt,
     TotalList, VerificationList, VerificationPage, VerificationPath,
@@ -21,7 +21,15 @@ use crate::error::Code::*;
 pub(super) fn routes() -> Vec<Route> {
     let all = Access::Operator(Roles::ALL);
     let money = Access::Operator(Roles::ADMIN | Roles::LICENSED);
-    [first(all, money), checks(), programs(all), fees(all), certificates()].concat()
+    [
+        first(all, money),
+        partner_balances(all, money),
+        checks(),
+        programs(all),
+        fees(all),
+        certificates(),
+    ]
+    .concat()
 }
 
 fn certificates() -> Vec<Route> {
@@ -182,7 +190,7 @@ fn first(all: Access, money: Access) -> Vec<Route> {
         .says("Opens a partner balance at zero.")
         .takes::<NewPartnerBalance>(r#"{"kind":"DEPOSIT","currency":"GBP"}"#)
         .gives::<ShownPartnerBalance>(201)
-        .fails(&[PartnerNotFound, PartnerBalanceExists, InvalidCurrency])
+        .fails(&[PartnerNotFound, PartnerBalanceExists, InvalidCurrency, FeatureNotEnabled])
         .to(money),
         Route::post("/admin/personalisation/batches", on!(make_bureau_batch: Call, Nothing))
             .says("Gives the oldest orders to the bureau, as a file that only it can read.")
@@ -204,6 +212,11 @@ fn first(all: Access, money: Access) -> Vec<Route> {
             .says("What users and partners have, by currency.")
             .gives::<TotalList>(200)
             .to(all),
+    ]
+}
+
+fn partner_balances(all: Access, money: Access) -> Vec<Route> {
+    vec![
         Route::get(
             "/admin/partner-balances/{balance}",
             on!(show_partner_balance: Call, PartnerBalancePath),
@@ -212,6 +225,21 @@ fn first(all: Access, money: Access) -> Vec<Route> {
         .gives::<ShownPartnerBalance>(200)
         .fails(&[PartnerBalanceNotFound])
         .to(all),
+        Route::put(
+            "/admin/partner-balances/{balance}/alert",
+            on!(put_alert: Call, PartnerBalancePath, Body<LowBalanceAlert>),
+        )
+        .says("Lets somebody be told by e-mail when less than this is available.")
+        .takes::<LowBalanceAlert>(r#"{"level":100000,"email":"treasury@partner.example"}"#)
+        .fails(&[PartnerBalanceNotFound, FeatureNotEnabled])
+        .to(money),
+        Route::delete(
+            "/admin/partner-balances/{balance}/alert",
+            on!(remove_alert: Call, PartnerBalancePath, Nothing),
+        )
+        .says("Lets nobody be told any more.")
+        .fails(&[PartnerBalanceNotFound])
+        .to(money),
         Route::post(
             "/admin/partner-balances/{balance}/reload",
             on!(reload: Call, PartnerBalancePath, Body<Credit>),

@@ -7,7 +7,7 @@ use std::path::Path;
 use axum::http::StatusCode;
 use mgmt_api::auth::access::{Access, Encryption};
 use mgmt_api::auth::role::Roles;
-use mgmt_api::config::Limits;
+use mgmt_api::config::{Limits, MailConfig, MailSecurity};
 use mgmt_api::error::Code;
 use mgmt_api::openapi;
 use mgmt_api::routes;
@@ -186,6 +186,7 @@ async fn every_route_does_what_its_example_says() {
     on_each(async |world| {
         world.stop_server().await;
         world.config.ca = Some(world.path("pki"));
+        world.config.mail = Some(nobodys_mail());
         world.start_server().await;
         world.operator("ann", Roles::ALL, None).await;
         let (secure, public) = routes::all(&world.config.limits);
@@ -227,6 +228,19 @@ async fn every_route_does_what_its_example_says() {
         }
     })
     .await;
+}
+
+/// A mail server that nobody is.
+fn nobodys_mail() -> MailConfig {
+    MailConfig {
+        host: "localhost".to_owned(),
+        port: 9,
+        security: MailSecurity::None,
+        ca: None,
+        from: "alerts@issuer.example".to_owned(),
+        user: None,
+        password: None,
+    }
 }
 
 /// A card in its last months, a bureau's key, and bodies that are not JSON: tested by name.

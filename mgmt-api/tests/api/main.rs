@@ -4,6 +4,8 @@
 //! `cfg(test)` stands at each module so that the lints know their functions as tests.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod art;
 #[cfg(test)]
 mod audit;

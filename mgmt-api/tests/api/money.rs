@@ -209,7 +209,10 @@ async fn a_partner_sees_its_own_balances_and_the_summary_adds_them_up() {
         let url = world.secure_url("/secure/partner/balances");
         assert_eq!(send(world.stranger.get(url)).await.json()["items"], json!([]));
         let summary = world.admin(Method::GET, "/admin/balances/summary", None).await.json();
-        assert_eq!(summary["items"][0], json!({ "currency": "EUR", "users": 0, "wallet": 900 }));
+        assert_eq!(
+            summary["items"][0],
+            json!({ "currency": "EUR", "users": 0, "wallet": 900, "company": 0, "invoiced": 0 })
+        );
     })
     .await;
 }

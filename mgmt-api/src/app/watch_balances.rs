@@ -1,0 +1,148 @@
+//! Partner balances that run low: PUT and DELETE …/alert, and who is told when. Source: requirements
+//! #88.
+//!
+//! Invariant: one e-mail for each time that what is available falls below the level; it is told
+//! again only after there was a tenth more than the level.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::control::PartnerBalanceView;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::{App, Body, Nothing, PartnerBalancePath};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::clock;
+use crate::error::{Code, Error, Result};
+use crate::mail::is_address;
+use crate::store::{MailRow, WatchedBalance};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// There is enough again a tenth above the level.
+const ENOUGH_ABOVE: i64 = 10;
+
+/// The level below which somebody is told of a partner balance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LowBalanceAlert {
+    /// What is available below this, in minor units, is told.
+    level: i64,
+    /// Where to.
+    email: String,
+}
+
+impl LowBalanceAlert {
+    /// What a request says, if somebody can be told so.
+    pub(super) fn check(&self, app: &App) -> Result<()> {
+        let fault = |field, message| Err(Error::fault(Code::InvalidRequest, field, message));
+        if app.mailer.is_none() {
+            return Err(Code::FeatureNotEnabled.into());
+        }
+        if self.level <= 0 {
+            return fault("level", "must be more than zero");
+        }
+        if !is_address(&self.email) {
+            return fault("email", "must be an e-mail address");
+        }
+        Ok(())
+    }
+
+    pub(super) fn of(row: WatchedBalance) -> Self {
+        Self { level: row.alert_level, email: row.alert_email }
+    }
+
+    pub(super) fn parts(&self) -> (i64, &str) {
+        (self.level, &self.email)
+    }
+}
+
+impl App {
+    /// Sets the level below which somebody is told of a partner balance.
+    pub async fn put_alert(
+        &self,
+        by: Call,
+        at: PartnerBalancePath,
+        body: Body<LowBalanceAlert>,
+    ) -> Result<Response> {
+        let alert = body.content;
+        let balance = self.partner_balance(&by, &at).await?.id;
+        alert.check(self)?;
+        let carry_out = async |()| {
+            self.store.set_alert(balance, Some(alert.parts())).await?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, body.hash, async || Ok(()), carry_out).await
+    }
+
+    /// Lets nobody be told any more.
+    pub async fn remove_alert(
+        &self,
+        by: Call,
+        at: PartnerBalancePath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let balance = self.partner_balance(&by, &at).await?.id;
+        let carry_out = async |()| {
+            self.store.set_alert(balance, None).await?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, hash, async || Ok(()), carry_out).await
+    }
+
+    /// Looks at every balance that has a level.
+    async fn watch_balances(&self) -> Result<()> {
+        for balance in self.store.watched_balances().await? {
+            let view = self.partner_balance_view(balance.id).await?;
+            let available = view.ledger.0.saturating_sub(view.held.0);
+            let level = balance.alert_level;
+            if available < level && balance.alerted == 0 {
+                let mail = mail_about(self.store.next_number("mail").await?, &balance, &view);
+                self.store.alert(&balance, &mail, clock::now_millis()).await?;
+                tracing::warn!(id = %balance.id, "a partner balance runs low");
+            } else if balance.alerted != 0
+                && available >= level.saturating_add(level / ENOUGH_ABOVE)
+            {
+                self.store.end_alert(balance.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mail_about(id: i64, balance: &WatchedBalance, view: &PartnerBalanceView) -> MailRow {
+    let kind = format!("{:?}", view.kind).to_lowercase();
+    let currency = view.currency;
+    let available = view.ledger.0.saturating_sub(view.held.0);
+    let content = format!(
+        "The {kind} balance {id} in {currency} runs low.\r\n\r\n\
+         Available: {available}\r\nHeld: {held}\r\nLevel: {level}\r\n\r\n\
+         Amounts are in minor units. You are told again when there was enough in between.\r\n",
+        id = balance.id,
+        held = view.held.0,
+        level = balance.alert_level,
+    );
+    let subject = format!("Your {kind} balance in {currency} runs low");
+    MailRow { id, email: balance.alert_email.clone(), subject, content, attempts: 0 }
+}
+
+/// Watches until `stop`.
+pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let work = async {
+        loop {
+            if let Err(error) = app.watch_balances().await {
+                tracing::warn!(code = error.code.title(), "partner balances were not looked at");
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! Levels below which partners are told of a balance, and e-mails on their way.
+
+use uuid::Uuid;
+
+use super::{Result, Store, on};
+
+/// A partner balance that somebody is told of when it runs low.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct WatchedBalance {
+    /// Its id.
+    pub id: Uuid,
+    /// Below this, minor units.
+    pub alert_level: i64,
+    /// Whom.
+    pub alert_email: String,
+    /// 1 from when it was told until there is enough again.
+    pub alerted: i64,
+}
+
+/// An e-mail.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct MailRow {
+    /// Its id.
+    pub id: i64,
+    /// To whom.
+    pub email: String,
+    /// What about.
+    pub subject: String,
+    /// What it says.
+    pub content: String,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+impl Store {
+    /// Sets or clears the level below which somebody is told of a balance, and begins anew.
+    pub async fn set_alert(&self, balance: Uuid, alert: Option<(i64, &str)>) -> Result<()> {
+        const SQL: &str = "UPDATE partner_balances SET alert_level = $2, alert_email = $3, \
+             alerted = 0 WHERE id = $1";
+        on!(self, pool => {
+            sqlx::query(SQL)
+                .bind(balance)
+                .bind(alert.map(|(level, _email)| level))
+                .bind(alert.map(|(_level, email)| email))
+                .execute(pool)
+                .await
+                .map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// A balance's level and whom it is told to, where it has one.
+    pub async fn alert_of(&self, balance: Uuid) -> Result<Option<WatchedBalance>> {
+        const SQL: &str = "SELECT id, alert_level, alert_email, alerted FROM partner_balances \
+             WHERE id = $1 AND alert_level IS NOT NULL";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(balance).fetch_optional(pool).await)?)
+    }
+
+    /// Every balance that has a level.
+    pub async fn watched_balances(&self) -> Result<Vec<WatchedBalance>> {
+        const SQL: &str = "SELECT id, alert_level, alert_email, alerted FROM partner_balances \
+             WHERE alert_level IS NOT NULL AND row_state = 'CONFIRMED' ORDER BY id";
+        Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
+    }
+
+    /// Notes that a balance is low and writes the e-mail about it, both or neither; once until
+    /// there is enough again.
+    pub async fn alert(&self, balance: &WatchedBalance, mail: &MailRow, now_ms: i64) -> Result<()> {
+        const NOTE: &str = "UPDATE partner_balances SET alerted = 1 \
+             WHERE id = $1 AND alerted = 0 AND alert_level = $2";
+        const MAIL: &str = "INSERT INTO mails (id, email, subject, content, state, attempts, \
+             next_at_ms, created_at_ms) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5)";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            let note = sqlx::query(NOTE).bind(balance.id).bind(balance.alert_level);
+            if note.execute(&mut *transaction).await?.rows_affected() == 1 {
+                let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email).bind(&mail.subject);
+                let row = row.bind(&mail.content).bind(now_ms);
+                row.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// Notes that a balance has enough again.
+    pub async fn end_alert(&self, balance: Uuid) -> Result<()> {
+        const SQL: &str = "UPDATE partner_balances SET alerted = 0 WHERE id = $1";
+        on!(self, pool => sqlx::query(SQL).bind(balance).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The oldest e-mails that are to be tried now.
+    pub async fn pending_mails(&self, now_ms: i64, limit: i64) -> Result<Vec<MailRow>> {
+        const SQL: &str = "SELECT id, email, subject, content, attempts FROM mails \
+             WHERE state = 'PENDING' AND next_at_ms <= $1 ORDER BY id LIMIT $2";
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(now_ms).bind(limit).fetch_all(pool).await
+        })?)
+    }
+
+    /// An e-mail was tried: it has left, is tried again at a time, or never.
+    pub async fn end_mail_attempt(&self, id: i64, state: &str, next_at_ms: i64) -> Result<()> {
+        const SQL: &str = "UPDATE mails SET state = $2, next_at_ms = $3, attempts = attempts + 1 \
+             WHERE id = $1 AND state = 'PENDING'";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(id).bind(state).bind(next_at_ms);
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Forgets e-mails that were written before an instant and have left or never will; how many.
+    pub async fn drop_mails(&self, before_ms: i64) -> Result<u64> {
+        const SQL: &str = "DELETE FROM mails WHERE state <> 'PENDING' AND created_at_ms < $1";
+        Ok(on!(self, pool => {
+            sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
+        })?)
+    }
+}
