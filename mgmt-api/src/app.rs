@@ -142,6 +142,8 @@ pub struct App {
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) processors: Vec<Processor>,
     pub(crate) mailer: Option<Mailer>,
+    /// Fees are made, changed and removed one at a time, here and at the switch in one order.
+    pub(crate) fee_changes: tokio::sync::Mutex<()>,
     pub(crate) operations_wait: Notify,
     pub(crate) imports_wait: Notify,
     announced: AtomicBool,
@@ -313,6 +315,7 @@ impl App {
             bureau_key,
             processors,
             mailer,
+            fee_changes: tokio::sync::Mutex::default(),
             audit,
             operations_wait: Notify::new(),
             imports_wait: Notify::new(),

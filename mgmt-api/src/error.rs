@@ -316,6 +316,7 @@ impl From<Refusal> for Error {
             Refusal::IdTaken
             | Refusal::TokenTaken
             | Refusal::Unsound
+            | Refusal::TooManyOwed
             | Refusal::SubjectNotFound
             | Refusal::NotLater => {
                 return Self::internal("switch", &refusal);

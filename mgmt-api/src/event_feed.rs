@@ -1,26 +1,25 @@
 //! The switch's events: every durable record of its journal, read in order behind a stored cursor.
 //!
 //! Invariants: a gap in the sequence is an error, never skipped: the feed starts again from the
-//! cursor; rows whose confirmation was lost are confirmed before the cursor passes them.
+//! cursor; rows whose confirmation was lost are confirmed, and what is kept of records is stored,
+//! before the cursor passes them.
 
 use core::time::Duration;
 use std::path::PathBuf;
 
 use shared::command::{Change, Command};
 use shared::control::{Outcome, Reply, Request};
-use shared::effect::Effect;
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, Record};
-use shared::money::Amount;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::kept::Kept;
 use crate::metrics;
-use crate::store::{NewCharge, RowState, Store, StoreError};
+use crate::store::{RowState, Store, StoreError};
 use crate::switch_link::{self, BACKOFF_MAX, BACKOFF_MIN};
-use crate::turnover::Turnover;
 
 /// The cursor is stored this often at least.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,8 +42,8 @@ pub async fn run(socket: PathBuf, store: Store, stop: CancellationToken) {
     let work = async {
         let mut backoff = BACKOFF_MIN;
         loop {
-            let (last, turnover) = (Sequence(0), Turnover::default());
-            let mut feed = Feed { store: &store, last, stored: last, turnover };
+            let (last, kept) = (Sequence(0), Kept::default());
+            let mut feed = Feed { store: &store, last, stored: last, kept };
             let error = match feed.follow(&socket).await {
                 Ok(never) => match never {},
                 Err(error) => error,
@@ -75,7 +74,7 @@ struct Feed<'a> {
     store: &'a Store,
     last: Sequence,
     stored: Sequence,
-    turnover: Turnover,
+    kept: Kept,
 }
 
 impl Feed<'_> {
@@ -86,7 +85,7 @@ impl Feed<'_> {
         let cursor = self.store.event_cursor().await?;
         self.last = Sequence(u64::try_from(cursor).unwrap_or_default());
         self.stored = self.last;
-        self.turnover = Turnover::of(self.store).await?;
+        self.kept.begin(self.store).await?;
         let (mut reader, mut writer) = switch_link::connect(socket).await?;
         writer.put(&Request::Subscribe { after: self.last })?;
         writer.flush().await?;
@@ -105,11 +104,11 @@ impl Feed<'_> {
                 },
                 () = sleep_until(store_at) => {
                     self.store_cursor().await?;
-                    self.turnover = Turnover::of(self.store).await?;
+                    self.kept.begin(self.store).await?;
                     store_at = Instant::now() + STORE_INTERVAL;
                 }
             }
-            if self.last.0 - self.stored.0 >= STORE_EVENTS {
+            if self.last.0 - self.stored.0 >= STORE_EVENTS || self.kept.is_full() {
                 self.store_cursor().await?;
             }
         }
@@ -126,14 +125,10 @@ impl Feed<'_> {
         {
             self.settle(*id, change, outcome).await?;
             if outcome.result.is_ok() {
-                self.let_fees_fall_due(change).await?;
+                self.let_fees_fall_due(change, outcome).await?;
             }
         }
-        self.turnover.take(self.store, record).await?;
-        let charges = charges_of(record);
-        if !charges.is_empty() {
-            self.store.insert_charges(&charges).await?;
-        }
+        self.kept.take(record);
         self.last = record.sequence;
         Ok(())
     }
@@ -159,9 +154,18 @@ impl Feed<'_> {
             | Change::PutRule(_)
             | Change::RemoveRule(_)
             | Change::ResolveException(_)
-            | Change::PutFee(_)
-            | Change::RemoveFee(..)
             | Change::ChargeFee { .. } => Ok(()),
+            Change::PutFee(fee) => match outcome.result {
+                Ok(()) => {
+                    let amounts = (fee.terms.fixed.0, i64::from(fee.terms.rate_ppm));
+                    store.follow_fee(number(fee.id.0), amounts).await
+                }
+                Err(_) => store.settle_fee(number(fee.id.0), state).await,
+            },
+            Change::RemoveFee(_, fee) => match outcome.result {
+                Ok(()) => store.close_fee(number(fee.0)).await,
+                Err(_) => Ok(()),
+            },
             Change::PutCustomer { id, .. } => {
                 store.settle_customer(i64::try_from(id.0).unwrap_or_default(), state).await
             }
@@ -190,11 +194,16 @@ impl Feed<'_> {
     }
 
     /// What was made costs something, where its partner or program says so.
-    async fn let_fees_fall_due(&self, change: &Change) -> Result<(), StoreError> {
+    async fn let_fees_fall_due(
+        &self,
+        change: &Change,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let at_ms = number(outcome.at.0);
         if let Change::OpenBalance { id, .. } = change {
-            self.store.add_account_dues(Uuid::from_u128(id.0)).await
+            self.store.add_account_dues(Uuid::from_u128(id.0), at_ms).await
         } else if let Change::IssueCard(card) = change {
-            self.store.add_card_dues(i64::try_from(card.id.0).unwrap_or_default()).await
+            self.store.add_card_dues(number(card.id.0), at_ms).await
         } else {
             Ok(())
         }
@@ -202,6 +211,7 @@ impl Feed<'_> {
 
     async fn store_cursor(&mut self) -> Result<(), StoreError> {
         if self.last > self.stored {
+            self.kept.store(self.store).await?;
             let sequence = i64::try_from(self.last.0).unwrap_or(i64::MAX);
             self.store.advance_event_cursor(sequence).await?;
             self.stored = self.last;
@@ -220,27 +230,8 @@ pub fn state_after(outcome: &Outcome) -> RowState {
     }
 }
 
-/// The fees that a record charges.
-fn charges_of(record: &Record) -> Vec<NewCharge> {
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let charged = record.effects.iter().filter_map(|effect| {
-        if let Effect::FeeSet { fee, taken, .. } = effect {
-            (*taken != Amount::ZERO).then_some((fee.fee, *taken, *taken))
-        } else if let Effect::FeeCharged { fee, due, taken, .. } = effect {
-            Some((*fee, *due, *taken))
-        } else {
-            None
-        }
-    });
-    let charges = (0..).zip(charged).map(|(place, (fee, due, taken))| NewCharge {
-        sequence: number(record.sequence.0),
-        place,
-        fee_id: number(fee.0),
-        due: due.0,
-        taken: taken.0,
-        at_ms: number(record.at.0),
-    });
-    charges.collect()
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn kind(command: &Command) -> &'static str {

@@ -29,6 +29,7 @@ pub mod idempotency;
 mod identity_provider;
 mod in_flight;
 pub mod jwe;
+mod kept;
 mod lingering;
 mod mail;
 pub mod metrics;
@@ -42,7 +43,6 @@ mod server;
 pub mod store;
 pub mod switch_link;
 pub mod tls;
-mod turnover;
 pub mod vault;
 
 pub use config::Config;

@@ -1,8 +1,8 @@
 //! E-mails on their way out over SMTP. Source: requirements #88.
 //!
 //! Invariants: an e-mail is in SQL before it is sent, and stays until a server has taken it or it
-//! was tried as often as it is; a crash between the two sends it twice rather than never; no address
-//! and no text is logged.
+//! was tried as often as it is; each try is written down before it is made, so that no fault sends one
+//! without end; a crash may send it twice rather than never; no address and no text is logged.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -121,19 +121,26 @@ async fn deliver(app: &App, mailer: &Mailer) -> Result<usize, crate::store::Stor
     let now = clock::now_millis();
     let mails = app.store.pending_mails(now, BATCH_MAX).await?;
     for mail in &mails {
-        let sent = mailer.send(mail).await;
         let tried = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
-        let (state, next) = match (&sent, RETRIES_S.get(tried)) {
-            (Ok(()), _) => ("SENT", now),
-            (Err(_), Some(seconds)) => ("PENDING", clock::now_millis() + seconds * 1_000),
-            (Err(_), None) => ("FAILED", now),
+        let next = RETRIES_S.get(tried);
+        let next_at = clock::now_millis() + next.unwrap_or(&0) * 1_000;
+        if !app.store.claim_mail(mail, next_at).await? {
+            continue;
+        }
+        let sent = mailer.send(mail).await;
+        let state = match (&sent, next) {
+            (Ok(()), _) => "SENT",
+            (Err(_), Some(_)) => "PENDING",
+            (Err(_), None) => "FAILED",
         };
         if sent.is_err() {
             // The error may repeat what the server said, and that the address.
             tracing::warn!(id = mail.id, state, "an e-mail was not taken");
         }
         metrics::count_mail(state);
-        app.store.end_mail_attempt(mail.id, state, next).await?;
+        if state != "PENDING" {
+            app.store.end_mail(mail.id, state).await?;
+        }
     }
     Ok(mails.len())
 }

@@ -53,7 +53,7 @@ pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;
 pub use self::programs::{CardKind, ProgramRow, collateral_name};
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
-pub use self::turnover::{Posting, PostingChange};
+pub use self::turnover::{KeptPosting, Posting, PostingChange};
 pub use self::verifications::{Decision, ImageRow, NewVerification, VerificationRow};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

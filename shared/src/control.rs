@@ -212,6 +212,9 @@ pub enum Refusal {
     /// From a balance to itself, or to one that another partner covers.
     #[error("no money moves between these two balances")]
     BalancesApart,
+    /// A balance owes as many fees as it may.
+    #[error("the balance owes as many fees as it may")]
+    TooManyOwed,
 }
 
 /// State as a query sees it, at one instant.

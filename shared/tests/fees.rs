@@ -171,6 +171,20 @@ fn a_payment_goes_on_with_the_fees_it_was_made_under() {
 }
 
 #[test]
+fn a_clearing_of_nothing_takes_no_fixed_part_later_either() {
+    check(
+        WORLD,
+        "auth stan=1 card=1 amount=100 -> APPROVED 0000 00 000 0000
+         clear stan=2 card=1 amount=0 of=1 more -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 847/153/1000
+         clear stan=3 card=1 amount=40 of=2 ofclass=clear -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 806/153/959                                       # 40 + 1
+         clear stan=4 card=1 amount=100 of=1 -> ADVICE_RECORDED 0000 00 000 0000
+         show A -> A 806/0/806                                         # 100 + 50 + 3",
+    );
+}
+
+#[test]
 fn what_clears_a_decline_or_nothing_yet_pays_what_it_would_have() {
     check(
         WORLD,
@@ -273,7 +287,7 @@ fn a_balance_owes_a_bounded_number_of_fees() {
         WORLD,
         &format!(
             "{most}
-             charge B 1 EUR fee=33 -> TableFull
+             charge B 1 EUR fee=33 -> TooManyOwed
              charge B 1 EUR fee=33 partner
              charge B 1 EUR fee=32
              owed B -> 33"

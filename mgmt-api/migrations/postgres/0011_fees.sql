@@ -29,13 +29,15 @@ CREATE TABLE fee_dues (
     fee_id BIGINT NOT NULL REFERENCES fees (id),
     period_ms BIGINT NOT NULL,
     period_end_ms BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
     balance_id UUID NOT NULL REFERENCES balances (id),
     card_id BIGINT NOT NULL,
     token_no BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('PENDING', 'CHARGED', 'WAIVED', 'DROPPED')),
     PRIMARY KEY (fee_id, balance_id, card_id, token_no, period_ms)
 );
-CREATE INDEX fee_dues_pending ON fee_dues (fee_id) WHERE state = 'PENDING';
+CREATE INDEX fee_dues_pending ON fee_dues (fee_id, period_ms) WHERE state = 'PENDING';
+CREATE INDEX fee_dues_by_age ON fee_dues (period_end_ms);
 -- What the switch charged, as its events tell it; given back, where negative.
 CREATE TABLE fee_charges (
     sequence BIGINT NOT NULL,
@@ -57,6 +59,7 @@ CREATE TABLE card_postings (
     PRIMARY KEY (sequence, place)
 );
 CREATE INDEX card_postings_by_card ON card_postings (card_id, at_ms);
+CREATE INDEX card_postings_by_age ON card_postings (at_ms);
 CREATE TABLE posted_slots (
     slot BIGINT PRIMARY KEY,
     card_id BIGINT NOT NULL

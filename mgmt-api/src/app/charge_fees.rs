@@ -51,9 +51,10 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 impl App {
-    /// Forgets what was paid in periods that nobody asks for any more.
+    /// Forgets what was due and paid in periods that nobody asks for any more.
     pub(crate) async fn sweep_postings(&self) -> Result<u64> {
-        Ok(self.store.drop_postings(clock::now_millis() - POSTINGS_KEPT_MS).await?)
+        let before = clock::now_millis() - POSTINGS_KEPT_MS;
+        Ok(self.store.drop_dues(before).await? + self.store.drop_postings(before).await?)
     }
 
     /// Ends the periods that are over and charges a batch of what is due; how much that was.
@@ -93,12 +94,19 @@ impl App {
             }
         }
         let balance = BalanceId(due.balance_id.as_u128());
-        let charge = charge(&fee, fee.fixed)?;
+        let charge = charge(&fee, due.amount)?;
         let outcome = self.link.change(command_of(due), Change::ChargeFee { balance, charge });
         match outcome.await?.result {
             Ok(()) => Ok(Some(DueEnd::Charged)),
-            Err(Refusal::BalanceNotFound) => Ok(Some(DueEnd::Dropped)),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal @ Refusal::TableFull) => Err(refusal.into()),
+            // A closed balance. Nothing else that is refused is taken later either, and the others
+            // must not wait for it.
+            Err(refusal) => {
+                if refusal != Refusal::BalanceNotFound {
+                    tracing::error!(id = due.fee_id, cause = %refusal, "a fee was not charged");
+                }
+                Ok(Some(DueEnd::Dropped))
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! Fees of a program: POST, GET, PUT, DELETE /admin/programs/{program}/fees. Source: requirements
 //! #165-#171.
 //!
-//! Invariants: a fee on payments is the switch's, which reserves and takes it with the payment; the
-//! others are charged from here, once a thing and period; what a payment or a period was begun
-//! under does not change behind it.
+//! Invariants: a fee on payments is the switch's, which reserves and takes it with the payment, and
+//! what stands here follows its events; the others are charged from here, once a thing and period;
+//! nothing but how much a fee is ever changes, and not for payments that were made.
 
 pub(super) mod form;
 mod report;
@@ -59,18 +59,22 @@ impl App {
             Ok(Plan { command: Uuid::now_v7(), fee: self.store.next_number("fee").await? })
         };
         let carry_out = async |plan: Plan| {
+            let _one_at_a_time = self.fee_changes.lock().await;
             let row = FeeRow { id: plan.fee, ..row };
-            if !self.store.insert_fee(&row, clock::now_millis()).await? {
+            // Of a fee that is not on payments the switch knows nothing: there is nothing to wait
+            // for.
+            let on_payments = form::on_payments(&row)?.is_some();
+            let state = if on_payments { RowState::Pending } else { RowState::Confirmed };
+            if !self.store.insert_fee(&row, state, clock::now_millis()).await? {
                 return Err(Code::FeeExists.into());
             }
-            let state = match self.tell_of_fee(plan.command, &row).await {
-                Err(error) if error.is_passing() => return Err(error),
-                Err(error) => Err(error),
-                Ok(()) => Ok(()),
-            };
-            let settled = if state.is_ok() { RowState::Confirmed } else { RowState::Refused };
-            self.store.settle_fee(row.id, settled).await?;
-            state?;
+            let told = self.tell_of_fee(plan.command, &row).await;
+            match &told {
+                Err(error) if error.is_passing() => {}
+                Err(_) => self.store.settle_fee(row.id, RowState::Refused).await?,
+                Ok(()) => self.store.settle_fee(row.id, RowState::Confirmed).await?,
+            }
+            told?;
             Answer::created(&ShownFee::of(&row)?)
         };
         self.once(&by, body.hash, draw, carry_out).await
@@ -84,21 +88,32 @@ impl App {
         Ok(Answer::ok(&FeeList { items })?.into_response())
     }
 
-    /// Changes what may change of a fee.
+    /// Changes how much a fee is.
     pub async fn put_fee(&self, by: Call, at: FeePath, body: Body<ProgramFee>) -> Result<Response> {
-        let (program, known) = self.fee_at(&by, &at).await?;
-        let row = body.content.row(&program, clock::now())?;
-        if (&row.kind, &row.period, &row.zone) != (&known.kind, &known.period, &known.zone) {
-            let message = "kind, period and timeZone are for ever: make another fee";
-            return Err(Error::fault(Code::InvalidRequest, "kind", message));
-        }
-        let row = FeeRow { id: known.id, next_period_ms: known.next_period_ms, ..row };
-        let carry_out = async |command: Uuid| {
+        let draw = async || {
+            let (program, known) = self.fee_at(&by, &at).await?;
+            let row = body.content.row(&program, clock::now())?;
+            let FeeRow { fixed, rate_ppm, .. } = row;
+            let changed = FeeRow { fixed, rate_ppm, ..known };
+            let same = |one: &FeeRow| FeeRow { id: 0, next_period_ms: None, ..one.clone() };
+            if same(&row) != same(&changed) {
+                let message = "all but fixed and ratePpm is for ever: make another fee";
+                return Err(Error::fault(Code::InvalidRequest, "kind", message));
+            }
+            Ok((Uuid::now_v7(), changed))
+        };
+        let carry_out = async |(command, row): (Uuid, FeeRow)| {
+            let _one_at_a_time = self.fee_changes.lock().await;
+            // It may have been taken out of use since.
+            let fees = self.store.fees_of(&row.config_id, false).await?;
+            if !fees.iter().any(|fee| fee.id == row.id) {
+                return Err(Code::FeeNotFound.into());
+            }
             self.tell_of_fee(command, &row).await?;
-            self.store.change_fee(&row).await?;
+            self.store.change_fee(row.id, (row.fixed, row.rate_ppm)).await?;
             Answer::ok(&ShownFee::of(&row)?)
         };
-        self.once(&by, body.hash, async || Ok(Uuid::now_v7()), carry_out).await
+        self.once(&by, body.hash, draw, carry_out).await
     }
 
     /// Takes a fee out of use.
@@ -108,16 +123,17 @@ impl App {
         at: FeePath,
         Nothing(hash): Nothing,
     ) -> Result<Response> {
-        let (program, known) = self.fee_at(&by, &at).await?;
-        let carry_out = async |command: Uuid| {
-            if let (Some(fee), Some(program)) = (form::on_payments(&known)?, program.shared()) {
-                let change = Change::RemoveFee(program.id, fee.id);
+        let draw = async || Ok((Uuid::now_v7(), self.fee_at(&by, &at).await?.1));
+        let carry_out = async |(command, row): (Uuid, FeeRow)| {
+            let _one_at_a_time = self.fee_changes.lock().await;
+            if let Some(fee) = form::on_payments(&row)? {
+                let change = Change::RemoveFee(fee.program, fee.id);
                 self.link.change(command_id(command), change).await?.result?;
             }
-            self.store.close_fee(known.id).await?;
+            self.store.close_fee(row.id).await?;
             Ok(Answer::no_content())
         };
-        self.once(&by, hash, async || Ok(Uuid::now_v7()), carry_out).await
+        self.once(&by, hash, draw, carry_out).await
     }
 
     /// Tells the switch of a fee on payments; of another it knows nothing.

@@ -107,7 +107,7 @@ fn fees(all: Access) -> Vec<Route> {
             .fails(&[FeeExists, TooManyFees])
             .to(licensed),
         Route::put(one, on!(put_fee: Call, FeePath, Body<ProgramFee>))
-            .says("Changes a fee for what follows; what was begun goes on as it was.")
+            .says("Changes how much a fee is: payments made before go on as they were, a period costs what it is at its end.")
             .takes::<ProgramFee>(r#"{"kind":"POS","fixed":35,"ratePpm":25000}"#)
             .gives::<ShownFee>(200)
             .fails(&[FeeNotFound])

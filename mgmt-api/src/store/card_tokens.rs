@@ -25,8 +25,8 @@ impl Store {
         const TOKEN: &str = "INSERT INTO card_tokens (id, card_id, reference, wallet_id, state, \
              created_at_ms) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
         const DUE: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
-             period_ms, period_end_ms, state) \
-             SELECT fees.id, cards.balance_id, cards.id, $2, 0, 0, 'PENDING' FROM cards \
+             period_ms, period_end_ms, amount, state) \
+             SELECT fees.id, cards.balance_id, cards.id, $2, 0, 0, fees.fixed, 'PENDING' FROM cards \
              JOIN fees ON fees.config_id = cards.config_id \
              WHERE cards.id = $1 AND fees.kind = 'TOKEN_CREATION' \
              AND fees.row_state = 'CONFIRMED' ON CONFLICT DO NOTHING";

@@ -1,11 +1,12 @@
 //! Fees of programs, what is due for cards and accounts, and what the switch charged.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Result, RowState, Store, is_taken, on};
 
 /// A fee of a program.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct FeeRow {
     /// Its id.
     pub id: i64,
@@ -52,6 +53,8 @@ pub struct DueRow {
     pub period_ms: i64,
     /// Its end.
     pub period_end_ms: i64,
+    /// How much, as the fee was when it fell due.
+    pub amount: i64,
 }
 
 /// What became of something due.
@@ -98,13 +101,13 @@ pub struct FeeDayRow {
 }
 
 impl Store {
-    /// Writes a pending fee. Written already is no change; false where another one on accounts is
-    /// of this kind.
-    pub async fn insert_fee(&self, row: &FeeRow, now_ms: i64) -> Result<bool> {
+    /// Writes a fee. Written already is no change; false where another one on accounts is of this
+    /// kind.
+    pub async fn insert_fee(&self, row: &FeeRow, state: RowState, now_ms: i64) -> Result<bool> {
         const SQL: &str = "INSERT INTO fees (id, config_id, partner_id, currency, kind, \
              settlement, fixed, rate_ppm, region, home_country, period, zone, waived_from, \
              next_period_ms, row_state, created_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'PENDING', $15) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
              ON CONFLICT (id) DO NOTHING";
         let inserted = on!(self, pool => {
             sqlx::query(SQL)
@@ -122,6 +125,7 @@ impl Store {
                 .bind(&row.zone)
                 .bind(row.waived_from)
                 .bind(row.next_period_ms)
+                .bind(state.name())
                 .bind(now_ms)
                 .execute(pool)
                 .await
@@ -140,23 +144,24 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces what may change of a fee.
-    pub async fn change_fee(&self, row: &FeeRow) -> Result<()> {
-        const SQL: &str = "UPDATE fees SET settlement = $2, fixed = $3, rate_ppm = $4, \
-             region = $5, home_country = $6, waived_from = $7 \
+    /// Changes how much a fee is.
+    pub async fn change_fee(&self, id: i64, (fixed, rate_ppm): (i64, i64)) -> Result<()> {
+        const SQL: &str = "UPDATE fees SET fixed = $2, rate_ppm = $3 \
              WHERE id = $1 AND row_state = 'CONFIRMED'";
         on!(self, pool => {
-            sqlx::query(SQL)
-                .bind(row.id)
-                .bind(&row.settlement)
-                .bind(row.fixed)
-                .bind(row.rate_ppm)
-                .bind(&row.region)
-                .bind(&row.home_country)
-                .bind(row.waived_from)
-                .execute(pool)
-                .await
-                .map(drop)
+            let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm);
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// A fee is in use at the switch, and so much.
+    pub async fn follow_fee(&self, id: i64, (fixed, rate_ppm): (i64, i64)) -> Result<()> {
+        const SQL: &str = "UPDATE fees SET fixed = $2, rate_ppm = $3, row_state = 'CONFIRMED' \
+             WHERE id = $1 AND row_state IN ('PENDING', 'CONFIRMED')";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm);
+            query.execute(pool).await.map(drop)
         })?;
         Ok(())
     }
@@ -206,41 +211,44 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(now_ms).fetch_all(pool).await)?)
     }
 
-    /// Lets the fee for opening an account fall due, where its partner has one.
-    pub async fn add_account_dues(&self, balance: Uuid) -> Result<()> {
+    /// Lets the fee for opening an account at an instant fall due, where its partner had one then.
+    pub async fn add_account_dues(&self, balance: Uuid, at_ms: i64) -> Result<()> {
         const ANY: &str = "SELECT 1 FROM fees WHERE kind = 'ACCOUNT_CREATION' \
              AND row_state = 'CONFIRMED' LIMIT 1";
         const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
-             period_ms, period_end_ms, state) SELECT fees.id, balances.id, 0, 0, 0, 0, 'PENDING' FROM balances \
+             period_ms, period_end_ms, amount, state) \
+             SELECT fees.id, balances.id, 0, 0, 0, 0, fees.fixed, 'PENDING' FROM balances \
              JOIN customers ON customers.id = balances.customer_id \
              JOIN fees ON fees.partner_id = customers.partner_id \
              AND fees.currency = balances.currency \
              WHERE balances.id = $1 AND fees.kind = 'ACCOUNT_CREATION' \
-             AND fees.row_state = 'CONFIRMED' ON CONFLICT DO NOTHING";
+             AND fees.row_state = 'CONFIRMED' AND fees.created_at_ms <= $2 \
+             ON CONFLICT DO NOTHING";
         on!(self, pool => {
             // A statement that may write takes the lock of the whole file, and most have no fee.
             let any: Option<i32> = sqlx::query_scalar(ANY).fetch_optional(pool).await?;
             if any.is_some() {
-                sqlx::query(SQL).bind(balance).execute(pool).await?;
+                sqlx::query(SQL).bind(balance).bind(at_ms).execute(pool).await?;
             }
         });
         Ok(())
     }
 
-    /// Lets the fee for making a card fall due, where its program has one.
-    pub async fn add_card_dues(&self, card: i64) -> Result<()> {
+    /// Lets the fee for making a card at an instant fall due, where its program had one then.
+    pub async fn add_card_dues(&self, card: i64, at_ms: i64) -> Result<()> {
         const ANY: &str = "SELECT 1 FROM fees WHERE kind = 'CARD_CREATION' \
              AND row_state = 'CONFIRMED' LIMIT 1";
         const SQL: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
-             period_ms, period_end_ms, state) \
-             SELECT fees.id, cards.balance_id, cards.id, 0, 0, 0, 'PENDING' FROM cards \
+             period_ms, period_end_ms, amount, state) \
+             SELECT fees.id, cards.balance_id, cards.id, 0, 0, 0, fees.fixed, 'PENDING' FROM cards \
              JOIN fees ON fees.config_id = cards.config_id \
              WHERE cards.id = $1 AND fees.kind = 'CARD_CREATION' \
-             AND fees.row_state = 'CONFIRMED' ON CONFLICT DO NOTHING";
+             AND fees.row_state = 'CONFIRMED' AND fees.created_at_ms <= $2 \
+             ON CONFLICT DO NOTHING";
         on!(self, pool => {
             let any: Option<i32> = sqlx::query_scalar(ANY).fetch_optional(pool).await?;
             if any.is_some() {
-                sqlx::query(SQL).bind(card).execute(pool).await?;
+                sqlx::query(SQL).bind(card).bind(at_ms).execute(pool).await?;
             }
         });
         Ok(())
@@ -250,12 +258,14 @@ impl Store {
     /// goes on to the next period; both or neither, once.
     pub async fn end_period(&self, fee: &FeeRow, (start, end): (i64, i64)) -> Result<()> {
         const CARDS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
-             period_ms, period_end_ms, state) SELECT fees.id, cards.balance_id, cards.id, 0, $2, $3, 'PENDING' \
+             period_ms, period_end_ms, amount, state) \
+             SELECT fees.id, cards.balance_id, cards.id, 0, $2, $3, fees.fixed, 'PENDING' \
              FROM fees JOIN cards ON cards.config_id = fees.config_id \
              WHERE fees.id = $1 AND cards.row_state = 'CONFIRMED' AND cards.created_at_ms < $3 \
              ON CONFLICT DO NOTHING";
         const ACCOUNTS: &str = "INSERT INTO fee_dues (fee_id, balance_id, card_id, token_no, \
-             period_ms, period_end_ms, state) SELECT fees.id, balances.id, 0, 0, $2, $3, 'PENDING' FROM fees \
+             period_ms, period_end_ms, amount, state) \
+             SELECT fees.id, balances.id, 0, 0, $2, $3, fees.fixed, 'PENDING' FROM fees \
              JOIN customers ON customers.partner_id = fees.partner_id \
              JOIN balances ON balances.customer_id = customers.id \
              AND balances.currency = fees.currency \
@@ -278,8 +288,8 @@ impl Store {
 
     /// Something of what is due and not charged yet.
     pub async fn pending_dues(&self, limit: i64) -> Result<Vec<DueRow>> {
-        const SQL: &str = "SELECT fee_id, balance_id, card_id, token_no, period_ms, period_end_ms \
-             FROM fee_dues WHERE state = 'PENDING' ORDER BY fee_id, period_ms LIMIT $1";
+        const SQL: &str = "SELECT fee_id, balance_id, card_id, token_no, period_ms, period_end_ms, \
+             amount FROM fee_dues WHERE state = 'PENDING' ORDER BY fee_id, period_ms LIMIT $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(limit).fetch_all(pool).await)?)
     }
 
@@ -299,26 +309,13 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what the switch charged. Written already is no change.
-    pub async fn insert_charges(&self, charges: &[NewCharge]) -> Result<()> {
-        const SQL: &str = "INSERT INTO fee_charges (sequence, place, fee_id, due, taken, at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (sequence, place) DO NOTHING";
-        on!(self, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await?;
-            for charge in charges {
-                sqlx::query(SQL)
-                    .bind(charge.sequence)
-                    .bind(charge.place)
-                    .bind(charge.fee_id)
-                    .bind(charge.due)
-                    .bind(charge.taken)
-                    .bind(charge.at_ms)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            transaction.commit().await?;
-        });
-        Ok(())
+    /// Forgets what was due for periods that ended before an instant; how many.
+    pub async fn drop_dues(&self, before_ms: i64) -> Result<u64> {
+        const SQL: &str = "DELETE FROM fee_dues WHERE state <> 'PENDING' AND period_ms > 0 \
+             AND period_end_ms < $1";
+        Ok(on!(self, pool => {
+            sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
+        })?)
     }
 
     /// What a program's fees came to, day by day, from one instant to before another.

@@ -99,14 +99,22 @@ impl Store {
         })?)
     }
 
-    /// An e-mail was tried: it has left, is tried again at a time, or never.
-    pub async fn end_mail_attempt(&self, id: i64, state: &str, next_at_ms: i64) -> Result<()> {
-        const SQL: &str = "UPDATE mails SET state = $2, next_at_ms = $3, attempts = attempts + 1 \
-             WHERE id = $1 AND state = 'PENDING'";
-        on!(self, pool => {
-            let query = sqlx::query(SQL).bind(id).bind(state).bind(next_at_ms);
-            query.execute(pool).await.map(drop)
+    /// Takes an e-mail up for one more try, whose next one would be at a time; false where somebody
+    /// else did.
+    pub async fn claim_mail(&self, mail: &MailRow, next_at_ms: i64) -> Result<bool> {
+        const SQL: &str = "UPDATE mails SET attempts = attempts + 1, next_at_ms = $3 \
+             WHERE id = $1 AND attempts = $2 AND state = 'PENDING'";
+        let claimed = on!(self, pool => {
+            let query = sqlx::query(SQL).bind(mail.id).bind(mail.attempts).bind(next_at_ms);
+            query.execute(pool).await.map(|done| done.rows_affected())
         })?;
+        Ok(claimed == 1)
+    }
+
+    /// An e-mail has left, or never will.
+    pub async fn end_mail(&self, id: i64, state: &str) -> Result<()> {
+        const SQL: &str = "UPDATE mails SET state = $2 WHERE id = $1 AND state = 'PENDING'";
+        on!(self, pool => sqlx::query(SQL).bind(id).bind(state).execute(pool).await.map(drop))?;
         Ok(())
     }
 

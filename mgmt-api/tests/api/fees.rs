@@ -19,6 +19,16 @@ use crate::world::{World, on_each, send, text, until};
 
 const PROGRAM: &str = "/admin/programs/0019167984";
 const EUR: Currency = Currency(978);
+/// A due of all times.
+const ANY_DUE: DueRow = DueRow {
+    fee_id: 1,
+    balance_id: uuid::Uuid::nil(),
+    card_id: 0,
+    token_no: 0,
+    period_ms: 0,
+    period_end_ms: i64::MAX,
+    amount: 0,
+};
 const POLAND: u16 = 616;
 
 /// A payment in a shop.
@@ -122,17 +132,23 @@ async fn a_fee_is_made_changed_and_taken_out_of_use_by_the_licensed_institution(
         assert_eq!(shown(&made["fee"]), expected);
 
         let one = format!("{path}/{}", text(&made, "feeId"));
-        let changed = json!({ "kind": "POS", "fixed": 40, "settlement": "INVOICE" });
+        let mut changed = pos.clone();
+        changed["fixed"] = 40.into();
         let put = world.with(&licensed, Method::PUT, &one, Some(&changed)).await;
         assert_eq!(put.expect(StatusCode::OK)["fee"]["fixed"], 40);
         let listed = world.with(&admin, Method::GET, &path, None).await.json();
-        assert_eq!(listed["items"][0]["fee"]["settlement"], "INVOICE");
-        assert_eq!(listed["items"][0]["fee"]["region"], Value::Null);
+        assert_eq!(listed["items"][0]["fee"]["fixed"], 40);
+        changed["settlement"] = "INVOICE".into();
+        let got = world.with(&licensed, Method::PUT, &one, Some(&changed)).await;
+        got.expect_error(400, "INVALID_REQUEST");
         let other = json!({ "kind": "ATM", "fixed": 40 });
         let got = world.with(&licensed, Method::PUT, &one, Some(&other)).await;
         got.expect_error(400, "INVALID_REQUEST");
-        let gone = world.with(&licensed, Method::DELETE, &one, None).await;
-        assert_eq!(gone.status, 204);
+        let delete = || {
+            let request = world.nobody.delete(world.public_url(&one)).bearer_auth(&licensed);
+            send(request.header("Idempotency-Key", "take-it-out"))
+        };
+        assert_eq!((delete().await.status, delete().await.status), (204, 204));
         let got = world.with(&licensed, Method::DELETE, &one, None).await;
         got.expect_error(404, "FEE_NOT_FOUND");
         let listed = world.with(&licensed, Method::GET, &path, None).await.json();
@@ -392,22 +408,13 @@ async fn who_paid_enough_in_a_period_pays_no_fee_for_it() {
         let store = Store::open(&world.database.url).await.unwrap();
         let last = i64::try_from(world.peer.last_sequence()).unwrap();
         until(async || store.event_cursor().await.unwrap() >= last).await;
-        let due = async |card: usize| {
-            let card_id = cards[card].0.parse().unwrap();
+        let turnover = async |card_id: i64| {
             let balance_id = uuid::Uuid::parse_str(&balance).unwrap();
-            DueRow {
-                fee_id: 1,
-                balance_id,
-                card_id,
-                token_no: 0,
-                period_ms: 0,
-                period_end_ms: i64::MAX,
-            }
+            store.turnover(&DueRow { balance_id, card_id, ..ANY_DUE }).await.unwrap()
         };
-        assert_eq!(store.turnover(&due(0).await).await.unwrap(), 999);
-        assert_eq!(store.turnover(&due(1).await).await.unwrap(), 0);
-        let account = DueRow { card_id: 0, ..due(0).await };
-        assert_eq!(store.turnover(&account).await.unwrap(), 999);
+        assert_eq!(turnover(cards[0].0.parse().unwrap()).await, 999);
+        assert_eq!(turnover(cards[1].0.parse().unwrap()).await, 0);
+        assert_eq!(turnover(0).await, 999, "the account");
 
         // The week of all this is over: one card paid nothing and the other not enough, but the
         // account with both of them did.

@@ -67,7 +67,7 @@ fn fees_behind(
 ) -> Vec<Effect> {
     let mut followed = follow(ledger, effects);
     for place in 0..followed.len() {
-        attach(ledger, &mut followed, place, message);
+        attach(ledger, &mut followed, place, (message, effects));
     }
     let mut set = Vec::new();
     for Followed { slot, entry, fresh, fees } in followed {
@@ -179,7 +179,7 @@ fn attach(
     ledger: &Ledger,
     followed: &mut Vec<Followed>,
     place: usize,
-    message: Option<&Authorization>,
+    (message, effects): (Option<&Authorization>, &[Effect]),
 ) -> Option<()> {
     let own = followed.get(place)?;
     let entry = own.entry;
@@ -188,9 +188,11 @@ fn attach(
         return None;
     }
     let base = ledger.transactions.base_of(&entry);
-    // A decline or a reversal that came first was never charged anything.
-    let approved = |(_, base): &(TransactionSlot, &Transaction)| {
+    // A decline or a reversal that came first was never charged anything; what is forgotten now is
+    // not there any more.
+    let approved = |(slot, base): &(TransactionSlot, &Transaction)| {
         !matches!(base.state, TransactionState::Answered | TransactionState::Tombstone)
+            && !effects.contains(&Effect::Forgotten(*slot))
     };
     let fees = match base.filter(approved) {
         Some((base, _)) => {
@@ -211,10 +213,10 @@ fn attach(
 /// The fees of a hold on what clears `posted` of it; the hold's fixed parts go along, once.
 fn take_over(hold: &mut Followed, posted: Amount) -> Vec<ChargedFee> {
     let own = hold.fees.iter_mut().map(|fee| {
-        let own = ChargedFee::new(fee.fee, fee.terms);
-        if posted.is_positive() {
-            fee.terms.fixed = Amount::ZERO;
-        }
+        // The fixed part goes to the first that posts something, and to no other.
+        let mut own = ChargedFee::new(fee.fee, fee.terms);
+        let other = if posted.is_positive() { fee } else { &mut own };
+        other.terms.fixed = Amount::ZERO;
         own
     });
     own.collect()

@@ -469,7 +469,9 @@ fn charge_fee(
     };
     let owed = ledger.fees.owed_by(slot);
     let known = owed.iter().any(|(fee, _)| *fee == charge.fee);
-    room(taken == charge.money.amount || known || owed.len() < OWED_FEES_MAX)?;
+    if taken != charge.money.amount && !known && owed.len() >= OWED_FEES_MAX {
+        return Err(Refusal::TooManyOwed);
+    }
     effects.push(charged_on(slot, charge, taken));
     Ok(())
 }

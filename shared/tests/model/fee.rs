@@ -115,8 +115,9 @@ impl Model {
                 let mut lines = hold.fees.clone();
                 for (line, of_hold) in lines.iter_mut().zip(&mut hold.fees) {
                     (line.reserved, line.taken) = (0, 0);
-                    if posts && posted > 0 {
-                        of_hold.fixed = 0;
+                    match posts && posted > 0 {
+                        true => of_hold.fixed = 0,
+                        false => line.fixed = 0,
                     }
                 }
                 lines
@@ -204,7 +205,7 @@ impl Model {
             let known = owed.iter().position(|(fee, _)| *fee == charge.fee);
             match known {
                 Some(place) => owed[place].1 += amount - taken,
-                None if owed.len() >= OWED_FEES_MAX => return Err(Refusal::TableFull),
+                None if owed.len() >= OWED_FEES_MAX => return Err(Refusal::TooManyOwed),
                 None => owed.push((charge.fee, amount - taken)),
             }
         }

@@ -31,7 +31,7 @@ const UNSTATED: u16 = 0;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProgramFee {
-    /// What it is for, for ever.
+    /// What it is for. All but fixed and ratePpm is for ever.
     pub(super) kind: FeeKind,
     /// Once for each thing, in minor units of the program's currency.
     #[serde(default)]
@@ -47,10 +47,10 @@ pub struct ProgramFee {
     /// ISO 3166 alpha-2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     home_country: Option<String>,
-    /// How often a periodic fee is due, for ever.
+    /// How often a periodic fee is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     period: Option<FeePeriod>,
-    /// IANA name of the zone in which periods begin, for ever.
+    /// IANA name of the zone in which periods begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
     /// A period in which the card or account paid this much costs nothing, minor units.
