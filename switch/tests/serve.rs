@@ -408,7 +408,9 @@ fn a_control_client_that_speaks_otherwise_is_told_and_closed() {
         }
         assert_eq!(control.receive(), None);
     };
-    check(&|control| control.send(&Request::Hello { version: VERSION + 1 }), Some("version 2"));
+    let later = VERSION + 1;
+    let told = format!("version {later}");
+    check(&|control| control.send(&Request::Hello { version: later }), Some(&told));
     let query = Request::Query { request: 1, query: Query::Status };
     check(&|control| control.send(&query), Some("hello"));
     check(&|control| control.send_frame(&[0xff; 40]), Some(""));
