@@ -43,6 +43,14 @@ pub struct CardRow {
 }
 
 impl Store {
+    /// The card of a number's token.
+    pub async fn card_of_token(&self, token: [u8; 16]) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT id FROM cards WHERE pan_token = $1";
+        Ok(on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(token.as_slice()).fetch_optional(pool).await
+        })?)
+    }
+
     /// Takes a card number's token for a card to come; `false` where it is taken.
     pub async fn reserve_pan(&self, token: &[u8; 16], now_ms: i64) -> Result<bool> {
         const SQL: &str = "INSERT INTO pan_tokens (token, reserved_at_ms) VALUES ($1, $2) \

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
 use mgmt_api::config::{MailConfig, MailSecurity};
+use mgmt_api::store::Store;
 use mgmt_api::tls;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -241,6 +242,28 @@ async fn without_a_mail_server_nobody_can_be_told() {
         let postbox = world.with_mail(MailSecurity::None, 0).await;
         assert_eq!(world.admin(Method::PUT, &path, Some(&alert)).await.status, 204);
         until(async || postbox.taken().len() == 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_try_of_an_e_mail_is_one_servers() {
+    on_each(async |world| {
+        let credit = world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR" })).await;
+        let store = Store::open(&world.database.url).await.unwrap();
+        let credit = uuid::Uuid::parse_str(&credit).unwrap();
+        // Nobody sends here: what the watcher writes stays.
+        store.set_alert(credit, Some((1, "treasury@partner.example"))).await.unwrap();
+        until(async || !store.pending_mails(i64::MAX, 9).await.unwrap().is_empty()).await;
+        let mails = store.pending_mails(i64::MAX, 9).await.unwrap();
+        assert_eq!(mails.len(), 1);
+        let later = 1 << 50;
+        assert!(store.claim_mail(&mails[0], later).await.unwrap());
+        assert!(!store.claim_mail(&mails[0], later).await.unwrap(), "somebody has it");
+        assert_eq!(store.pending_mails(later - 1, 9).await.unwrap(), []);
+        store.end_mail(mails[0].id, "SENT").await.unwrap();
+        assert_eq!(store.pending_mails(i64::MAX, 9).await.unwrap(), []);
+        store.close().await;
     })
     .await;
 }

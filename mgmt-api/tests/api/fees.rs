@@ -265,6 +265,10 @@ async fn payments_and_transfers_cost_what_the_program_says_and_the_report_adds_i
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_and_cards_cost_once_and_what_is_not_there_is_owed() {
     on_each(async |world| {
+        // What was there before its fee costs nothing, however late that is heard of.
+        let earlier = world.customer().await;
+        let free = world.balance(&earlier, "EUR").await;
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         world.fee(&json!({ "kind": "ACCOUNT_CREATION", "fixed": 200 })).await;
         world.fee(&json!({ "kind": "CARD_CREATION", "fixed": 50 })).await;
         world.fee(&json!({ "kind": "CARD_CREATION", "fixed": 7, "settlement": "INVOICE" })).await;
@@ -288,6 +292,7 @@ async fn accounts_and_cards_cost_once_and_what_is_not_there_is_owed() {
             "3,CARD_CREATION,INVOICE,EUR,1,7,7",
         ];
         until(async || world.fee_report("").await == expected).await;
+        assert_eq!(world.amount(&earlier, &free).await, (0, 0));
         // A card of another program, and a balance in another currency, cost nothing.
         world.card(&customer, &balance, "0019167989").await;
         let other = world.balance(&customer, "PLN").await;

@@ -205,7 +205,7 @@ async fn programs_and_partners_are_data() {
             (("partner", json!(77)), "PARTNER_NOT_FOUND"),
             (("bin", json!("12345")), "INVALID_REQUEST"),
             (("monthsValid", json!(0)), "INVALID_REQUEST"),
-            (("currency", json!("XXX")), "INVALID_CURRENCY"),
+            (("currency", json!("XAU")), "INVALID_CURRENCY"),
             (("policy", json!({ "purchaseHoldHours": 0 })), "INVALID_REQUEST"),
         ] {
             assert_eq!(

@@ -31,7 +31,7 @@ async fn a_top_up_is_booked_and_wrong_ones_are_named() {
         let with_external = |id: &str| json!({ "amount": 1, "currency": "EUR", "externalId": id });
         for (body, status, title) in [
             (json!({ "amount": 1, "currency": "PLN" }), 422, "CURRENCY_MISMATCH"),
-            (json!({ "amount": 1, "currency": "XXX" }), 422, "INVALID_CURRENCY"),
+            (json!({ "amount": 1, "currency": "XAU" }), 422, "INVALID_CURRENCY"),
             (json!({ "amount": 1, "currency": "eur" }), 422, "INVALID_CURRENCY"),
             (json!({ "amount": 0, "currency": "EUR" }), 422, "INVALID_AMOUNT"),
             (json!({ "amount": -1, "currency": "EUR" }), 422, "INVALID_AMOUNT"),

@@ -62,14 +62,6 @@ impl Store {
         Ok(())
     }
 
-    /// The card of a number's token.
-    pub async fn card_of_token(&self, token: [u8; 16]) -> Result<Option<i64>> {
-        const SQL: &str = "SELECT id FROM cards WHERE pan_token = $1";
-        Ok(on!(self, pool => {
-            sqlx::query_scalar(SQL).bind(token.as_slice()).fetch_optional(pool).await
-        })?)
-    }
-
     /// Keeps what records posted and charged, in order; kept already is no change.
     pub async fn keep(&self, postings: &[KeptPosting], charges: &[NewCharge]) -> Result<()> {
         const END: &str = "DELETE FROM posted_slots WHERE slot = $1";
