@@ -322,11 +322,22 @@ fn the_completion_of_a_financial_request() {
              show A D -> A 550/0/550 D 4550/0/4550
              clear stan=4 card=1 amount=450 of=1 ofclass=sale -> ADVICE_RECORDED 0000 00 000 0000  # as it is
              clear stan=5 card=1 amount=450 cur=PLN of=1 ofclass=sale -> ADVICE_RECORDED 0000 00 000 0000
-             clear stan=6 card=1 amount=9 type=200000 of=1 ofclass=sale -> ADVICE_RECORDED 0000 00 000 0000
              show A D -> A 550/0/550 D 4550/0/4550
-             exceptions -> Flagged(CurrencyMismatch):450 Flagged(CurrencyMismatch):9",
+             clear stan=6 card=1 amount=9 type=200000 of=1 ofclass=sale -> ADVICE_RECORDED 0000 00 000 0000  # a refund of it
+             life 1 class=sale -> Posted 150/550/0/100
+             show A D -> A 559/0/559 D 4559/0/4559
+             exceptions -> Flagged(CurrencyMismatch):450",
             complete(300)
         ),
+    );
+    check(
+        "auth stan=1 card=1 amount=400 -> APPROVED 0000 00 000 0000
+         clear stan=2 card=1 amount=400 of=1 -> ADVICE_RECORDED 0000 00 000 0000",
+        "clear stan=3 card=1 amount=90 type=200000 of=1 -> ADVICE_RECORDED 0000 00 000 0000  # a refund of a cleared hold
+         show A D -> A 690/0/690 D 4690/0/4690
+         exceptions -> none
+         clear stan=4 card=1 amount=5 of=1 -> ADVICE_RECORDED 0000 00 000 0000               # one clearing too many
+         exceptions -> OverCleared:5",
     );
     check(
         POSTED,

@@ -102,7 +102,9 @@ impl<W: Witness> Case<'_, W> {
         let financial =
             matches!(found.key.class, MessageClass::Financial | MessageClass::FinancialAdvice);
         match (financial, found.state) {
-            (true, TransactionState::Posted) => self.complete(advising, own, (slot, found)),
+            (true, TransactionState::Posted) if found.direction == advising.direction => {
+                self.complete(advising, own, (slot, found));
+            }
             // The message that it reports on was taken back, whichever of the two came first.
             (true, TransactionState::Reversed | TransactionState::Tombstone)
                 if found.key.class == MessageClass::Financial =>
@@ -143,14 +145,15 @@ impl<W: Witness> Case<'_, W> {
         self.raise_exception(ExceptionKind::Flagged(reason), amount);
     }
 
-    /// What is posted on an original that has nothing to clear is for people to look at.
+    /// What is posted on an original that has nothing to clear is for people to look at; not a
+    /// refund of what was paid.
     fn note_ended(&mut self, own: &mut Transaction, found: &Transaction, amount: Amount) {
         let reason = found.decision.reason;
         let declined = found.state == TransactionState::Answered && !reason.is_approval();
         if declined {
             own.flagged = own.flagged.or(Some(reason));
             self.raise_exception(ExceptionKind::Flagged(reason), amount);
-        } else {
+        } else if found.direction == own.direction {
             self.raise_exception(ExceptionKind::OverCleared, amount);
         }
     }
@@ -177,7 +180,7 @@ impl<W: Witness> Case<'_, W> {
         (slot, found): (TransactionSlot, &Transaction),
     ) {
         let money = advising.message.billed();
-        let same = money.currency == found.currency && found.direction == advising.direction;
+        let same = money.currency == found.currency;
         let by = money.amount.0 - found.posted().0;
         let more = Money { amount: Amount(by), ..money };
         // Completed to nothing before, the payment was given back to the limits.

@@ -339,7 +339,9 @@ impl Model {
                     self.force_post(advice, own);
                 }
             }
-            (MessageClass::Financial, TransactionState::Posted) => {
+            (MessageClass::Financial, TransactionState::Posted)
+                if entry.direction == own.direction =>
+            {
                 self.complete(advice, own, number, same);
             }
             (MessageClass::Authorization, TransactionState::Authorized) if same => {
@@ -361,7 +363,7 @@ impl Model {
                 if declined {
                     own.flagged = own.flagged.or(Some(reason));
                     self.raise(ExceptionKind::Flagged(reason), amount);
-                } else {
+                } else if entry.direction == own.direction {
                     self.raise(ExceptionKind::OverCleared, amount);
                 }
                 self.force_post(advice, own);
