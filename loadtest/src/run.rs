@@ -209,7 +209,8 @@ impl Prepared {
                         | View::Rules(_)
                         | View::Exceptions(_)
                         | View::Status(_)
-                        | View::Totals(_),
+                        | View::Totals(_)
+                        | View::Retold(_),
                     )
                     | None => None,
                 };

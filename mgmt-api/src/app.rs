@@ -12,8 +12,10 @@ mod card_tokens;
 mod certificates;
 pub(crate) mod charge_fees;
 mod close_balance;
+mod days;
 pub(crate) mod decide_verification;
 mod delete_customer;
+mod explain_transaction;
 mod fees;
 pub(crate) mod import;
 mod issue_card;
@@ -38,7 +40,9 @@ mod show_audit;
 mod show_balance;
 mod show_card;
 mod show_full_card;
+mod show_statement;
 mod show_totals;
+mod show_transactions;
 mod try_encryption;
 mod update_customer;
 pub(crate) mod watch_balances;
@@ -47,7 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
-use shared::ids::{CardId, CommandId, CustomerId};
+use shared::ids::{CardId, CommandId, CustomerId, Timestamp};
 use shared::money::Currency;
 use shared::pan::Pan;
 use tokio::sync::{Notify, Semaphore};
@@ -64,6 +68,7 @@ pub use self::decide_verification::{
     FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
     VerificationPage,
 };
+pub use self::explain_transaction::ExplainedTransaction;
 pub use self::fees::{FeeList, ProgramFee, ReportWish, ShownFee};
 pub use self::import::{ImportWish, RowPage, ShownImport, TakenImport};
 pub use self::issue_card::{IssuedCard, NewVirtualCard};
@@ -88,7 +93,9 @@ pub use self::show_audit::{AuditList, AuditPage};
 pub use self::show_balance::{BalanceList, Page, ShownBalance};
 pub use self::show_card::{CardDetails, CardList, CardPage};
 pub use self::show_full_card::FullCard;
+pub use self::show_statement::{Statement, StatementPage};
 pub use self::show_totals::TotalList;
+pub use self::show_transactions::{TransactionDetails, TransactionList, TransactionPage};
 pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;
 pub use self::watch_balances::LowBalanceAlert;
@@ -104,14 +111,17 @@ use crate::idempotency::{ContentHash, Keys};
 use crate::in_flight::InFlight;
 use crate::jwe::{Jwe, ResponseKey};
 use crate::mail::Mailer;
-use crate::pki;
-use crate::store::{BalanceRow, CardRow, CustomerRow, ProgramRow, Store};
+use crate::store::{BalanceRow, CardRow, CustomerRow, History, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
 use crate::vault::{Purpose, Vault};
+use crate::{clock, pki};
 
 /// Items of one page.
 const PAGE_DEFAULT: u8 = 20;
 const PAGE_MAX: u8 = 50;
+
+/// Explanations waited for at once.
+const EXPLAINING_MAX: usize = 4;
 
 /// What all requests share.
 pub struct App {
@@ -119,6 +129,8 @@ pub struct App {
     pub config: Config,
     /// The database.
     pub store: Store,
+    /// What happened to money.
+    pub history: History,
     /// The switch.
     pub link: SwitchLink,
     /// Keys at rest.
@@ -144,6 +156,8 @@ pub struct App {
     pub(crate) mailer: Option<Mailer>,
     /// Fees are made, changed and removed one at a time, here and at the switch in one order.
     pub(crate) fee_changes: tokio::sync::Mutex<()>,
+    /// Explanations that are waited for.
+    pub(crate) explaining: Semaphore,
     pub(crate) operations_wait: Notify,
     pub(crate) imports_wait: Notify,
     announced: AtomicBool,
@@ -166,6 +180,12 @@ pub struct CardPath {
 pub struct CardTokenPath {
     card: String,
     token: String,
+}
+
+/// A transaction as a path names it.
+#[derive(Deserialize)]
+pub struct TransactionPath {
+    transaction: String,
 }
 
 /// A processor as a path names it, by its number.
@@ -298,7 +318,7 @@ impl App {
     /// The shared state over its parts.
     pub fn new(
         config: Config,
-        store: Store,
+        (store, history): (Store, History),
         link: SwitchLink,
         (vault, audit): (Arc<Vault>, Audit),
     ) -> anyhow::Result<Self> {
@@ -317,6 +337,7 @@ impl App {
             mailer,
             fee_changes: tokio::sync::Mutex::default(),
             audit,
+            explaining: Semaphore::new(EXPLAINING_MAX),
             operations_wait: Notify::new(),
             imports_wait: Notify::new(),
             admin_token: AdminToken::open(&config.admin_token)?,
@@ -332,6 +353,7 @@ impl App {
             announced: AtomicBool::new(false),
             config,
             store,
+            history,
             link,
         })
     }
@@ -422,6 +444,11 @@ pub(crate) fn currency(code: &str) -> Result<Currency> {
 /// A currency as SQL holds it.
 pub(crate) fn currency_of_row(number: i64) -> Currency {
     Currency(u16::try_from(number).unwrap_or_default())
+}
+
+/// An instant as answers say it.
+pub(crate) fn instant(at_ms: i64) -> String {
+    clock::rfc3339(Timestamp(u64::try_from(at_ms).unwrap_or_default()))
 }
 
 pub(crate) fn customer_id(row: i64) -> CustomerId {

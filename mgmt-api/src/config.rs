@@ -41,6 +41,13 @@ pub struct Config {
     pub issuer_partner: u32,
     /// `sqlite://FILE` or `postgres://..`.
     pub database: String,
+    /// The same for what happened to money, which is made of the switch's records and can be made
+    /// again; without, the file `history.db` beside a `sqlite://` database, or the same
+    /// `postgres://` database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
+    /// Days for which transactions and statements are kept, at least 400.
+    pub history_days: u16,
     /// The key file of `shared::key_file`, readable by its owner only.
     pub keys: PathBuf,
     /// Our RSA key that requests are encrypted to (PKCS#8 PEM); made at the first start.
@@ -271,6 +278,8 @@ impl Default for Config {
             collection: "lifecycle".into(),
             issuer_partner: 1,
             database: "sqlite://mgmt.db".into(),
+            history: None,
+            history_days: 10 * 365,
             keys: "keys.toml".into(),
             jwe_key: "pki/jwe.key".into(),
             jwe_key_before: None,
@@ -421,7 +430,24 @@ impl Config {
         if let Some(file) = self.database.strip_prefix("sqlite://") {
             self.database = format!("sqlite://{}", folder.join(file).display());
         }
+        if let Some(history) = &mut self.history
+            && let Some(file) = history.strip_prefix("sqlite://")
+        {
+            *history = format!("sqlite://{}", folder.join(file).display());
+        }
         self
+    }
+
+    /// Where what happened to money is kept.
+    #[must_use]
+    pub fn history_url(&self) -> String {
+        match (&self.history, self.database.strip_prefix("sqlite://")) {
+            (Some(url), _) => url.clone(),
+            (None, Some(file)) => {
+                format!("sqlite://{}", Path::new(file).with_file_name("history.db").display())
+            }
+            (None, None) => self.database.clone(),
+        }
     }
 
     /// What no type can hold.
@@ -436,10 +462,13 @@ impl Config {
             !plain_mail || self.profile == Profile::Sandbox,
             "mail.security: none only in the sandbox profile"
         );
-        anyhow::ensure!(
-            self.database.starts_with("sqlite://") || self.database.starts_with("postgres://"),
-            "database: expected sqlite://FILE or postgres://.."
-        );
+        for (name, url) in [("database", &self.database), ("history", &self.history_url())] {
+            anyhow::ensure!(
+                url.starts_with("sqlite://") || url.starts_with("postgres://"),
+                "{name}: expected sqlite://FILE or postgres://.."
+            );
+        }
+        anyhow::ensure!(self.history_days >= 400, "history_days: at least 400, as holds may last");
         anyhow::ensure!(
             self.limits.idempotency_hours >= 72,
             "limits.idempotency_hours: at least 72"

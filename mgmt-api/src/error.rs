@@ -97,6 +97,8 @@ codes! {
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
     OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
+    TransactionNotFound = 404 "TRANSACTION_NOT_FOUND"
+        "There is no such transaction of this customer, or it is not in the history yet.";
     ConfigNotFound = 404 "CONFIG_NOT_FOUND" "There is no such configId for cards of this kind.";
     PartnerNotFound = 404 "PARTNER_NOT_FOUND" "There is no such partner.";
     PartnerBalanceNotFound = 404 "PARTNER_BALANCE_NOT_FOUND" "There is no such partner balance.";
@@ -169,6 +171,10 @@ codes! {
         "Something went wrong here: report the traceId. With an idempotency key the request may be sent again.";
     SwitchUnavailable = 503 "SWITCH_UNAVAILABLE"
         "The switch gave no durable answer in time: send the request again with the same idempotency key.";
+    ExplanationPending = 503 "EXPLANATION_PENDING"
+        "The journal is being decided again: ask again when Retry-After says so.";
+    ExplanationUnavailable = 409 "EXPLANATION_UNAVAILABLE"
+        "It stands too far behind to be decided again beside live traffic: run switch explain on a copy of the journal.";
     CapacityReached = 503 "CAPACITY_REACHED" "A table of the switch is full: tell the operator.";
     Overloaded = 503 "OVERLOADED" "Too many requests are under way: send it again later.";
     RequestTimeout = 504 "REQUEST_TIMEOUT" "The request took too long: send it again.";

@@ -1,135 +1,211 @@
-//! The switch's events: every durable record of its journal, read in order behind a stored cursor.
+//! The switch's events: every durable record of its journal, read in order behind stored cursors.
 //!
 //! Invariants: a gap in the sequence is an error, never skipped: the feed starts again from the
-//! cursor; rows whose confirmation was lost are confirmed, and what is kept of records is stored,
-//! before the cursor passes them.
+//! cursors; rows whose confirmation was lost are confirmed, and what is kept of records is stored,
+//! before a cursor passes them; nobody waits for it: it runs on a thread of its own that yields to
+//! the rest of the machine, and catches up.
 
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shared::command::{Change, Command};
-use shared::control::{Outcome, Reply, Request};
+use shared::control::Outcome;
 use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, Record};
 use thiserror::Error;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::config::Config;
+use crate::history::{self, Page};
 use crate::kept::Kept;
 use crate::metrics;
-use crate::store::{RowState, Store, StoreError};
-use crate::switch_link::{self, BACKOFF_MAX, BACKOFF_MIN};
+use crate::store::{CursorRow, History, RowState, Store, StoreError};
+use crate::switch_link::{BACKOFF_MAX, BACKOFF_MIN, EventError, Events};
 
+/// Records taken at once.
+const BATCH_MAX: usize = 1_000;
+/// How long the first record of a batch waits for others.
+const LINGER: Duration = Duration::from_millis(5);
 /// The cursor is stored this often at least.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// And after this many events at the latest.
 const STORE_EVENTS: u64 = 10_000;
+/// How much the feed's thread yields to others: at 10 it gets a tenth of what they get.
+const NICE: i32 = 10;
 
 /// Why the feed starts again.
 #[derive(Debug, Error)]
 enum FeedError {
-    #[error("connection: {0}")]
-    Connection(#[from] std::io::Error),
+    #[error(transparent)]
+    Events(#[from] EventError),
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    #[error("sequence {got} came where {expected} was due")]
-    Gap { expected: Sequence, got: Sequence },
+    #[error(transparent)]
+    Unknown(#[from] history::Unknown),
+    #[error("the history was moved on by another server")]
+    Overtaken,
 }
 
-/// Reads events until `stop`.
-pub async fn run(socket: PathBuf, store: Store, stop: CancellationToken) {
-    let work = async {
-        let mut backoff = BACKOFF_MIN;
-        loop {
-            let (last, kept) = (Sequence(0), Kept::default());
-            let mut feed = Feed { store: &store, last, stored: last, kept };
-            let error = match feed.follow(&socket).await {
-                Ok(never) => match never {},
-                Err(error) => error,
-            };
-            match &error {
-                FeedError::Connection(cause) => tracing::debug!(%cause, "event feed ends"),
-                FeedError::Store(cause) => tracing::error!(%cause, "event feed ends"),
-                FeedError::Gap { .. } => {
-                    metrics::count_event_gap();
-                    tracing::error!(%error, "event feed starts again from its cursor");
-                }
-            }
-            backoff = if feed.last > feed.stored { BACKOFF_MIN } else { backoff * 2 };
-            if let Err(cause) = feed.store_cursor().await {
-                tracing::warn!(%cause, "the event cursor was not stored");
-            }
-            backoff = backoff.min(BACKOFF_MAX);
-            sleep(backoff).await;
-        }
+/// Where the feed reads and writes.
+struct Addresses {
+    socket: PathBuf,
+    database: String,
+    history: String,
+}
+
+/// Starts to read events, until `stop`; what is given back ends with it.
+pub(crate) fn start(
+    config: &Config,
+    stop: CancellationToken,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (ended, end) = oneshot::channel();
+    let addresses = Addresses {
+        socket: config.switch.socket.clone(),
+        database: config.database.clone(),
+        history: config.history_url(),
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = work => {}
+    std::thread::Builder::new().name("events".into()).spawn(move || {
+        // Of this thread and those that it starts, the databases' among them.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "the event feed does not yield to others");
+        }
+        runtime.block_on(stop.run_until_cancelled(run(&addresses)));
+        drop(ended);
+    })?;
+    Ok(end)
+}
+
+async fn run(addresses: &Addresses) {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        let begun = Instant::now();
+        let ended = async {
+            let store = Store::open(&addresses.database).await?;
+            let history = History::open(&addresses.history, 1).await?;
+            Feed::new(store, history).follow(&addresses.socket).await
+        };
+        let error = match ended.await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        match &error {
+            FeedError::Events(EventError::Connection(_)) | FeedError::Overtaken => {
+                tracing::debug!(%error, "event feed ends");
+            }
+            FeedError::Store(_) | FeedError::Unknown(_) => {
+                tracing::error!(%error, "event feed ends");
+            }
+            FeedError::Events(EventError::Gap { .. }) => {
+                metrics::count_event_gap();
+                tracing::error!(%error, "event feed starts again from its cursor");
+            }
+        }
+        let lasted = begun.elapsed() > BACKOFF_MAX;
+        backoff = if lasted { BACKOFF_MIN } else { (backoff * 2).min(BACKOFF_MAX) };
+        sleep(backoff).await;
     }
 }
 
-struct Feed<'a> {
-    store: &'a Store,
+struct Feed {
+    store: Store,
+    history: History,
     last: Sequence,
     stored: Sequence,
     kept: Kept,
+    /// How far the history is.
+    shown: CursorRow,
 }
 
-impl Feed<'_> {
-    async fn follow(
+impl Feed {
+    fn new(store: Store, history: History) -> Self {
+        let (last, stored) = (Sequence(0), Sequence(0));
+        let (kept, shown) = (Kept::default(), CursorRow::default());
+        Self { store, history, last, stored, kept, shown }
+    }
+
+    async fn follow(mut self, socket: &Path) -> Result<core::convert::Infallible, FeedError> {
+        let ended = self.follow_until_it_fails(socket).await;
+        // What was taken is stored, whatever ended it.
+        self.store_cursor().await?;
+        ended
+    }
+
+    async fn follow_until_it_fails(
         &mut self,
-        socket: &std::path::Path,
+        socket: &Path,
     ) -> Result<core::convert::Infallible, FeedError> {
-        let cursor = self.store.event_cursor().await?;
-        self.last = Sequence(u64::try_from(cursor).unwrap_or_default());
+        self.last = sequence(self.store.event_cursor().await?);
         self.stored = self.last;
-        self.kept.begin(self.store).await?;
-        let (mut reader, mut writer) = switch_link::connect(socket).await?;
-        writer.put(&Request::Subscribe { after: self.last })?;
-        writer.flush().await?;
+        self.shown = self.history.cursor().await?;
+        self.kept.begin(&self.store).await?;
+        let after = self.last.min(sequence(self.shown.sequence));
+        let mut events = Events::after(socket, after).await?;
         let mut store_at = Instant::now() + STORE_INTERVAL;
+        let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
-            tokio::select! {
-                reply = reader.next() => match reply? {
-                    Reply::Event(record) => self.take(&record).await?,
-                    Reply::Rejected { detail } => {
-                        return Err(std::io::Error::other(detail).into());
-                    }
-                    Reply::Welcome { .. }
-                    | Reply::Outcome { .. }
-                    | Reply::Busy { .. }
-                    | Reply::View { .. } => {}
-                },
-                () = sleep_until(store_at) => {
-                    self.store_cursor().await?;
-                    self.kept.begin(self.store).await?;
-                    store_at = Instant::now() + STORE_INTERVAL;
+            if let Ok(record) = timeout_at(store_at, events.next()).await {
+                batch.push(record?);
+                let until = Instant::now() + LINGER;
+                while batch.len() < BATCH_MAX
+                    && let Ok(record) = timeout_at(until, events.next()).await
+                {
+                    batch.push(record?);
                 }
+                self.take(&batch).await?;
+                batch.clear();
             }
-            if self.last.0 - self.stored.0 >= STORE_EVENTS || self.kept.is_full() {
+            let due = Instant::now() >= store_at;
+            if due || self.last.0 - self.stored.0 >= STORE_EVENTS || self.kept.is_full() {
                 self.store_cursor().await?;
+            }
+            if due {
+                self.kept.begin(&self.store).await?;
+                store_at = Instant::now() + STORE_INTERVAL;
             }
         }
     }
 
-    async fn take(&mut self, record: &Record) -> Result<(), FeedError> {
-        let expected = self.last.next();
-        if record.sequence != expected {
-            return Err(FeedError::Gap { expected, got: record.sequence });
-        }
-        metrics::count_event(kind(&record.command));
-        if let (Command::Manage(id, change), Answer::Outcome(outcome)) =
-            (&record.command, &record.answer)
-        {
-            self.settle(*id, change, outcome).await?;
-            if outcome.result.is_ok() {
-                self.let_fees_fall_due(change, outcome).await?;
+    /// Takes what of a batch was not taken before.
+    async fn take(&mut self, batch: &[Record]) -> Result<(), FeedError> {
+        let known = batch.partition_point(|record| record.sequence <= self.last);
+        for record in batch.get(known..).unwrap_or_default() {
+            metrics::count_event(kind(&record.command));
+            if let (Command::Manage(id, change), Answer::Outcome(outcome)) =
+                (&record.command, &record.answer)
+            {
+                self.settle(*id, change, outcome).await?;
+                if outcome.result.is_ok() {
+                    self.let_fees_fall_due(change, outcome).await?;
+                }
             }
+            self.kept.take(record);
+            self.last = record.sequence;
         }
-        self.kept.take(record);
-        self.last = record.sequence;
+        self.show(batch).await
+    }
+
+    /// Keeps what a batch did to money.
+    async fn show(&mut self, batch: &[Record]) -> Result<(), FeedError> {
+        let known = batch.partition_point(|it| it.sequence <= sequence(self.shown.sequence));
+        let batch = batch.get(known..).unwrap_or_default();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let needs = history::needs(batch);
+        let mut page = Page::new(self.history.load(self.shown, needs).await?);
+        for record in batch {
+            page.take(record)?;
+        }
+        let (changed, next) = page.finish();
+        if !self.history.save(&changed, self.shown, next).await? {
+            return Err(FeedError::Overtaken);
+        }
+        self.shown = next;
+        metrics::set_history_cursor(next.sequence);
         Ok(())
     }
 
@@ -141,7 +217,7 @@ impl Feed<'_> {
         outcome: &Outcome,
     ) -> Result<(), StoreError> {
         let state = state_after(outcome);
-        let store = self.store;
+        let store = &self.store;
         let command = Uuid::from_u128(id.0);
         let at_ms = i64::try_from(outcome.at.0).unwrap_or(i64::MAX);
         match change {
@@ -211,7 +287,7 @@ impl Feed<'_> {
 
     async fn store_cursor(&mut self) -> Result<(), StoreError> {
         if self.last > self.stored {
-            self.kept.store(self.store).await?;
+            self.kept.store(&self.store).await?;
             let sequence = i64::try_from(self.last.0).unwrap_or(i64::MAX);
             self.store.advance_event_cursor(sequence).await?;
             self.stored = self.last;
@@ -228,6 +304,10 @@ pub fn state_after(outcome: &Outcome) -> RowState {
         Ok(()) => RowState::Confirmed,
         Err(_) => RowState::Refused,
     }
+}
+
+fn sequence(row: i64) -> Sequence {
+    Sequence(u64::try_from(row).unwrap_or_default())
 }
 
 fn number(number: u64) -> i64 {

@@ -24,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event_feed;
+mod history;
 pub mod iban;
 pub mod idempotency;
 mod identity_provider;

@@ -15,6 +15,7 @@ const LINK_UP: &str = "mgmt_switch_link_up";
 const EVENTS: &str = "mgmt_events_total";
 const EVENT_GAPS: &str = "mgmt_event_gaps_total";
 const EVENT_CURSOR: &str = "mgmt_event_cursor";
+const HISTORY_CURSOR: &str = "mgmt_history_cursor";
 const ENDING_CERTIFICATES: &str = "mgmt_certificates_ending";
 const MAILS: &str = "mgmt_mails_total";
 const REFUSED_CONNECTIONS: &str = "mgmt_connections_refused_total";
@@ -49,6 +50,7 @@ fn describe() {
     metrics::describe_counter!(EVENTS, "Journal records read from the switch, by kind.");
     metrics::describe_counter!(EVENT_GAPS, "Times that the event feed missed a sequence.");
     metrics::describe_counter!(EVENT_CURSOR, "Last journal sequence that is done with.");
+    metrics::describe_counter!(HISTORY_CURSOR, "Last journal sequence in the history.");
     metrics::describe_gauge!(ENDING_CERTIFICATES, "Certificates that end within 30 days.");
     metrics::describe_counter!(MAILS, "E-mails tried, by what came of it.");
     metrics::describe_counter!(REFUSED_CONNECTIONS, "Connections closed at the cap, by listener.");
@@ -90,6 +92,11 @@ pub fn count_event_gap() {
 /// The event cursor moved.
 pub fn set_event_cursor(sequence: Sequence) {
     metrics::counter!(EVENT_CURSOR).absolute(sequence.0);
+}
+
+/// The history's cursor moved.
+pub fn set_history_cursor(sequence: i64) {
+    metrics::counter!(HISTORY_CURSOR).absolute(sequence.unsigned_abs());
 }
 
 /// A connection was closed at the cap.

@@ -19,7 +19,7 @@ use crate::app::{self, App};
 use crate::audit::Audit;
 use crate::auth::admin_token::AdminToken;
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{History, Store};
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
@@ -30,6 +30,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Certificates are warned of so long before their end.
 const WARNED_BEFORE_MS: i64 = 30 * 86_400_000;
+
+/// Connections that read the history.
+const READERS_MAX: u32 = 4;
 
 /// A server whose listeners are bound.
 pub struct Server {
@@ -52,6 +55,9 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     let store = Store::open(&config.database).await.context("database")?;
     store.migrate().await.context("migrations")?;
     store.close().await;
+    let history = History::open(&config.history_url(), 1).await.context("history")?;
+    history.migrate().await.context("migrations of the history")?;
+    history.close().await;
     Ok(())
 }
 
@@ -117,12 +123,13 @@ impl Server {
         metrics::handle();
         migrate(&config).await?;
         let store = Store::open(&config.database).await.context("database")?;
+        let history = History::open(&config.history_url(), READERS_MAX).await.context("history")?;
         sandbox::seed(&config, &store).await?;
 
         let (link, link_task) = SwitchLink::new(&config.switch);
         let vault = Arc::new(vault);
         let (audit, audit_writer) = Audit::new(store.clone(), Arc::clone(&vault));
-        let app = Arc::new(App::new(config, store, link, (vault, audit))?);
+        let app = Arc::new(App::new(config, (store, history), link, (vault, audit))?);
         let (secure_router, public_router) = routes::routers(&app);
         let config = &app.config;
         let secure = &config.secure;
@@ -148,8 +155,8 @@ impl Server {
         let (background, stop) = (TaskTracker::new(), CancellationToken::new());
         background.spawn(link_task.run(stop.clone()));
         background.spawn(audit_writer.run(stop.clone()));
-        let feed = event_feed::run(config.switch.socket.clone(), app.store.clone(), stop.clone());
-        background.spawn(feed);
+        let feed = event_feed::start(config, stop.clone()).context("event feed")?;
+        background.spawn(async { drop(feed.await) });
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
@@ -188,6 +195,7 @@ impl Server {
         self.background.close();
         self.background.wait().await;
         self.app.store.close().await;
+        self.app.history.close().await;
         tracing::info!("stopped");
     }
 }
@@ -208,6 +216,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             ("sessions", app.sweep_sessions().await),
             ("e-mails that left", mail::sweep(&app).await),
             ("postings of years gone by", app.sweep_postings().await),
+            ("transactions of years gone by", app.sweep_history().await),
             ("images and people past their retention", app.sweep_retention().await),
         ] {
             match swept {

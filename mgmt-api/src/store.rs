@@ -13,6 +13,7 @@ mod clients;
 mod cursor;
 mod customers;
 mod fees;
+mod history;
 mod idempotency;
 mod imports;
 mod kept;
@@ -44,6 +45,10 @@ pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{CertificateRow, ClientRow, IssuedCertificate, NewClient};
 pub use self::customers::{CustomerRow, CustomerUpdate, NewCustomer};
 pub use self::fees::{DueEnd, DueRow, FeeDayRow, FeeRow, NewCharge};
+pub use self::history::{
+    Changed, CursorRow, History, Needs, Period, PlacedBalance, PlacedCard, PlacedMessage, Rows,
+    StatementRow, StatementWish, StepRow, TransactionRow, TransactionWish,
+};
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::imports::{ImportRow, ImportedRow, NewImportRow, PendingRow};
 pub use self::kept::{KeptPosting, Posting, PostingChange};
@@ -79,6 +84,45 @@ pub struct Store {
 enum Db {
     Sqlite(SqlitePool),
     Pg(PgPool),
+}
+
+/// When what is committed must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// Before the commit is done.
+    AtOnce,
+    /// Some time later, in order.
+    Later,
+}
+
+impl Db {
+    async fn open(url: &str, connections_max: u32, durability: Durability) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)?
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(match durability {
+                    Durability::AtOnce => SqliteSynchronous::Full,
+                    Durability::Later => SqliteSynchronous::Normal,
+                })
+                .foreign_keys(true)
+                .busy_timeout(ACQUIRE_TIMEOUT);
+            // The files beside it (log, shared memory) get the same mode.
+            secret_file::create_if_absent(options.get_filename(), b"")
+                .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+            let pool = SqlitePoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(ACQUIRE_TIMEOUT);
+            return Ok(Self::Sqlite(pool.connect_with(options).await?));
+        }
+        let options = PgConnectOptions::from_str(url)?;
+        let options = match durability {
+            Durability::AtOnce => options,
+            Durability::Later => options.options([("synchronous_commit", "off")]),
+        };
+        let pool =
+            PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
+        Ok(Self::Pg(pool.connect_with(options).await?))
+    }
 }
 
 /// A row's place in the order of writes.
@@ -134,30 +178,10 @@ fn is_taken(error: &sqlx::Error) -> bool {
 }
 
 impl Store {
-    /// Connects to `sqlite://FILE` (made with mode 0600 where it is missing) or `postgres://..`.
+    /// Connects to `sqlite://FILE` (made with mode 0600 where it is missing) or `postgres://..`. An
+    /// answer is stored before it is sent, so what is committed is on the disk.
     pub async fn open(url: &str) -> Result<Self> {
-        let db = if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url)?
-                .journal_mode(SqliteJournalMode::Wal)
-                // An answer is stored before it is sent: it must be on the disk then.
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(ACQUIRE_TIMEOUT);
-            // The files beside it (log, shared memory) get the same mode.
-            secret_file::create_if_absent(options.get_filename(), b"")
-                .map_err(|error| sqlx::Error::Configuration(error.into()))?;
-            let pool = SqlitePoolOptions::new()
-                .max_connections(CONNECTIONS_MAX)
-                .acquire_timeout(ACQUIRE_TIMEOUT);
-            Db::Sqlite(pool.connect_with(options).await?)
-        } else {
-            let options = PgConnectOptions::from_str(url)?;
-            let pool = PgPoolOptions::new()
-                .max_connections(CONNECTIONS_MAX)
-                .acquire_timeout(ACQUIRE_TIMEOUT);
-            Db::Pg(pool.connect_with(options).await?)
-        };
-        Ok(Self { db })
+        Ok(Self { db: Db::open(url, CONNECTIONS_MAX, Durability::AtOnce).await? })
     }
 
     /// Brings the schema up to date; refuses one that is newer than this program.

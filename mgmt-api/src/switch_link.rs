@@ -4,7 +4,8 @@
 //! under the same command id after a reconnect, until its caller's deadline; no answer in time is
 //! an error that is safe to repeat. Source: authorization 6.
 
-pub(crate) mod wire;
+mod events;
+mod wire;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -19,12 +20,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::events::{EventError, Events};
 use self::wire::{Reader, Writer};
 use crate::config::SwitchLinkConfig;
 use crate::metrics;
 
 /// A connection and its hellos take this long at most.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Before the first reconnect; doubled each time.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(25);
 /// Between two reconnects at most.
@@ -204,7 +206,7 @@ impl LinkTask {
 }
 
 /// Connects within the time that a connection may take.
-pub(crate) async fn connect(socket: &Path) -> std::io::Result<(Reader, Writer)> {
+async fn connect(socket: &Path) -> std::io::Result<(Reader, Writer)> {
     timeout(CONNECT_TIMEOUT, wire::connect(socket)).await?
 }
 

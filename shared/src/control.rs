@@ -15,18 +15,22 @@ use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Sequence,
     Timestamp,
 };
-use crate::journal_record::Record;
+use crate::journal_record::{self, Record, RecordError};
+use crate::ledger::Retold;
 use crate::lock_code::Lock;
 use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
 /// Entries of the exception queue in one answer at most.
 pub const EXCEPTIONS_A_VIEW_MAX: usize = 100;
+
+/// How a [`Reply::Event`] begins: its place among the replies.
+const EVENT_TAG: u8 = 5;
 
 /// What the management API sends. The first frame on a connection is a hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,8 @@ pub enum Query {
     Status,
     /// What users and partners have, by currency.
     Totals,
+    /// Why a record was answered as it was. Busy while it is decided again: ask again.
+    Retold(Sequence),
 }
 
 /// What the switch sends.
@@ -116,6 +122,22 @@ pub enum Reply {
     },
     /// One durable record of the journal.
     Event(Box<Record>),
+}
+
+/// Appends the frame of a [`Reply::Event`], made of the record's own bytes: they are not decoded.
+///
+/// # Errors
+/// They are of another layout, or longer than a frame may be.
+pub fn put_event_frame(record: &[u8], out: &mut Vec<u8>) -> Result<(), RecordError> {
+    let (version, body) = record.split_first().ok_or(RecordError::Malformed)?;
+    if *version != journal_record::VERSION {
+        return Err(RecordError::Version(*version));
+    }
+    let length = u32::try_from(body.len() + 1).ok().filter(|it| *it as usize <= FRAME_BYTES_MAX);
+    out.extend_from_slice(&length.ok_or(RecordError::Malformed)?.to_be_bytes());
+    out.push(EVENT_TAG);
+    out.extend_from_slice(body);
+    Ok(())
 }
 
 /// What became of a change; stored under its command id.
@@ -234,6 +256,8 @@ pub enum View {
     Status(StatusView),
     /// What users and partners have, in order of the currencies' first use.
     Totals(Vec<TotalView>),
+    /// A record, decided again.
+    Retold(Box<Retold>),
 }
 
 impl View {
@@ -259,6 +283,12 @@ impl View {
     #[must_use]
     pub fn into_rules(self) -> Option<Vec<RuleView>> {
         if let Self::Rules(views) = self { Some(views) } else { None }
+    }
+
+    /// A record decided again, if that is what it is.
+    #[must_use]
+    pub fn into_retold(self) -> Option<Box<Retold>> {
+        if let Self::Retold(retold) = self { Some(retold) } else { None }
     }
 
     /// Totals, if that is what they are.
@@ -360,4 +390,47 @@ pub struct StatusView {
     pub last_sequence: Sequence,
     /// The hash of the whole state after it.
     pub state_hash: u128,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::effect::Effect;
+    use crate::ids::PartnerId;
+    use crate::journal_record::Answer;
+
+    #[test]
+    fn an_events_frame_is_that_of_its_reply() {
+        let record = Record {
+            sequence: Sequence(300),
+            at: Timestamp(1_795_600_000_000),
+            command: Command::Manage(CommandId(7), Change::PutPartner(PartnerId(9))),
+            effects: vec![Effect::PartnerPut(PartnerId(9))],
+            answer: Answer::Noted,
+        };
+        let Record { sequence, at, ref command, ref effects, answer } = record;
+        let (mut bytes, mut framed) = (Vec::new(), Vec::new());
+        journal_record::RecordRef { sequence, at, command, effects, answer }.encode(&mut bytes);
+        put_event_frame(&bytes, &mut framed).unwrap();
+        let reply = postcard::to_allocvec(&Reply::Event(Box::new(record))).unwrap();
+        let length = u32::try_from(reply.len()).unwrap().to_be_bytes();
+        assert_eq!(framed, [&length[..], &reply].concat());
+    }
+
+    #[test]
+    fn what_is_no_record_or_too_long_for_a_frame_is_refused() {
+        let mut out = Vec::new();
+        let long = vec![journal_record::VERSION; FRAME_BYTES_MAX + 1];
+        for (bytes, error) in [
+            (&[][..], RecordError::Malformed),
+            (&[9, 1, 2][..], RecordError::Version(9)),
+            (&long[..], RecordError::Malformed),
+        ] {
+            assert_eq!(put_event_frame(bytes, &mut out), Err(error));
+        }
+        assert!(out.is_empty());
+        put_event_frame(&long[1..], &mut out).unwrap();
+        assert_eq!(out.len(), FRAME_BYTES_MAX + 4);
+    }
 }

@@ -45,7 +45,7 @@ use crate::money::Currency;
 use crate::pan::PanToken;
 use crate::transactions::Transactions;
 use cards::{CardPlace, Cards};
-pub use explaining::{Explanation, Sight};
+pub use explaining::{Explanation, Retold, Sight, Touched};
 use fees::Fees;
 use rules::Rules;
 

@@ -3,6 +3,9 @@
 #[doc = include_str!("manual/fees.md")]
 pub mod fees {}
 
+#[doc = include_str!("manual/history.md")]
+pub mod history {}
+
 #[doc = include_str!("manual/messages.md")]
 pub mod messages {}
 

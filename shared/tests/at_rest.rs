@@ -12,22 +12,24 @@ use std::path::{Path, PathBuf};
 /// `wpin_hash` is the argon2id hash of the wallet's own PIN, which is no card's; `email` and
 /// `alert_email` are addresses of whoever looks after a certificate or a partner's balance.
 const COLUMNS: &str = "
-    alert_email alert_level alerted amount answer_sealed at_ms attempts auto_balance balance
-    balance_id batch_id bin blocked_until_ms booked_at_ms caller card card_id card_kind
-    cash_hold_hours chain_hash changed_at_ms code_hash collateral comment_sealed config_id
-    content content_sealed created_at_ms credential_hash credit_hold_hours currency customer
-    customer_id decided_at_ms decided_by deleted_at_ms delivery_sealed description_sealed
-    device_hash due email error expires_at_ms expiry_yymm external_id failures fee_id field
-    fingerprint first_state fixed form_sealed home_country iban iban_prefix id import_id
-    installation_id instant_credit_max issuer_code kind kyc kyc_mode last_four lifecycle_state
-    locked media_type months_valid name networks next_at_ms next_period_ms next_value
-    not_after_ms operator_id pan_sealed pan_token partial_approval partner_balance_id partner_id
-    password_hash period period_end_ms period_ms place plan_sealed profile_sealed
-    purchase_hold_hours rate_ppm reason reference region request_id reserved_at_ms resource_id
-    response_key_sha256 revoked_at_ms roles route row_count row_no row_state scope sequence
-    serial settlement slot source spki_sha256 state status stepped_up_until_ms subject taken
-    target to_balance_id token token_hash token_no tracking_no used_at_ms verification_id
-    waived_from wallet_id wpin_failures wpin_hash wrong_entries_max zone";
+    alert_email alert_level alerted amount answer_sealed approval asked at_ms attempts authorised
+    auto_balance balance balance_id batch_id bin blocked_until_ms booked booked_at_ms caller
+    captured card card_id card_kind cash_back cash_hold_hours chain_hash changed_at_ms closed
+    code_hash collateral command_id comment_sealed config_id content content_sealed country
+    created_at_ms credential_hash credit credit_hold_hours currency customer customer_id
+    decided_at_ms decided_by deleted_at_ms delivery_sealed description_sealed device_hash due email
+    entry error expires_at_ms expiry_yymm external_id failures fee fee_id field fingerprint
+    first_state fixed flagged form_sealed home_country iban iban_prefix id import_id installation_id
+    instant_credit_max issuer_code kind kyc kyc_mode last_four life_cycle lifecycle_state locked mcc
+    media_type merchant months_valid name networks next_at_ms next_balance next_card next_period_ms
+    next_value not_after_ms operator_id original_amount original_currency pan_sealed pan_token
+    partial_approval partner_balance_id partner_id password_hash period period_end_ms period_ms
+    place plan_sealed posted processing_code profile_sealed purchase_hold_hours rate_ppm reason
+    reference reference_id region released request_id reserved_at_ms resource_id response_key_sha256
+    returned revoked_at_ms roles root route row_count row_no row_state rrn scope sequence serial
+    settlement slot source spki_sha256 stan state status stepped_up_until_ms subject taken target
+    terminal to_balance_id token token_hash token_no tracking_no transaction_id used_at_ms
+    verification_id waived_from wallet_id wpin_failures wpin_hash wrong_entries_max zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "

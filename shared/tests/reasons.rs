@@ -49,17 +49,18 @@ fn wire(reason: Reason) -> [String; 3] {
 #[test]
 fn the_table_in_the_manual_is_that_of_the_code() {
     let mut table = String::from(
-        "| number | key in a link's table | description | internal | 1987 | 1993 | 2003 |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| number | key in a link's table | description | internal | 1987 | 1993 | 2003 | in words |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for reason in Reason::ALL {
         table += &format!(
-            "| {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} |\n",
             reason.number(),
             reason.table_key(),
             reason.description(),
             reason.action_code(),
-            wire(*reason).join(" | ")
+            wire(*reason).join(" | "),
+            reason.sentence()
         );
     }
     manual::compare("reasons.md", "## Reasons\n", &table);

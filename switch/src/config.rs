@@ -79,6 +79,9 @@ pub struct Control {
     pub socket: PathBuf,
     /// Connections at once.
     pub connections_max: usize,
+    /// Records up to this number of the journal are explained over the link; for that the state
+    /// before one is built beside the state in use. 0 explains none.
+    pub explained_max: u64,
 }
 
 /// Metrics and health.
@@ -122,7 +125,7 @@ impl Default for Keys {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: "control.sock".into(), connections_max: 16 }
+        Self { socket: "control.sock".into(), connections_max: 16, explained_max: 10_000_000 }
     }
 }
 

@@ -11,25 +11,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use shared::control::{FRAME_BYTES_MAX, Reply, Request, VERSION};
+use shared::control::{FRAME_BYTES_MAX, Query, Reply, Request, VERSION, View, put_event_frame};
 use shared::ids::Sequence;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::codec::{Decoder, Encoder, Framed, LengthDelimitedCodec};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::config::Control;
 use crate::engine::Gate;
 use crate::journal::Progress;
 use crate::journal::reader::Reader;
+use crate::retell::{Retelling, Told};
 use crate::shard::Shard;
 
 use futures_util::{SinkExt, StreamExt};
 
 /// Answers of one connection that may wait for the journal.
 const WAITING_MAX: usize = 4096;
-/// Events between the reader and the socket.
-const EVENTS_QUEUED_MAX: usize = 1024;
+/// Groups of events between the reader and the socket.
+const EVENTS_QUEUED_MAX: usize = 2;
 /// Records read from the journal at once.
 const EVENTS_READ_MAX: usize = 512;
 
@@ -50,10 +52,11 @@ pub async fn serve(
     listener: UnixListener,
     shard: Rc<Shard>,
     journal: PathBuf,
-    connections_max: usize,
+    bounds: Control,
     sessions: TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(connections_max));
+    let permits = Arc::new(Semaphore::new(bounds.connections_max));
+    let retelling = Rc::new(Retelling::new(&journal, bounds.explained_max));
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
@@ -72,7 +75,7 @@ pub async fn serve(
             warn!("a process of another user was refused on the control socket");
             continue;
         }
-        let lane = Lane::new(Rc::clone(&shard), journal.clone(), stream);
+        let lane = Lane::new(Rc::clone(&shard), (journal.clone(), Rc::clone(&retelling)), stream);
         let cut = shard.cut.clone();
         sessions.spawn_local(async move {
             match cut.run_until_cancelled_owned(lane.run()).await {
@@ -95,17 +98,55 @@ fn is_allowed(stream: &UnixStream) -> bool {
 struct Lane {
     shard: Rc<Shard>,
     journal: PathBuf,
-    framed: Framed<UnixStream, LengthDelimitedCodec>,
+    retelling: Rc<Retelling>,
+    framed: Framed<UnixStream, Codec>,
     welcomed: bool,
     waiting: VecDeque<(Gate, Reply)>,
-    events: Option<mpsc::Receiver<Reply>>,
+    events: Option<mpsc::Receiver<Events>>,
+}
+
+/// Frames of events, one behind the other.
+struct Events(Vec<u8>);
+
+/// Requests in; replies and events out.
+struct Codec(LengthDelimitedCodec);
+
+impl Decoder for Codec {
+    type Item = BytesMut;
+    type Error = std::io::Error;
+
+    fn decode(&mut self, source: &mut BytesMut) -> std::io::Result<Option<BytesMut>> {
+        self.0.decode(source)
+    }
+}
+
+impl Encoder<Bytes> for Codec {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, reply: Bytes, out: &mut BytesMut) -> std::io::Result<()> {
+        self.0.encode(reply, out)
+    }
+}
+
+impl Encoder<Events> for Codec {
+    type Error = std::io::Error;
+
+    fn encode(&mut self, Events(frames): Events, out: &mut BytesMut) -> std::io::Result<()> {
+        out.extend_from_slice(&frames);
+        Ok(())
+    }
 }
 
 impl Lane {
-    fn new(shard: Rc<Shard>, journal: PathBuf, stream: UnixStream) -> Self {
+    fn new(
+        shard: Rc<Shard>,
+        (journal, retelling): (PathBuf, Rc<Retelling>),
+        stream: UnixStream,
+    ) -> Self {
         let codec = LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES_MAX).new_codec();
-        let framed = Framed::new(stream, codec);
-        Self { shard, journal, framed, welcomed: false, waiting: VecDeque::new(), events: None }
+        let framed = Framed::new(stream, Codec(codec));
+        let (welcomed, waiting, events) = (false, VecDeque::new(), None);
+        Self { shard, journal, retelling, framed, welcomed, waiting, events }
     }
 
     async fn run(mut self) -> anyhow::Result<()> {
@@ -133,8 +174,8 @@ impl Lane {
                 },
                 event = events => match event {
                     // A peer that takes no events must not hold up the stop.
-                    Some(event) => tokio::select! {
-                        sent = self.framed.send(encode(&event)?) => sent?,
+                    Some(events) => tokio::select! {
+                        sent = self.framed.send(events) => sent?,
                         () = self.shard.draining.cancelled(), if !draining => {}
                     },
                     None => anyhow::bail!("the event stream cannot go on"),
@@ -183,6 +224,16 @@ impl Lane {
                 self.waiting.push_back(reply.unwrap_or(busy));
                 engine.submit();
             }
+            Request::Query { request, query: Query::Retold(sequence) } => {
+                let durable = self.shard.progress().durable >= sequence;
+                let told = if durable { self.retelling.ask(sequence) } else { Told::None };
+                let reply = match told {
+                    Told::Busy => Reply::Busy { request },
+                    Told::None => Reply::View { request, view: None },
+                    Told::Here(retold) => Reply::View { request, view: Some(View::Retold(retold)) },
+                };
+                self.waiting.push_back((Gate::Written(Sequence(0)), reply));
+            }
             Request::Query { request, query } => {
                 let (view, gate) = engine.view(query);
                 self.waiting.push_back((gate, Reply::View { request, view }));
@@ -203,7 +254,7 @@ impl Lane {
     }
 
     /// Starts reading the journal behind `after`; ends when nobody listens any more.
-    fn follow(&self, after: Sequence) -> mpsc::Receiver<Reply> {
+    fn follow(&self, after: Sequence) -> mpsc::Receiver<Events> {
         let (send, receive) = mpsc::channel(EVENTS_QUEUED_MAX);
         let mut progress = self.shard.watch();
         let journal = self.journal.clone();
@@ -214,21 +265,18 @@ impl Lane {
                 let mut last = after;
                 loop {
                     let durable = progress.wait_for(|now| now.durable > last).await?.durable;
+                    // Copied as they are: decoding them is for whoever asks.
                     let read = tokio::task::spawn_blocking(move || {
-                        let records = reader.read(durable, EVENTS_READ_MAX);
-                        (reader, records)
+                        let mut frames = Vec::new();
+                        let read = reader.read(durable, EVENTS_READ_MAX, |record| {
+                            put_event_frame(record, &mut frames).map_err(std::io::Error::other)
+                        });
+                        (reader, read, frames)
                     });
-                    let (returned, records) = read.await?;
-                    reader = returned;
-                    let records = records?;
-                    if records.is_empty() {
-                        last = durable;
-                    }
-                    for record in records {
-                        last = record.sequence;
-                        if send.send(Reply::Event(Box::new(record))).await.is_err() {
-                            return anyhow::Ok(());
-                        }
+                    let (returned, read, frames) = read.await?;
+                    (reader, last) = (returned, read?);
+                    if !frames.is_empty() && send.send(Events(frames)).await.is_err() {
+                        return anyhow::Ok(());
                     }
                 }
             };

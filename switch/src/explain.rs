@@ -8,15 +8,15 @@ use std::path::Path;
 
 use shared::action_code::{Reason, ResponseCodes};
 use shared::authorization::row_name;
+use shared::balance::Funds;
 use shared::command::{Authorization, Command, MessageKey, References};
-use shared::control::{Query, View};
+use shared::control::Query;
 use shared::effect::Decision;
 use shared::ids::Sequence;
 use shared::iso8583::mti::Version;
 use shared::journal_record::{Answer, Record};
-use shared::ledger::{Explanation, Ledger, Sight};
+use shared::ledger::{Ledger, Retold, Sight, Touched};
 use shared::limits;
-use shared::money::Amount;
 
 use crate::recovery::{self, RecoveryError};
 
@@ -28,21 +28,7 @@ pub struct Explained {
     /// What was recorded.
     pub record: Record,
     /// How it came about.
-    pub explanation: Explanation,
-    /// Whether deciding again gives what was recorded.
-    pub as_recorded: bool,
-    /// The balances that it is about.
-    pub accounts: Vec<Account>,
-}
-
-/// A balance before and after.
-pub struct Account {
-    /// Which.
-    pub name: String,
-    /// Booked and held before.
-    pub before: (Amount, Amount),
-    /// Booked and held after.
-    pub after: (Amount, Amount),
+    pub retold: Retold,
 }
 
 /// The transactions whose message carried this RRN.
@@ -76,19 +62,8 @@ pub fn explain(journal: &Path, sequence: Sequence) -> Result<Option<Explained>, 
         if record.sequence != sequence {
             return Ok(false);
         }
-        let explanation = ledger.explain(&record.command, record.at);
-        let queries = ledger.accounts_of(&record.command, &record.effects);
-        let before: Vec<_> = queries.iter().map(|query| money(&ledger, *query)).collect();
-        ledger.replay(&record).map_err(|error| error.to_string())?;
-        let accounts = queries.iter().zip(before).map(|(query, before)| Account {
-            name: name(*query),
-            before,
-            after: money(&ledger, *query),
-        });
-        let as_recorded =
-            explanation.answer == record.answer && explanation.effects == record.effects;
-        let accounts = accounts.collect();
-        explained = Some(Explained { record, explanation, as_recorded, accounts });
+        let retold = ledger.retell(&record).map_err(|error| error.to_string())?;
+        explained = Some(Explained { record, retold });
         Ok(false)
     })?;
     Ok(explained)
@@ -98,13 +73,13 @@ impl Explained {
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
-        let Self { record, explanation, .. } = self;
+        let Self { record, retold } = self;
         let mut lines = vec![format!("transaction {}, {}", record.sequence, time(record))];
         for (what, value) in command_lines(&record.command) {
             lines.push(format!("  {what:<12} {value}"));
         }
         lines.push("checks".to_owned());
-        for sight in &explanation.sights {
+        for sight in &retold.sights {
             lines.push(match sight {
                 Sight::Check { row, passed, reason, inputs } => {
                     let verdict = if *passed { "passed".to_owned() } else { format!("{reason:?}") };
@@ -114,20 +89,20 @@ impl Explained {
             });
         }
         lines.push(format!("answer        {}", answer_text(&record.answer)));
-        lines.push(match self.as_recorded {
+        lines.push(match retold.as_recorded {
             true => "decided again: as recorded".to_owned(),
-            false => format!("decided again: OTHERWISE, {}", answer_text(&explanation.answer)),
+            false => format!("decided again: OTHERWISE, {}", answer_text(&retold.answer)),
         });
-        for account in &self.accounts {
+        for Touched { account, before, after } in &retold.accounts {
             lines.push(format!(
                 "{}: available {} -> {}, held {} -> {}, booked {} -> {}",
-                account.name,
-                available(account.before),
-                available(account.after),
-                account.before.1,
-                account.after.1,
-                account.before.0,
-                account.after.0
+                name(*account),
+                before.available(),
+                after.available(),
+                before.held,
+                after.held,
+                before.ledger,
+                after.ledger
             ));
         }
         lines.extend(record.effects.iter().map(|effect| format!("  {effect:?}")));
@@ -137,7 +112,7 @@ impl Explained {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
-        let checks = self.explanation.sights.iter().map(|sight| match sight {
+        let checks = self.retold.sights.iter().map(|sight| match sight {
             Sight::Check { row, passed, reason, inputs } => serde_json::json!({
                 "row": row, "check": row_name(*row), "passed": passed,
                 "reason": if *passed { None } else { Some(reason.description()) },
@@ -145,14 +120,16 @@ impl Explained {
             }),
             Sight::Found(what) => serde_json::json!({ "found": what }),
         });
-        let accounts = self.accounts.iter().map(|account| {
-            let side = |(ledger, held): (Amount, Amount)| {
+        let accounts = self.retold.accounts.iter().map(|touched| {
+            let side = |funds: Funds| {
                 serde_json::json!({
-                    "amount": ledger.0, "held": held.0, "available": available((ledger, held)).0
+                    "amount": funds.ledger.0, "held": funds.held.0, "available": funds.available().0
                 })
             };
             serde_json::json!({
-                "account": account.name, "before": side(account.before), "after": side(account.after)
+                "account": name(touched.account),
+                "before": side(touched.before),
+                "after": side(touched.after)
             })
         });
         let command: serde_json::Map<_, _> = command_lines(&self.record.command)
@@ -165,7 +142,7 @@ impl Explained {
             "message": command,
             "checks": checks.collect::<Vec<_>>(),
             "answer": answer_json(&self.record.answer),
-            "asRecorded": self.as_recorded,
+            "asRecorded": self.retold.as_recorded,
             "accounts": accounts.collect::<Vec<_>>(),
             "effects": self.record.effects.iter().map(|e| format!("{e:?}")).collect::<Vec<_>>(),
         })
@@ -177,27 +154,12 @@ fn name(query: Query) -> String {
         Query::Balance(id) => format!("balance {id}"),
         Query::PartnerBalance(id) => format!("partner balance {id}"),
         Query::Card(id) => format!("card {id}"),
-        Query::Rules(_) | Query::Exceptions { .. } | Query::Status | Query::Totals => String::new(),
+        Query::Rules(_)
+        | Query::Exceptions { .. }
+        | Query::Status
+        | Query::Totals
+        | Query::Retold(_) => String::new(),
     }
-}
-
-fn money(ledger: &Ledger, query: Query) -> (Amount, Amount) {
-    match ledger.view(query) {
-        Some(View::Balance(view)) => (view.ledger, view.held),
-        Some(View::PartnerBalance(view)) => (view.ledger, view.held),
-        Some(
-            View::Card(_)
-            | View::Rules(_)
-            | View::Exceptions(_)
-            | View::Status(_)
-            | View::Totals(_),
-        )
-        | None => (Amount::ZERO, Amount::ZERO),
-    }
-}
-
-fn available((ledger, held): (Amount, Amount)) -> Amount {
-    ledger.checked_sub(held).unwrap_or_default()
 }
 
 fn time(record: &Record) -> String {

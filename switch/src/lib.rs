@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod recovery;
 pub mod reply_fields;
+pub mod retell;
 pub mod server;
 pub mod session;
 pub mod shard;
@@ -191,7 +192,7 @@ async fn start_servers(
         listener,
         Rc::clone(shard),
         config.journal.directory.clone(),
-        config.control.connections_max,
+        config.control.clone(),
         sessions.clone(),
     ));
     let address = config.metrics.address;

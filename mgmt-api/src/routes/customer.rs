@@ -11,10 +11,12 @@ use super::{Ours, on};
 use crate::app::{
     Activation, Asked, BalanceList, BalancePath, BegunOperation, Body, BookedMovement, CardDetails,
     CardList, CardPage, CardPath, CardSummary, CardToken, CardTokenList, CardTokenPath, Credit,
-    FullCard, IssuedCard, LimitUsage, Limits, LockRequest, NewBalance, NewCardToken, NewCvc2,
-    NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing, OpenedBalance, OperationPath,
-    Optional, OrderPath, Page, PlacedOrder, RegisteredVerification, ShownBalance, ShownOperation,
-    ShownOrder, ShownVerification, Transfer, VerificationForm,
+    ExplainedTransaction, FullCard, IssuedCard, LimitUsage, Limits, LockRequest, NewBalance,
+    NewCardToken, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
+    OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
+    ShownBalance, ShownOperation, ShownOrder, ShownVerification, Statement, StatementPage,
+    TransactionDetails, TransactionList, TransactionPage, TransactionPath, Transfer,
+    VerificationForm,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
@@ -32,7 +34,8 @@ const CREDIT: &str =
 const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
 
 pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
-    let routes = [checks(limits), balances(), cards(), tokens(), orders(), life(), limited()];
+    let routes =
+        [checks(limits), balances(), history(), cards(), tokens(), orders(), life(), limited()];
     routes.into_iter().flatten().flat_map(CustomerRoute::each).collect()
 }
 
@@ -130,6 +133,69 @@ fn balances() -> Vec<CustomerRoute> {
         .partners()
         .customers()
         .operators(ADMIN),
+    ]
+}
+
+/// What can be wrong where a decision is explained.
+pub(super) const EXPLAIN: &[Code] =
+    &[TransactionNotFound, ExplanationPending, ExplanationUnavailable];
+
+/// What happened to money. Source: requirements #83.
+fn history() -> Vec<CustomerRoute> {
+    vec![
+        Route::get("/transactions", on!(list_transactions: CustomerCall, Asked<TransactionPage>))
+            .says("A page of the transactions, newest first.")
+            .asks(&[
+                ("limit", "How many items, 1 to 50; 20 where it is left out."),
+                ("after", "The last item's id of the page before."),
+                ("from", "The first day, UTC, like 2026-11-25."),
+                ("to", "The last day."),
+                ("balanceId", "On this balance only."),
+                ("cardId", "With this card only."),
+            ])
+            .gives::<TransactionList>(200)
+            .fails(&[BalanceNotFound, CardNotFound, TransactionNotFound])
+            .of_customer()
+            .partners()
+            .customers()
+            .operators(STAFF),
+        Route::get(
+            "/transactions/{transaction}",
+            on!(show_transaction: CustomerCall, TransactionPath),
+        )
+        .says("A transaction and all that became of it.")
+        .gives::<TransactionDetails>(200)
+        .fails(&[TransactionNotFound])
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(STAFF),
+        Route::get(
+            "/transactions/{transaction}/explain",
+            on!(explain_transaction: CustomerCall, TransactionPath),
+        )
+        .says("Every check of the decision, and the balances before and after.")
+        .gives::<ExplainedTransaction>(200)
+        .fails(EXPLAIN)
+        .of_customer()
+        .partners()
+        .operators(STAFF),
+        Route::get(
+            "/balances/{balance}/statement",
+            on!(show_statement: CustomerCall, BalancePath, Asked<StatementPage>),
+        )
+        .says("Every posting in a range of days, oldest first, with what was booked behind it.")
+        .asks(&[
+            ("limit", "How many items, 1 to 50; 20 where it is left out."),
+            ("after", "The last item's entryId of the page before."),
+            ("from", "The first day, UTC, like 2026-11-25; a month before the last one."),
+            ("to", "The last day; today where it is left out."),
+        ])
+        .gives::<Statement>(200)
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(STAFF),
     ]
 }
 

@@ -19,7 +19,7 @@ use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CardTokenPath,
     CertificatePath, FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional,
     OrderPath, PartnerBalancePath, PartnerPath, ProcessorPath, ProgramPath, Report,
-    VerificationPath,
+    TransactionPath, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -141,7 +141,8 @@ paths!(
     VerificationPath,
     PartnerPath,
     PartnerBalancePath,
-    ProcessorPath
+    ProcessorPath,
+    TransactionPath
 );
 
 impl FromRequest<Arc<App>> for Report {

@@ -1,11 +1,13 @@
 //! /secure and /sandbox: what partners have beside their cardholders' things.
 
+use super::customer::EXPLAIN;
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, BankAccount, BankAccountList, BankAccountPath, Body, EncryptionSample, NewBankAccount,
-    NewResponseKey, Nothing, OfBalance, OutsideLock, PairingCode, PartnerBalanceList,
-    PartnerBalancePath, ProcessorPath, RegisteredKey, ShownPartnerBalance, Trial,
+    Asked, BankAccount, BankAccountList, BankAccountPath, Body, EncryptionSample,
+    ExplainedTransaction, NewBankAccount, NewResponseKey, Nothing, OfBalance, OutsideLock,
+    PairingCode, PartnerBalanceList, PartnerBalancePath, ProcessorPath, RegisteredKey,
+    ShownPartnerBalance, TransactionDetails, TransactionPath, Trial,
 };
 use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
@@ -57,6 +59,20 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<Trial>(r#"{"card_no":1337}"#)
             .gives::<Trial>(200)
             .fails(&[FeatureNotEnabled]),
+        Route::get(
+            "/secure/transactions/{transaction}",
+            on!(find_transaction: Call, TransactionPath),
+        )
+        .says("A transaction of any cardholder, and all that became of it.")
+        .gives::<TransactionDetails>(200)
+        .fails(&[TransactionNotFound]),
+        Route::get(
+            "/secure/transactions/{transaction}/explain",
+            on!(explain_any_transaction: Call, TransactionPath),
+        )
+        .says("Every check of a decision, and the balances before and after.")
+        .gives::<ExplainedTransaction>(200)
+        .fails(EXPLAIN),
         Route::get("/secure/partner/balances", on!(list_partner_balances: Call))
             .says("The partner's own deposit and credit balances.")
             .gives::<PartnerBalanceList>(200),

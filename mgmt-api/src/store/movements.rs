@@ -78,6 +78,15 @@ impl Store {
         Ok(())
     }
 
+    /// What the caller said of a movement: its own name for it, and its words, sealed.
+    pub async fn movement_words(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<(Option<String>, Option<Vec<u8>>)>> {
+        const SQL: &str = "SELECT external_id, description_sealed FROM movements WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
     /// Moves a pending movement on; `at_ms` is the switch's time.
     pub async fn settle_movement(&self, id: Uuid, state: RowState, at_ms: i64) -> Result<()> {
         const SQL: &str = "UPDATE movements SET row_state = $2, booked_at_ms = $3 \

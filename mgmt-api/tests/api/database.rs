@@ -43,11 +43,16 @@ impl Database {
 impl Database {
     /// Runs one statement of either database, behind the server's back.
     pub(crate) async fn execute(&self, sql: &'static str) {
-        if self.url.starts_with("sqlite") {
-            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        self.execute_on(&self.url, sql).await;
+    }
+
+    /// The same at another address.
+    pub(crate) async fn execute_on(&self, url: &str, sql: &'static str) {
+        if url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap();
         } else {
-            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            let mut connection = PgConnection::connect(url).await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap();
         }
     }

@@ -32,7 +32,12 @@ const ANY_DUE: DueRow = DueRow {
 const POLAND: u16 = 616;
 
 /// A payment in a shop.
-fn payment(token: PanToken, stan: u64, amount: i64, class: MessageClass) -> Authorization {
+pub(crate) fn payment(
+    token: PanToken,
+    stan: u64,
+    amount: i64,
+    class: MessageClass,
+) -> Authorization {
     Authorization {
         key: MessageKey { link: LinkId(1), class, stan, sent_at: 0, acquirer: 1, forwarder: 0 },
         repeat: false,
@@ -52,7 +57,7 @@ fn payment(token: PanToken, stan: u64, amount: i64, class: MessageClass) -> Auth
     }
 }
 
-fn reversal(original: MessageKey, stan: u64, token: Option<PanToken>) -> Reversal {
+pub(crate) fn reversal(original: MessageKey, stan: u64, token: Option<PanToken>) -> Reversal {
     Reversal {
         key: MessageKey { class: MessageClass::Reversal, stan, ..original },
         repeat: false,
@@ -67,7 +72,7 @@ fn reversal(original: MessageKey, stan: u64, token: Option<PanToken>) -> Reversa
 }
 
 impl World {
-    async fn fee(&self, fee: &Value) -> Value {
+    pub(crate) async fn fee(&self, fee: &Value) -> Value {
         let path = format!("{PROGRAM}/fees");
         self.admin(Method::POST, &path, Some(fee)).await.expect(StatusCode::CREATED)
     }
@@ -78,20 +83,20 @@ impl World {
         (shown["amount"].as_i64().unwrap(), shown["owed"].as_i64().unwrap())
     }
 
-    async fn funded(&self, amount: i64) -> (String, String) {
+    pub(crate) async fn funded(&self, amount: i64) -> (String, String) {
         let customer = self.customer().await;
         let balance = self.balance(&customer, "EUR").await;
         self.top_up(&customer, &balance, amount).await;
         (customer, balance)
     }
 
-    async fn top_up(&self, customer: &str, balance: &str, amount: i64) {
+    pub(crate) async fn top_up(&self, customer: &str, balance: &str, amount: i64) -> String {
         let money = json!({ "amount": amount, "currency": "EUR" });
         let path = format!("/secure/customers/{customer}/balances/{balance}/topup");
-        self.post(&path, &money).await.expect(StatusCode::CREATED);
+        text(&self.post(&path, &money).await.expect(StatusCode::CREATED), "id")
     }
 
-    fn newest_token(&self) -> PanToken {
+    pub(crate) fn newest_token(&self) -> PanToken {
         let token = |change: &Change| {
             if let Change::IssueCard(card) = change { Some(card.token) } else { None }
         };

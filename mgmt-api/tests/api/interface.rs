@@ -111,6 +111,7 @@ struct Things {
     code: String,
     installation: Value,
     session: String,
+    transaction: String,
 }
 
 impl Things {
@@ -118,9 +119,7 @@ impl Things {
         let customer = world.customer_with_pin().await;
         let balance = world.balance(&customer, "EUR").await;
         let other_balance = world.balance(&customer, "EUR").await;
-        let money = json!({ "amount": 9_000, "currency": "EUR" });
-        let path = format!("/secure/customers/{customer}/balances/{balance}/topup");
-        world.post(&path, &money).await.expect(StatusCode::CREATED);
+        let transaction = world.top_up(&customer, &balance, 9_000).await;
         let card = world.card(&customer, &balance, config).await;
         let installation = world.paired(&customer, "a tablet").await;
         let got = world.post_public("/customers/sessions", &installation).await;
@@ -133,6 +132,7 @@ impl Things {
             last_four: text(&card, "lastFourDigits"),
             installation,
             session,
+            transaction,
             customer,
             balance,
             other_balance,
@@ -265,6 +265,10 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     let mut path = things.put_into(&path);
     if route.doc.name == "list_bank_accounts" {
         path = format!("{path}?balanceId={}", things.balance);
+    }
+    if path.contains("{transaction}") {
+        world.until_history().await;
+        path = path.replace("{transaction}", &things.transaction);
     }
     if path.contains("{order}") {
         path = path.replace("{order}", &world.order(&things.customer, &things.balance).await);

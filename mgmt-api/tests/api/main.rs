@@ -26,6 +26,8 @@ mod events;
 #[cfg(test)]
 mod fees;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod http_surface;
 #[cfg(test)]
 mod idempotency;

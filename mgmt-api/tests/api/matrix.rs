@@ -30,6 +30,7 @@ struct Things {
     order: String,
     operation: String,
     verification: String,
+    transaction: String,
 }
 
 fn method(route: &Route) -> Method {
@@ -52,6 +53,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{token}", &"1".to_owned()),
         ("{processor}", &NETWORK.to_string()),
         ("{order}", &things.order),
+        ("{transaction}", &things.transaction),
         ("{operation}", &things.operation),
         ("{partner}", &"1".to_owned()),
     ] {
@@ -130,7 +132,9 @@ async fn things(world: &World) -> Things {
     let order = world.order(&customer, &balance).await;
     let operation = world.operation(&customer, &balance).await;
     let verification = world.verification().await;
-    Things { customer, balance, card, partner_balance, order, operation, verification }
+    let transaction = world.top_up(&customer, &balance, 100).await;
+    world.until_history().await;
+    Things { customer, balance, card, partner_balance, order, operation, verification, transaction }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,9 +200,15 @@ async fn what_belongs_to_others_is_not_found() {
             .map(|route| (true, route))
             .chain(public.iter().map(|route| (false, route)))
         {
-            let names_a_thing = ["{balance}", "{card}", "{order}", "{operation}", "{verification}"]
-                .iter()
-                .any(|name| route.path.contains(name));
+            let things_named = [
+                "{balance}",
+                "{card}",
+                "{order}",
+                "{operation}",
+                "{verification}",
+                "{transaction}",
+            ];
+            let names_a_thing = things_named.iter().any(|name| route.path.contains(name));
             for by in strangers.iter().filter(|by| is_for(route.access, by.access)) {
                 for customer in [&mine.customer, &theirs] {
                     let foreign = customer == &mine.customer && route.path.contains("{customer}");
@@ -232,6 +242,7 @@ fn clone(things: &Things) -> Things {
         order: things.order.clone(),
         operation: things.operation.clone(),
         verification: things.verification.clone(),
+        transaction: things.transaction.clone(),
     }
 }
 

@@ -31,6 +31,17 @@ pub(crate) enum Mode {
     Busy,
 }
 
+/// What the peer answers to who asks why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Explanations {
+    /// Why.
+    Here,
+    /// That it is not ready yet.
+    Busy,
+    /// That there is none.
+    TooFarBehind,
+}
+
 pub(crate) struct Peer {
     socket: PathBuf,
     state: Arc<State>,
@@ -48,8 +59,31 @@ struct Core {
     ledger: Ledger,
     records: Vec<Record>,
     mode: Mode,
+    explanations: Explanations,
     skip_event: Option<Sequence>,
     subscriptions: usize,
+}
+
+/// Ask again.
+struct NotYet;
+
+impl Core {
+    fn view(&self, query: Query) -> Result<Option<View>, NotYet> {
+        let Query::Retold(sequence) = query else { return Ok(self.ledger.view(query)) };
+        match self.explanations {
+            Explanations::Here => {}
+            Explanations::Busy => return Err(NotYet),
+            Explanations::TooFarBehind => return Ok(None),
+        }
+        let mut ledger = Ledger::new(PRODUCTION);
+        for record in &self.records {
+            if record.sequence == sequence {
+                return Ok(Some(View::Retold(Box::new(ledger.retell(record).unwrap()))));
+            }
+            ledger.replay(record).unwrap();
+        }
+        Ok(None)
+    }
 }
 
 impl Peer {
@@ -58,6 +92,7 @@ impl Peer {
             ledger: Ledger::new(PRODUCTION),
             records: Vec::new(),
             mode: Mode::Answer,
+            explanations: Explanations::Here,
             skip_event: None,
             subscriptions: 0,
         };
@@ -94,6 +129,10 @@ impl Peer {
 
     pub(crate) fn set_mode(&self, mode: Mode) {
         self.state.lock().mode = mode;
+    }
+
+    pub(crate) fn set_explanations(&self, explanations: Explanations) {
+        self.state.lock().explanations = explanations;
     }
 
     /// Leaves one event out, once.
@@ -243,8 +282,11 @@ async fn serve(stream: UnixStream, state: Arc<State>) -> std::io::Result<()> {
                 }
             }
             Request::Query { request, query } => {
-                let view = state.lock().ledger.view(query);
-                send(&mut write, &Reply::View { request, view }).await?;
+                let reply = match state.lock().view(query) {
+                    Ok(view) => Reply::View { request, view },
+                    Err(NotYet) => Reply::Busy { request },
+                };
+                send(&mut write, &reply).await?;
             }
             Request::Subscribe { after } => {
                 state.lock().subscriptions += 1;

@@ -12,6 +12,7 @@ use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
 use josekit::jwk::alg::rsa::RsaKeyPair;
 use mgmt_api::auth::admin_token;
 use mgmt_api::config::{ClientConfig, Config, ProcessorConfig};
+use mgmt_api::store::History;
 use mgmt_api::{Server, pki, vault};
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -231,6 +232,19 @@ impl World {
         };
         process.signal("KILL");
         assert!(!process.exit_status().await.success());
+    }
+
+    /// Waits until all that the switch did is in the history.
+    #[track_caller]
+    pub(crate) fn until_history(&self) -> impl Future<Output = ()> {
+        let last = i64::try_from(self.peer.last_sequence()).unwrap();
+        let url = self.config.history_url();
+        until(async move || {
+            let history = History::open(&url, 1).await.unwrap();
+            let cursor = history.cursor().await.unwrap();
+            history.close().await;
+            cursor.sequence >= last
+        })
     }
 
     pub(crate) async fn until_ready(&self) {

@@ -1,16 +1,19 @@
 //! Why a command is decided as it is: the same code with somebody looking, and nothing changed.
 
-use super::{Ledger, Stamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Ledger, ReplayError, Stamp};
 use crate::action_code::Reason;
 use crate::authorization::Witness;
+use crate::balance::Funds;
 use crate::command::Command;
-use crate::control::Query;
+use crate::control::{Query, View};
 use crate::effect::{Account, BalanceSlot, Effect, PartnerBalanceSlot, Transaction};
 use crate::ids::Timestamp;
-use crate::journal_record::Answer;
+use crate::journal_record::{Answer, Record};
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sight {
     /// A row of the order of checks.
     Check {
@@ -25,6 +28,30 @@ pub enum Sight {
     },
     /// Something found: which transaction a message means.
     Found(String),
+}
+
+/// A balance before and after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Which: a user's, or a partner's.
+    pub account: Query,
+    /// Before.
+    pub before: Funds,
+    /// After.
+    pub after: Funds,
+}
+
+/// A record decided again: how its answer came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retold {
+    /// Everything looked at, in order.
+    pub sights: Vec<Sight>,
+    /// What is answered.
+    pub answer: Answer,
+    /// Whether answer and effects are those of the record.
+    pub as_recorded: bool,
+    /// The balances that it is about.
+    pub accounts: Vec<Touched>,
 }
 
 /// A decision and how it came about.
@@ -86,6 +113,37 @@ impl Ledger {
             }
         }
         queries
+    }
+
+    fn funds(&self, account: Query) -> Funds {
+        match self.view(account) {
+            Some(View::Balance(view)) => Funds { ledger: view.ledger, held: view.held },
+            Some(View::PartnerBalance(view)) => Funds { ledger: view.ledger, held: view.held },
+            Some(
+                View::Card(_)
+                | View::Rules(_)
+                | View::Exceptions(_)
+                | View::Status(_)
+                | View::Totals(_)
+                | View::Retold(_),
+            )
+            | None => Funds::default(),
+        }
+    }
+
+    /// Decides the next record again, with somebody looking, and applies it.
+    pub fn retell(&mut self, record: &Record) -> Result<Retold, ReplayError> {
+        let Explanation { sights, answer, effects } = self.explain(&record.command, record.at);
+        let queries = self.accounts_of(&record.command, &record.effects);
+        let before: Vec<_> = queries.iter().map(|query| self.funds(*query)).collect();
+        self.replay(record)?;
+        let accounts = queries.into_iter().zip(before);
+        let accounts = accounts.map(|(account, before)| {
+            let after = self.funds(account);
+            Touched { account, before, after }
+        });
+        let as_recorded = answer == record.answer && effects == record.effects;
+        Ok(Retold { accounts: accounts.collect(), sights, answer, as_recorded })
     }
 
     fn touched(

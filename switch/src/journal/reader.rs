@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use shared::ids::Sequence;
-use shared::journal_record::Record;
 
 use super::frame;
 use super::segment::{self, HEADER_BYTES, Header};
@@ -46,11 +45,17 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Up to `count` records that are at most `durable`; fewer where there are no more yet.
-    pub fn read(&mut self, durable: Sequence, count: usize) -> io::Result<Vec<Record>> {
-        let mut records = Vec::new();
-        while self.last < durable && records.len() < count {
-            if self.read_window(durable, count, &mut records)? == 0 {
+    /// Gives the bytes of up to `count` records that are at most `durable` to `take`; fewer where
+    /// there are no more yet. The last one that was read, or passed over.
+    pub fn read(
+        &mut self,
+        durable: Sequence,
+        count: usize,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<Sequence> {
+        let mut rest = count;
+        while self.last < durable && rest > 0 {
+            if self.read_window(durable, &mut rest, &mut take)? == 0 {
                 let next = self.segment.as_ref().map_or(1, |(_, header)| header.index + 1);
                 let expected = self.last.next();
                 let header = self.enter(next)?;
@@ -62,28 +67,29 @@ impl Reader {
                 }
             }
         }
-        Ok(records)
+        Ok(self.last)
     }
 
     fn read_window(
         &mut self,
         durable: Sequence,
-        count: usize,
-        records: &mut Vec<Record>,
+        rest: &mut usize,
+        take: &mut impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<usize> {
         let Some((file, header)) = &self.segment else { return Ok(0) };
         self.window.resize(WINDOW_BYTES, 0);
         let length = read_at_most(file, &mut self.window, self.at)?;
-        let mut rest = self.window.get(..length).unwrap_or_default();
+        let mut window = self.window.get(..length).unwrap_or_default();
         let mut passed = 0;
-        while self.last < durable && records.len() < count {
-            let Ok(frame) = frame::read(rest, header.salt) else { break };
+        while self.last < durable && *rest > 0 {
+            let Ok(frame) = frame::read(window, header.salt) else { break };
             self.last = frame.position.sequence;
             if self.last > self.after {
-                records.push(Record::decode(frame.payload).map_err(io::Error::other)?);
+                take(frame.payload)?;
+                *rest -= 1;
             }
             passed += frame.length;
-            rest = rest.get(frame.length..).unwrap_or_default();
+            window = window.get(frame.length..).unwrap_or_default();
         }
         self.at += passed as u64;
         Ok(passed)

@@ -1,15 +1,18 @@
 //! `switch explain` over the journal that a switch wrote.
 
 use std::process::Output;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use shared::command::Change;
-use shared::ids::CardId;
+use shared::control::{Query, Reply, Request, View};
+use shared::ids::{CardId, Sequence};
+use shared::ledger::{Retold, Sight};
 use shared::lock_code::{LockCode, LockSource};
 
 use super::{ended, squeezed};
 use crate::rig::{
-    Client, Control, Home, Issuer, Medium, Message, Plastic, Running, pan, private, purchase,
+    Client, Control, Home, Issuer, Medium, Message, Plastic, Running, WAIT, pan, private, purchase,
     reversal, run,
 };
 
@@ -349,4 +352,68 @@ fn keyed_in() -> Message {
 /// Without what verifies the holder.
 fn bare(message: &Message) -> Message {
     message.clone().without(35).without(45).without(48).without(52)
+}
+
+/// Asks over the control link until it is decided again.
+fn retold(control: &mut Control, id: u64) -> Option<Retold> {
+    let until = Instant::now() + WAIT;
+    loop {
+        control.send(&Request::Query { request: id, query: Query::Retold(Sequence(id)) });
+        match control.receive().unwrap() {
+            Reply::Busy { request } => assert!(request == id && Instant::now() < until),
+            Reply::View { request, view } => {
+                assert_eq!(request, id);
+                return view.map(|view| *view.into_retold().unwrap());
+            }
+            other @ (Reply::Welcome { .. }
+            | Reply::Rejected { .. }
+            | Reply::Outcome { .. }
+            | Reply::Event(_)) => panic!("{other:?}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_control_link_tells_the_same_beside_live_traffic() {
+    let home = Home::new("", "");
+    let running = home.start();
+    let story = Story::tell(home, &running);
+    let mut control = running.control();
+    for id in story.ids() {
+        let retold = retold(&mut control, id).unwrap();
+        let told = told_of(&story.home, id);
+        assert!(retold.as_recorded, "{id}");
+        let rows = retold.sights.iter().filter_map(|sight| match sight {
+            Sight::Check { row, passed, .. } => Some(json!([row, passed])),
+            Sight::Found(_) => None,
+        });
+        let checks = told["checks"].as_array().unwrap().iter();
+        let checks = checks.filter(|check| check["row"].is_number());
+        let checks: Vec<_> = checks.map(|check| json!([check["row"], check["passed"]])).collect();
+        assert_eq!(rows.collect::<Vec<_>>(), checks, "{id}");
+        let booked = retold.accounts.iter().map(|touched| json!(touched.after.ledger.0));
+        let told = told["accounts"].as_array().unwrap().iter();
+        let told: Vec<_> = told.map(|account| account["after"]["amount"].clone()).collect();
+        assert_eq!(booked.collect::<Vec<_>>(), told, "{id}");
+        // Asked again, it is there.
+        let query = Query::Retold(Sequence(id));
+        assert!(matches!(control.query(query), Some(View::Retold(again)) if *again == retold));
+    }
+    assert_eq!(retold(&mut control, 0), None);
+    let last = control.status().last_sequence.0;
+    assert_eq!(retold(&mut control, last + 1), None);
+    assert!(retold(&mut control, last).is_some());
+    running.stop();
+}
+
+#[test]
+fn what_stands_too_far_behind_is_not_explained_beside_live_traffic() {
+    let home = Home::new("", "[control]\nexplained_max = 2\n");
+    let running = home.start();
+    let mut control = running.control();
+    Issuer::found(&mut control);
+    assert!(retold(&mut control, 2).is_some());
+    assert_eq!(retold(&mut control, 3), None);
+    running.stop();
 }
