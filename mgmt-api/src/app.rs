@@ -15,6 +15,7 @@ mod close_balance;
 mod days;
 pub(crate) mod decide_verification;
 mod delete_customer;
+mod endpoints;
 mod explain_transaction;
 mod fees;
 pub(crate) mod import;
@@ -39,6 +40,7 @@ mod set_pin;
 mod show_audit;
 mod show_balance;
 mod show_card;
+mod show_events;
 mod show_full_card;
 mod show_statement;
 mod show_totals;
@@ -68,6 +70,9 @@ pub use self::decide_verification::{
     FullVerification, RejectReason, Rejection, ShownVerification, VerificationList,
     VerificationPage,
 };
+pub use self::endpoints::{
+    EndpointList, EndpointSecret, EndpointWish, MadeEndpoint, ShownEndpoint,
+};
 pub use self::explain_transaction::ExplainedTransaction;
 pub use self::fees::{FeeList, ProgramFee, ReportWish, ShownFee};
 pub use self::import::{ImportWish, RowPage, ShownImport, TakenImport};
@@ -92,9 +97,12 @@ pub use self::set_pin::NewPin;
 pub use self::show_audit::{AuditList, AuditPage};
 pub use self::show_balance::{BalanceList, Page, ShownBalance};
 pub use self::show_card::{CardDetails, CardList, CardPage};
+pub use self::show_events::{BegunReplay, EventList, EventPage, Replay};
 pub use self::show_full_card::FullCard;
 pub use self::show_statement::{Statement, StatementPage};
 pub use self::show_totals::TotalList;
+use self::show_transactions::Name;
+pub(crate) use self::show_transactions::{Notified, public_id, reason};
 pub use self::show_transactions::{TransactionDetails, TransactionList, TransactionPage};
 pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;
@@ -114,7 +122,7 @@ use crate::mail::Mailer;
 use crate::store::{BalanceRow, CardRow, CustomerRow, History, ProgramRow, Store};
 use crate::switch_link::SwitchLink;
 use crate::vault::{Purpose, Vault};
-use crate::{clock, pki};
+use crate::{clock, notices, pki};
 
 /// Items of one page.
 const PAGE_DEFAULT: u8 = 20;
@@ -154,6 +162,8 @@ pub struct App {
     pub(crate) bureau_key: Option<ResponseKey>,
     pub(crate) processors: Vec<Processor>,
     pub(crate) mailer: Option<Mailer>,
+    /// Tells partners.
+    pub(crate) notifier: notices::Client,
     /// Fees are made, changed and removed one at a time, here and at the switch in one order.
     pub(crate) fee_changes: tokio::sync::Mutex<()>,
     /// Explanations that are waited for.
@@ -186,6 +196,12 @@ pub struct CardTokenPath {
 #[derive(Deserialize)]
 pub struct TransactionPath {
     transaction: String,
+}
+
+/// An endpoint as a path names it.
+#[derive(Deserialize)]
+pub struct EndpointPath {
+    endpoint: String,
 }
 
 /// A processor as a path names it, by its number.
@@ -335,6 +351,7 @@ impl App {
             bureau_key,
             processors,
             mailer,
+            notifier: notices::Client::open(&config)?,
             fee_changes: tokio::sync::Mutex::default(),
             audit,
             explaining: Semaphore::new(EXPLAINING_MAX),

@@ -80,6 +80,8 @@ pub struct Config {
     /// Where e-mails go; none are sent without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailConfig>,
+    /// How partners' endpoints are told of what happens.
+    pub notices: NoticesConfig,
     /// Sessions of cardholders and operators.
     pub sessions: Sessions,
     /// Every bound.
@@ -211,6 +213,21 @@ pub struct ClientConfig {
     pub networks: Vec<IpNet>,
 }
 
+/// How partners' endpoints are told of what happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticesConfig {
+    /// The authority that endpoints' certificates come from, PEM; the public ones without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Our client certificate chain for endpoints, PEM; none is shown without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PKCS#8 PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
 /// The server that takes e-mails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -291,6 +308,7 @@ impl Default for Config {
             secure: SecureListener::default(),
             public: PublicListener::default(),
             switch: SwitchLinkConfig::default(),
+            notices: NoticesConfig::default(),
             sessions: Sessions::default(),
             limits: Limits::default(),
             clients: Vec::new(),
@@ -423,7 +441,10 @@ impl Config {
         let of_processors = self.processors.iter_mut().map(|processor| &mut processor.certificate);
         let of_mail = self.mail.iter_mut();
         let of_mail = of_mail.flat_map(|mail| mail.ca.iter_mut().chain(mail.password.iter_mut()));
-        let of_clients = of_clients.chain(of_processors).chain(of_mail);
+        let notices = &mut self.notices;
+        let of_notices = [&mut notices.ca, &mut notices.certificate, &mut notices.key];
+        let of_notices = of_notices.into_iter().flatten();
+        let of_clients = of_clients.chain(of_processors).chain(of_mail).chain(of_notices);
         for path in paths.into_iter().chain(optional).chain(of_clients) {
             *path = folder.join(&*path);
         }
@@ -476,6 +497,10 @@ impl Config {
         anyhow::ensure!(
             self.switch.deadline_ms < self.limits.request_timeout_ms,
             "switch.deadline_ms: must be below limits.request_timeout_ms"
+        );
+        anyhow::ensure!(
+            self.notices.certificate.is_some() == self.notices.key.is_some(),
+            "notices.certificate and notices.key: both or neither"
         );
         let bounds = [
             self.switch.in_flight_max,

@@ -97,6 +97,7 @@ codes! {
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
     OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
+    EndpointNotFound = 404 "ENDPOINT_NOT_FOUND" "There is no such endpoint of this partner.";
     TransactionNotFound = 404 "TRANSACTION_NOT_FOUND"
         "There is no such transaction of this customer, or it is not in the history yet.";
     ConfigNotFound = 404 "CONFIG_NOT_FOUND" "There is no such configId for cards of this kind.";

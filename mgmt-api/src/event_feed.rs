@@ -6,7 +6,9 @@
 //! the rest of the machine, and catches up.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use shared::command::{Change, Command};
 use shared::control::Outcome;
@@ -19,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::history::{self, Page};
+use crate::history::{self, News, Page};
 use crate::kept::Kept;
-use crate::metrics;
 use crate::store::{CursorRow, History, RowState, Store, StoreError};
 use crate::switch_link::{BACKOFF_MAX, BACKOFF_MIN, EventError, Events};
+use crate::vault::{Vault, VaultError};
+use crate::{clock, metrics, notices};
 
 /// Records taken at once.
 const BATCH_MAX: usize = 1_000;
@@ -45,6 +48,8 @@ enum FeedError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Unknown(#[from] history::Unknown),
+    #[error("vault: {0}")]
+    Vault(#[from] VaultError),
     #[error("the history was moved on by another server")]
     Overtaken,
 }
@@ -54,11 +59,13 @@ struct Addresses {
     socket: PathBuf,
     database: String,
     history: String,
+    vault: Arc<Vault>,
 }
 
 /// Starts to read events, until `stop`; what is given back ends with it.
 pub(crate) fn start(
     config: &Config,
+    vault: Arc<Vault>,
     stop: CancellationToken,
 ) -> anyhow::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -67,6 +74,7 @@ pub(crate) fn start(
         socket: config.switch.socket.clone(),
         database: config.database.clone(),
         history: config.history_url(),
+        vault,
     };
     std::thread::Builder::new().name("events".into()).spawn(move || {
         // Of this thread and those that it starts, the databases' among them.
@@ -86,7 +94,8 @@ async fn run(addresses: &Addresses) {
         let ended = async {
             let store = Store::open(&addresses.database).await?;
             let history = History::open(&addresses.history, 1).await?;
-            Feed::new(store, history).follow(&addresses.socket).await
+            let vault = Arc::clone(&addresses.vault);
+            Feed::new(store, history, vault).follow(&addresses.socket).await
         };
         let error = match ended.await {
             Ok(never) => match never {},
@@ -96,7 +105,7 @@ async fn run(addresses: &Addresses) {
             FeedError::Events(EventError::Connection(_)) | FeedError::Overtaken => {
                 tracing::debug!(%error, "event feed ends");
             }
-            FeedError::Store(_) | FeedError::Unknown(_) => {
+            FeedError::Store(_) | FeedError::Unknown(_) | FeedError::Vault(_) => {
                 tracing::error!(%error, "event feed ends");
             }
             FeedError::Events(EventError::Gap { .. }) => {
@@ -118,13 +127,23 @@ struct Feed {
     kept: Kept,
     /// How far the history is.
     shown: CursorRow,
+    vault: Arc<Vault>,
+    /// Partners that want to know of transactions.
+    told: BTreeSet<i64>,
 }
 
 impl Feed {
-    fn new(store: Store, history: History) -> Self {
+    fn new(store: Store, history: History, vault: Arc<Vault>) -> Self {
         let (last, stored) = (Sequence(0), Sequence(0));
         let (kept, shown) = (Kept::default(), CursorRow::default());
-        Self { store, history, last, stored, kept, shown }
+        Self { store, history, last, stored, kept, shown, vault, told: BTreeSet::new() }
+    }
+
+    /// Looks what is wanted of records now.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        self.kept.begin(&self.store).await?;
+        self.told = self.store.partners_told_of(notices::TRANSACTION).await?.into_iter().collect();
+        Ok(())
     }
 
     async fn follow(mut self, socket: &Path) -> Result<core::convert::Infallible, FeedError> {
@@ -141,7 +160,7 @@ impl Feed {
         self.last = sequence(self.store.event_cursor().await?);
         self.stored = self.last;
         self.shown = self.history.cursor().await?;
-        self.kept.begin(&self.store).await?;
+        self.look().await?;
         let after = self.last.min(sequence(self.shown.sequence));
         let mut events = Events::after(socket, after).await?;
         let mut store_at = Instant::now() + STORE_INTERVAL;
@@ -163,7 +182,7 @@ impl Feed {
                 self.store_cursor().await?;
             }
             if due {
-                self.kept.begin(&self.store).await?;
+                self.look().await?;
                 store_at = Instant::now() + STORE_INTERVAL;
             }
         }
@@ -196,10 +215,12 @@ impl Feed {
             return Ok(());
         }
         let needs = history::needs(batch);
-        let mut page = Page::new(self.history.load(self.shown, needs).await?);
+        let rows = self.history.load(self.shown, needs).await?;
+        let mut page = Page::new(rows, !self.told.is_empty());
         for record in batch {
             page.take(record)?;
         }
+        self.tell(page.take_news()).await?;
         let (changed, next) = page.finish();
         if !self.history.save(&changed, self.shown, next).await? {
             return Err(FeedError::Overtaken);
@@ -207,6 +228,19 @@ impl Feed {
         self.shown = next;
         metrics::set_history_cursor(next.sequence);
         Ok(())
+    }
+
+    /// Writes down what partners are told of transactions. It may be done again for a record, before
+    /// the history's cursor is stored: a notice is made once of each.
+    async fn tell(&self, news: Vec<News>) -> Result<(), FeedError> {
+        let mut found = Vec::new();
+        for News { sequence, at_ms, row } in news {
+            let partner = self.store.partner_of_customer(row.customer_id).await?;
+            if let Some(partner) = partner.filter(|partner| self.told.contains(partner)) {
+                found.push(notices::of_transaction(&self.vault, (partner, sequence, at_ms), &row)?);
+            }
+        }
+        Ok(self.store.insert_notices(&found, None, clock::now_millis()).await?)
     }
 
     /// Confirms the row that a change stands for, in case that its request could not.

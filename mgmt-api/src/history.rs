@@ -51,6 +51,17 @@ pub(crate) struct Page {
     rows: Rows,
     changed: Keys,
     steps: Vec<StepRow>,
+    /// Transactions that the record changed.
+    touched: BTreeSet<i64>,
+    /// After each record, how the transactions that it changed stand, if somebody wants to know.
+    news: Option<Vec<News>>,
+}
+
+/// How a transaction stood after a record that changed it.
+pub(crate) struct News {
+    pub(crate) sequence: i64,
+    pub(crate) at_ms: i64,
+    pub(crate) row: TransactionRow,
 }
 
 /// Which rows changed.
@@ -118,8 +129,14 @@ fn user(account: Account) -> Option<BalanceSlot> {
 }
 
 impl Page {
-    pub(crate) fn new(rows: Rows) -> Self {
-        Self { rows, changed: Keys::default(), steps: Vec::new() }
+    pub(crate) fn new(rows: Rows, wants_news: bool) -> Self {
+        let (changed, steps, touched) = (Keys::default(), Vec::new(), BTreeSet::new());
+        Self { rows, changed, steps, touched, news: wants_news.then(Vec::new) }
+    }
+
+    /// Takes how transactions stood after each record that changed them.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        self.news.take().unwrap_or_default()
     }
 
     /// The rows to write, and the cursor behind the last record.
@@ -147,6 +164,11 @@ impl Page {
             self.apply(&mut taking, effect)?;
         }
         (self.rows.cursor.sequence, self.rows.cursor.at_ms) = (sequence, at_ms);
+        for id in core::mem::take(&mut self.touched) {
+            if let (Some(news), Some(row)) = (&mut self.news, self.rows.transactions.get(&id)) {
+                news.push(News { sequence, at_ms, row: row.clone() });
+            }
+        }
         Ok(())
     }
 
@@ -249,8 +271,7 @@ impl Page {
                 (row.customer_id, row.balance) = (customer.customer_id, balance);
                 (row.card_id, row.reference_id) = (Some(card.card_id), reference);
                 let id = row.id;
-                self.rows.transactions.insert(id, row);
-                self.changed.transactions.insert(id);
+                self.put(row);
                 (id, 1)
             }
             // What takes back, or is of no card of ours.
@@ -387,8 +408,7 @@ impl Page {
             command_id: (side == 0).then_some(command),
             ..TransactionRow::default()
         };
-        self.rows.transactions.insert(id, row);
-        self.changed.transactions.insert(id);
+        self.put(row);
         taking.about.push(id);
         let step = if kind == FEE { FEE } else { POSTED };
         self.book(taking, Some(slot), (step, amount.0), id)
@@ -424,6 +444,12 @@ impl Page {
         self.steps.push(step);
     }
 
+    fn put(&mut self, row: TransactionRow) {
+        self.changed.transactions.insert(row.id);
+        self.touched.insert(row.id);
+        self.rows.transactions.insert(row.id, row);
+    }
+
     fn balance(
         &mut self,
         taking: &Taking<'_>,
@@ -439,6 +465,7 @@ impl Page {
         let message = *self.rows.messages.get(&i64::from(slot.0))?;
         let row = self.rows.transactions.get_mut(&message.transaction_id)?;
         self.changed.transactions.insert(row.id);
+        self.touched.insert(row.id);
         Some((message, row))
     }
 }

@@ -34,6 +34,7 @@ mod kept;
 mod lingering;
 mod mail;
 pub mod metrics;
+mod notices;
 pub mod openapi;
 pub mod operators;
 pub mod pki;

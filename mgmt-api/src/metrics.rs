@@ -16,6 +16,7 @@ const EVENTS: &str = "mgmt_events_total";
 const EVENT_GAPS: &str = "mgmt_event_gaps_total";
 const EVENT_CURSOR: &str = "mgmt_event_cursor";
 const HISTORY_CURSOR: &str = "mgmt_history_cursor";
+const NOTICES: &str = "mgmt_notices_total";
 const ENDING_CERTIFICATES: &str = "mgmt_certificates_ending";
 const MAILS: &str = "mgmt_mails_total";
 const REFUSED_CONNECTIONS: &str = "mgmt_connections_refused_total";
@@ -52,8 +53,14 @@ fn describe() {
     metrics::describe_counter!(EVENT_CURSOR, "Last journal sequence that is done with.");
     metrics::describe_counter!(HISTORY_CURSOR, "Last journal sequence in the history.");
     metrics::describe_gauge!(ENDING_CERTIFICATES, "Certificates that end within 30 days.");
+    metrics::describe_counter!(NOTICES, "Notices tried at endpoints, by what came of it.");
     metrics::describe_counter!(MAILS, "E-mails tried, by what came of it.");
     metrics::describe_counter!(REFUSED_CONNECTIONS, "Connections closed at the cap, by listener.");
+}
+
+/// A notice was tried.
+pub fn count_notice(state: &'static str) {
+    metrics::counter!(NOTICES, "state" => state).increment(1);
 }
 
 /// An e-mail was tried.

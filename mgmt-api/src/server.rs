@@ -23,7 +23,7 @@ use crate::store::{History, Store};
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
-use crate::{audit, clock, event_feed, mail, metrics, pki, routes, sandbox};
+use crate::{audit, clock, event_feed, mail, metrics, notices, pki, routes, sandbox};
 
 /// Between two sweeps of old idempotency keys, and of the recorder's histograms.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -96,6 +96,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     if let Some(mail) = &config.mail {
         mail::Mailer::open(mail)?;
     }
+    notices::Client::open(config)?;
     for processor in &config.processors {
         pki::spki_sha256_of_file(&processor.certificate)?;
     }
@@ -155,12 +156,14 @@ impl Server {
         let (background, stop) = (TaskTracker::new(), CancellationToken::new());
         background.spawn(link_task.run(stop.clone()));
         background.spawn(audit_writer.run(stop.clone()));
-        let feed = event_feed::start(config, stop.clone()).context("event feed")?;
+        let feed = event_feed::start(config, Arc::clone(&app.vault), stop.clone())
+            .context("event feed")?;
         background.spawn(async { drop(feed.await) });
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
         background.spawn(mail::run(Arc::clone(&app), stop.clone()));
+        background.spawn(notices::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::watch_balances::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::charge_fees::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));
@@ -215,6 +218,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
             ("e-mails that left", mail::sweep(&app).await),
+            ("notices of long ago", notices::sweep(&app).await),
             ("postings of years gone by", app.sweep_postings().await),
             ("transactions of years gone by", app.sweep_history().await),
             ("images and people past their retention", app.sweep_retention().await),

@@ -9,6 +9,9 @@ pub mod history {}
 #[doc = include_str!("manual/messages.md")]
 pub mod messages {}
 
+#[doc = include_str!("manual/notices.md")]
+pub mod notices {}
+
 #[doc = include_str!("manual/reasons.md")]
 pub mod reasons {}
 

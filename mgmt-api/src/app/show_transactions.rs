@@ -18,8 +18,9 @@ use crate::clock;
 use crate::error::{Code, Result};
 use crate::store::{Period, StepRow, TransactionRow, TransactionWish};
 
-use self::shape::{Name, ShownTransaction};
-pub(super) use self::shape::{kind_name, public_id, reason};
+use self::shape::ShownTransaction;
+pub(super) use self::shape::{Name, kind_name};
+pub(crate) use self::shape::{Notified, public_id, reason};
 
 /// Days of one list at most, where a range is given.
 const DAYS_MAX: i64 = 3_660;

@@ -243,7 +243,7 @@ async fn keep(history: &History, records: &[Record], draw: &mut Draw, batch_max:
         let many = usize::try_from(draw.below(batch_max)).unwrap() + 1;
         let (batch, behind) = rest.split_at(many.min(rest.len()));
         let cursor = history.cursor().await.unwrap();
-        let mut page = Page::new(history.load(cursor, needs(batch)).await.unwrap());
+        let mut page = Page::new(history.load(cursor, needs(batch)).await.unwrap(), false);
         batch.iter().for_each(|record| page.take(record).unwrap());
         let (changed, next) = page.finish();
         assert!(history.save(&changed, cursor, next).await.unwrap());
@@ -346,6 +346,7 @@ async fn a_record_that_names_what_no_record_made_is_told() {
     let history = open(&folder, "history.db").await;
     let top_up = bench.records.last().unwrap();
     let needed = needs(std::slice::from_ref(top_up));
-    let mut page = Page::new(history.load(history.cursor().await.unwrap(), needed).await.unwrap());
+    let mut page =
+        Page::new(history.load(history.cursor().await.unwrap(), needed).await.unwrap(), false);
     assert!(page.take(top_up).unwrap_err().to_string().contains("names a balance"));
 }

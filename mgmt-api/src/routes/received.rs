@@ -17,9 +17,9 @@ use zeroize::Zeroizing;
 
 use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CardTokenPath,
-    CertificatePath, FeePath, ImagePath, ImportFile, ImportPath, Nothing, OperationPath, Optional,
-    OrderPath, PartnerBalancePath, PartnerPath, ProcessorPath, ProgramPath, Report,
-    TransactionPath, VerificationPath,
+    CertificatePath, EndpointPath, FeePath, ImagePath, ImportFile, ImportPath, Nothing,
+    OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath, ProcessorPath,
+    ProgramPath, Report, TransactionPath, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -142,6 +142,7 @@ paths!(
     PartnerPath,
     PartnerBalancePath,
     ProcessorPath,
+    EndpointPath,
     TransactionPath
 );
 

@@ -4,10 +4,11 @@ use super::customer::EXPLAIN;
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, BankAccount, BankAccountList, BankAccountPath, Body, EncryptionSample,
-    ExplainedTransaction, NewBankAccount, NewResponseKey, Nothing, OfBalance, OutsideLock,
-    PairingCode, PartnerBalanceList, PartnerBalancePath, ProcessorPath, RegisteredKey,
-    ShownPartnerBalance, TransactionDetails, TransactionPath, Trial,
+    Asked, BankAccount, BankAccountList, BankAccountPath, BegunReplay, Body, EncryptionSample,
+    EndpointList, EndpointPath, EndpointSecret, EndpointWish, EventList, EventPage,
+    ExplainedTransaction, MadeEndpoint, NewBankAccount, NewResponseKey, Nothing, OfBalance,
+    OutsideLock, PairingCode, PartnerBalanceList, PartnerBalancePath, ProcessorPath, RegisteredKey,
+    Replay, ShownEndpoint, ShownPartnerBalance, TransactionDetails, TransactionPath, Trial,
 };
 use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
@@ -91,8 +92,71 @@ pub(super) fn routes() -> Vec<Route> {
         .gives::<PairingCode>(201),
     ];
     let open = public::public_key_at("/secure/public_key");
-    ours.map(|route| route.to(Access::Partner)).into_iter().chain([open, processors()]).collect()
+    ours.into_iter()
+        .chain(told())
+        .map(|route| route.to(Access::Partner))
+        .chain([open, processors()])
+        .collect()
 }
 
+/// Where and of what the partner is told. Source: requirements #156.
+fn told() -> Vec<Route> {
+    vec![
+        Route::post("/secure/endpoints", on!(add_endpoint: Call, Body<EndpointWish>))
+            .says(
+                "Makes an endpoint, which is told of what happens by POST; its key is shown once.",
+            )
+            .takes::<EndpointWish>(ENDPOINT)
+            .gives::<MadeEndpoint>(201),
+        Route::get("/secure/endpoints", on!(list_endpoints: Call))
+            .says("The partner's endpoints, oldest first.")
+            .gives::<EndpointList>(200),
+        Route::get("/secure/endpoints/{endpoint}", on!(show_endpoint: Call, EndpointPath))
+            .says("One endpoint.")
+            .gives::<ShownEndpoint>(200)
+            .fails(&[EndpointNotFound]),
+        Route::put(
+            "/secure/endpoints/{endpoint}",
+            on!(put_endpoint: Call, EndpointPath, Body<EndpointWish>),
+        )
+        .says("Changes where an endpoint is, what it is told, and whether it is told now.")
+        .takes::<EndpointWish>(ENDPOINT)
+        .gives::<ShownEndpoint>(200)
+        .fails(&[EndpointNotFound]),
+        Route::delete(
+            "/secure/endpoints/{endpoint}",
+            on!(remove_endpoint: Call, EndpointPath, Nothing),
+        )
+        .says("Forgets an endpoint and what is on its way there.")
+        .fails(&[EndpointNotFound]),
+        Route::post(
+            "/secure/endpoints/{endpoint}/secret",
+            on!(change_endpoint_key: Call, EndpointPath, Nothing),
+        )
+        .says("Makes another key; notices are signed with the one before too, until the next.")
+        .gives::<EndpointSecret>(200)
+        .fails(&[EndpointNotFound]),
+        Route::post(
+            "/secure/endpoints/{endpoint}/ping",
+            on!(ping_endpoint: Call, EndpointPath, Nothing),
+        )
+        .says("Sends an endpoint a notice that says nothing.")
+        .fails(&[EndpointNotFound]),
+        Route::get("/secure/events", on!(list_events: Call, Asked<EventPage>))
+            .says("A page of what the partner was told, oldest first, and how far each is.")
+            .asks(&[
+                ("limit", "How many items, 1 to 50; 20 where it is left out."),
+                ("after", "The last item's eventId of the page before."),
+            ])
+            .gives::<EventList>(200),
+        Route::post("/secure/events/replay", on!(replay_events: Call, Body<Replay>))
+            .says("Has what happened on some days delivered again.")
+            .takes::<Replay>(r#"{"from":"2026-11-01","to":"2026-11-02"}"#)
+            .gives::<BegunReplay>(202),
+    ]
+}
+
+/// Where nobody is.
+const ENDPOINT: &str = r#"{"url":"https://127.0.0.1:9","events":["transaction","verification"]}"#;
 /// Any RSA key of 2048 bits: what stands here is a published one of nobody's.
 const PUBLIC_KEY: &str = include_str!("public_key.json");

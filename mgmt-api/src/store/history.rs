@@ -8,6 +8,7 @@ mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::query_builder::Separated;
 use sqlx::{Database, Postgres, QueryBuilder, Sqlite};
@@ -87,7 +88,7 @@ pub struct PlacedMessage {
 }
 
 /// A transaction; amounts in minor units, none negative.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct TransactionRow {
     /// Its number.
     pub id: i64,

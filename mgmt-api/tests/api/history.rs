@@ -16,15 +16,15 @@ use crate::peer::Explanations;
 use crate::world::{World, on_each, send, text};
 
 /// A cardholder with 100.00 EUR and a card.
-struct Holder {
-    customer: String,
-    balance: String,
-    card: Value,
-    top_up: String,
+pub(crate) struct Holder {
+    pub(crate) customer: String,
+    pub(crate) balance: String,
+    pub(crate) card: Value,
+    pub(crate) top_up: String,
 }
 
 impl World {
-    async fn holder(&self) -> Holder {
+    pub(crate) async fn holder(&self) -> Holder {
         let customer = self.customer().await;
         let balance = self.balance(&customer, "EUR").await;
         let top_up = self.top_up(&customer, &balance, 10_000).await;
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// An authorization in a shop with the newest card.
-    fn shop(&self, stan: u64, amount: i64) -> Authorization {
+    pub(crate) fn shop(&self, stan: u64, amount: i64) -> Authorization {
         let class = MessageClass::Authorization;
         let mut request = payment(self.newest_token(), stan, amount, class);
         request.references = References {
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// The clearing of an authorization.
-    fn clear(&self, of: &Authorization, stan: u64, amount: i64) -> Reason {
+    pub(crate) fn clear(&self, of: &Authorization, stan: u64, amount: i64) -> Reason {
         let mut message = *of;
         message.key.stan = stan;
         message.key.class = MessageClass::FinancialAdvice;
@@ -101,7 +101,7 @@ impl World {
         assert_eq!(self.peer.message(Command::Advise(advice)).reason, Reason::AdviceUnmatched);
     }
 
-    async fn transactions(&self, customer: &str, query: &str) -> Value {
+    pub(crate) async fn transactions(&self, customer: &str, query: &str) -> Value {
         self.until_history().await;
         let path = format!("/secure/customers/{customer}/transactions{query}");
         self.get(&path).await.expect(StatusCode::OK)

@@ -12,7 +12,7 @@ use crate::world::{Got, World, on_each, plain_wallet, send, text, until};
 
 impl World {
     /// A user whose identity nobody has checked.
-    async fn unchecked(&self) -> String {
+    pub(crate) async fn unchecked(&self) -> String {
         let mut wallet = plain_wallet();
         wallet["kyc"] = "NONE".into();
         let got = send(self.wallet(&self.partner, &wallet)).await;

@@ -266,6 +266,11 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     if route.doc.name == "list_bank_accounts" {
         path = format!("{path}?balanceId={}", things.balance);
     }
+    if path.contains("{endpoint}") {
+        let body = json!({ "url": "http://127.0.0.1:9", "events": ["transaction"] });
+        let made = world.post("/secure/endpoints", &body).await;
+        path = path.replace("{endpoint}", &text(&made.expect(StatusCode::CREATED), "endpointId"));
+    }
     if path.contains("{transaction}") {
         world.until_history().await;
         path = path.replace("{transaction}", &things.transaction);

@@ -50,9 +50,13 @@ mod matrix;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod outside;
+#[cfg(test)]
+mod partner;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

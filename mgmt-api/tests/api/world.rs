@@ -115,7 +115,7 @@ pub(crate) fn until(holds: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
 /// Runs a test on each database.
 pub(crate) async fn on_each(test: impl AsyncFn(&mut World)) {
     for database in database::each().await {
-        let mut world = World::new(database).await;
+        let mut world = Box::pin(World::new(database)).await;
         test(&mut world).await;
         world.stop_server().await;
     }
@@ -169,7 +169,7 @@ impl World {
     }
 
     pub(crate) async fn start_server(&mut self) {
-        let server = Server::bind(self.config.clone()).await.unwrap();
+        let server = Box::pin(Server::bind(self.config.clone())).await.unwrap();
         let secure = format!("https://{}", server.secure_address().unwrap());
         let scheme = if self.config.public.certificate.is_some() { "https" } else { "http" };
         let public = format!("{scheme}://{}", server.public_address().unwrap());

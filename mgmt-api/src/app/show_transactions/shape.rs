@@ -19,7 +19,7 @@ use crate::vault::Purpose;
 
 /// What a transaction is called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(in crate::app) enum Name {
     /// Its number, and when it began.
     Number { id: i64, at_ms: i64 },
     /// The command that asked for it.
@@ -65,6 +65,55 @@ pub(super) struct ShownTransaction {
     transaction_data: TransactionData,
 }
 
+/// The same as the seed's notifier sends it. Source: requirements #159.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Notified {
+    id: Uuid,
+    balance_id: Uuid,
+    resource_id: Uuid,
+    resource: &'static str,
+    card_id: Option<String>,
+    external_transaction_id: Option<String>,
+    reference_external_transaction_id: Option<String>,
+    r#type: &'static str,
+    category: &'static str,
+    amount: i64,
+    currency: String,
+    original_amount: i64,
+    original_currency: String,
+    status: &'static str,
+    description: String,
+    date: String,
+    reference_external_transaction_date: Option<String>,
+    transaction_data: TransactionData,
+}
+
+impl From<ShownTransaction> for Notified {
+    fn from(shown: ShownTransaction) -> Self {
+        Self {
+            id: shown.id,
+            balance_id: shown.balance_id,
+            resource_id: shown.resource_id,
+            resource: shown.resource,
+            card_id: shown.card_id,
+            external_transaction_id: shown.external_transaction_id,
+            reference_external_transaction_id: shown.reference_external_transaction_id,
+            r#type: shown.r#type,
+            category: shown.category,
+            amount: shown.amount,
+            currency: shown.currency,
+            original_amount: shown.original_amount,
+            original_currency: shown.original_currency,
+            status: shown.status,
+            description: shown.description,
+            date: shown.date,
+            reference_external_transaction_date: shown.reference_external_transaction_date,
+            transaction_data: shown.transaction_data,
+        }
+    }
+}
+
 /// What the message said besides; empty for what no card made.
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,7 +146,7 @@ struct TransactionData {
 }
 
 impl Name {
-    pub(super) fn of(id: Uuid) -> Self {
+    pub(in crate::app) fn of(id: Uuid) -> Self {
         if id.get_version_num() != 8 {
             return Self::Command(id);
         }
@@ -110,7 +159,7 @@ impl Name {
 
 /// A transaction's id: that of the command that asked for it, or of version 8 (RFC 9562) from time
 /// and number.
-pub(in crate::app) fn public_id(id: i64, at_ms: i64, command: Option<Uuid>) -> Uuid {
+pub(crate) fn public_id(id: i64, at_ms: i64, command: Option<Uuid>) -> Uuid {
     command.unwrap_or_else(|| {
         let bits = |number: i64, count: u32| u128::from(number.unsigned_abs()) & ((1 << count) - 1);
         Uuid::from_u128(bits(at_ms, 48) << 80 | 8 << 76 | 2 << 62 | bits(id, 62))
@@ -141,7 +190,7 @@ fn reason_of(number: i64) -> Reason {
 }
 
 /// Why a transaction was answered as it was.
-pub(in crate::app) fn reason(row: &TransactionRow) -> Reason {
+pub(crate) fn reason(row: &TransactionRow) -> Reason {
     reason_of(row.reason)
 }
 
@@ -210,6 +259,11 @@ fn external_id(row: &TransactionRow) -> Option<String> {
 }
 
 impl App {
+    /// A transaction as its notice says it.
+    pub(crate) async fn notified_transaction(&self, row: TransactionRow) -> Result<Notified> {
+        self.shown_transaction(row).await.map(Notified::from)
+    }
+
     pub(super) async fn shown_transaction(&self, row: TransactionRow) -> Result<ShownTransaction> {
         let missing = || Error::internal("history", &"a transaction's balance is gone");
         let balance_id = self.history.balance_at(row.balance).await?.ok_or_else(missing)?;

@@ -1,0 +1,282 @@
+//! /secure/endpoints: where a partner is told of what happens. Source: requirements 2.2, #156.
+//!
+//! Invariant: a key is shown once, when it is made; with another one, notices are signed with both.
+
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{App, Body, EndpointPath, Nothing};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::clock;
+use crate::config::Profile;
+use crate::error::{Code, Error, Result};
+use crate::notices::{self, KINDS, PING, check_url, endpoint_row_name};
+use crate::store::{EndpointRow, NewNotice};
+use crate::vault::{self, Purpose};
+
+/// Endpoints of one partner at most.
+const ENDPOINTS_MAX: usize = 10;
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
+
+/// The body.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointWish {
+    /// What paths like `/notifications/transaction` are put behind.
+    url: String,
+    /// Of what it is told: `transaction`, `verification`.
+    events: Vec<String>,
+    /// ACTIVE, or PAUSED for nothing to be sent.
+    #[serde(default)]
+    state: EndpointState,
+}
+
+/// Whether an endpoint is told.
+#[derive(Clone, Copy, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum EndpointState {
+    /// It is.
+    #[default]
+    Active,
+    /// Not now.
+    Paused,
+}
+
+impl EndpointState {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Paused => "PAUSED",
+        }
+    }
+}
+
+/// Where a partner is told.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownEndpoint {
+    endpoint_id: Uuid,
+    url: String,
+    events: Vec<String>,
+    state: String,
+}
+
+/// An endpoint and the key of its signatures.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeEndpoint {
+    #[serde(flatten)]
+    endpoint: ShownEndpoint,
+    /// `whsec_` and the base64 of the key that notices are signed with (Standard Webhooks).
+    secret: String,
+}
+
+/// Another key for signatures.
+#[derive(Serialize, ToSchema)]
+pub struct EndpointSecret {
+    /// `whsec_` and its base64.
+    secret: String,
+}
+
+/// All endpoints of a partner, oldest first.
+#[derive(Serialize, ToSchema)]
+pub struct EndpointList {
+    items: Vec<ShownEndpoint>,
+}
+
+/// A notice that says nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ping {
+    endpoint_id: Uuid,
+    date: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    id: Uuid,
+    key: [u8; KEY_BYTES],
+}
+
+impl Plan {
+    fn draw(id: Uuid) -> Result<Self> {
+        let mut key = [0; KEY_BYTES];
+        vault::draw(&mut key)?;
+        Ok(Self { id, key })
+    }
+
+    fn secret(&self) -> String {
+        format!("whsec_{}", STANDARD.encode(self.key))
+    }
+}
+
+impl From<EndpointRow> for ShownEndpoint {
+    fn from(row: EndpointRow) -> Self {
+        let kinds = row.kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned);
+        Self { endpoint_id: row.id, url: row.url, events: kinds.collect(), state: row.state }
+    }
+}
+
+impl EndpointWish {
+    /// Kinds between commas, each once, in our order.
+    fn check(&self, strict: bool) -> Result<String> {
+        check_url(&self.url, strict)?;
+        let known = self.events.iter().all(|kind| KINDS.contains(&kind.as_str()));
+        if !known || self.events.is_empty() {
+            let message = "must name transaction, verification or both";
+            return Err(Error::fault(Code::InvalidRequest, "events", message));
+        }
+        let kinds = KINDS.iter().filter(|kind| self.events.iter().any(|wish| wish == *kind));
+        Ok(kinds.fold(",".to_owned(), |list, kind| format!("{list}{kind},")))
+    }
+}
+
+impl App {
+    /// Makes an endpoint.
+    pub async fn add_endpoint(&self, by: Call, body: Body<EndpointWish>) -> Result<Response> {
+        let wish = body.content;
+        let kinds = wish.check(self.is_strict())?;
+        let partner = i64::from(by.partner()?.0);
+        let draw = || async {
+            if self.store.endpoints(partner).await?.len() >= ENDPOINTS_MAX {
+                return Err(Code::CapacityReached.into());
+            }
+            Plan::draw(Uuid::now_v7())
+        };
+        let carry_out = async |plan: Plan| {
+            let row = EndpointRow {
+                id: plan.id,
+                partner_id: partner,
+                url: wish.url,
+                kinds,
+                state: wish.state.name().to_owned(),
+                key_sealed: self.sealed_key(&plan)?,
+                key_before_sealed: None,
+            };
+            self.store.insert_endpoint(&row, clock::now_millis()).await?;
+            Answer::created(&MadeEndpoint { endpoint: row.into(), secret: plan.secret() })
+        };
+        self.once(&by, body.hash, draw, carry_out).await
+    }
+
+    /// A partner's endpoints.
+    pub async fn list_endpoints(&self, by: Call) -> Result<Response> {
+        let rows = self.store.endpoints(i64::from(by.partner()?.0)).await?;
+        let items = rows.into_iter().map(ShownEndpoint::from).collect();
+        Ok(Answer::ok(&EndpointList { items })?.into_response())
+    }
+
+    /// One of a partner's endpoints.
+    pub async fn show_endpoint(&self, by: Call, at: EndpointPath) -> Result<Response> {
+        let row = self.endpoint_at(&by, &at).await?;
+        Ok(Answer::ok(&ShownEndpoint::from(row))?.into_response())
+    }
+
+    /// Changes an endpoint.
+    pub async fn put_endpoint(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        body: Body<EndpointWish>,
+    ) -> Result<Response> {
+        let wish = body.content;
+        let kinds = wish.check(self.is_strict())?;
+        let known = self.endpoint_at(&by, &at).await?;
+        let carry_out = async |()| {
+            let state = wish.state.name().to_owned();
+            let row = EndpointRow { url: wish.url, kinds, state, ..known };
+            self.store.update_endpoint(&row).await?;
+            Answer::ok(&ShownEndpoint::from(row))
+        };
+        self.once(&by, body.hash, async || Ok(()), carry_out).await
+    }
+
+    /// Forgets an endpoint and what was on its way there.
+    pub async fn remove_endpoint(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = async || Ok(self.endpoint_at(&by, &at).await?.id);
+        let carry_out = async |id| {
+            self.store.delete_endpoint(id).await?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, hash, draw, carry_out).await
+    }
+
+    /// Makes another key; notices are signed with the one before too, until the next change.
+    pub async fn change_endpoint_key(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = async || Plan::draw(self.endpoint_at(&by, &at).await?.id);
+        let carry_out = async |plan: Plan| {
+            let known = self.endpoint_at(&by, &at).await?;
+            let sealed = self.sealed_key(&plan)?;
+            // Carried out before, where the answer was lost.
+            if self.endpoint_key(known.id, &known.key_sealed)? != plan.key {
+                let key_before_sealed = Some(known.key_sealed.clone());
+                let row = EndpointRow { key_sealed: sealed, key_before_sealed, ..known };
+                self.store.update_endpoint(&row).await?;
+            }
+            Answer::ok(&EndpointSecret { secret: plan.secret() })
+        };
+        self.once(&by, hash, draw, carry_out).await
+    }
+
+    /// Sends an endpoint a notice that says nothing, to see whether it is there.
+    pub async fn ping_endpoint(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = async || {
+            let endpoint = self.endpoint_at(&by, &at).await?;
+            Ok((endpoint.id, endpoint.partner_id, Uuid::now_v7()))
+        };
+        let carry_out = async |(endpoint, partner, id): (Uuid, i64, Uuid)| {
+            let at_ms = clock::now_millis();
+            let ping = Ping { endpoint_id: endpoint, date: super::instant(at_ms) };
+            let origin = format!("ping {id}");
+            let notice = NewNotice {
+                content_sealed: notices::seal(&self.vault, &origin, &serde_json::to_vec(&ping)?)?,
+                origin,
+                partner,
+                kind: PING,
+                subject: format!("ping {id}"),
+                at_ms,
+            };
+            self.store.insert_notices(&[notice], Some(endpoint), at_ms).await?;
+            Ok(Answer::no_content())
+        };
+        self.once(&by, hash, draw, carry_out).await
+    }
+
+    fn is_strict(&self) -> bool {
+        self.config.profile == Profile::Strict
+    }
+
+    fn sealed_key(&self, plan: &Plan) -> Result<Vec<u8>> {
+        let row = endpoint_row_name(plan.id);
+        Ok(self.vault.seal(Purpose::PersonalData, row.as_bytes(), &plan.key)?)
+    }
+
+    async fn endpoint_at(&self, by: &Call, at: &EndpointPath) -> Result<EndpointRow> {
+        let id = Uuid::parse_str(&at.endpoint).map_err(|_other| Code::EndpointNotFound)?;
+        let row = self.store.endpoint(id).await?;
+        let scope = by.caller.scope();
+        let row = row.filter(|row| scope.admits_partner(row.partner_id));
+        row.ok_or_else(|| Code::EndpointNotFound.into())
+    }
+}

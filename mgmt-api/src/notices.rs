@@ -1,0 +1,286 @@
+//! What partners are told: written down as it happens, delivered over HTTP until it is taken.
+//! Source: requirements #73, #156 to #161.
+//!
+//! Invariants: a notice is in SQL before it is sent, and stays until it was taken or tried as often
+//! as it is; each try has the same body and the same key; notices of one subject come in order; each
+//! try is written down before it is made; no address and no body is logged.
+
+mod body;
+mod client;
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use shared::ids::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) use self::client::{Client, check_url};
+use crate::app::{App, public_id};
+use crate::error::{Error, Result};
+use crate::store::{DeliveryRow, EndpointRow, NewNotice, TransactionRow, VerificationToTell};
+use crate::vault::{Purpose, Vault, VaultError};
+use crate::{clock, metrics};
+
+/// Kinds of notices.
+pub(crate) const TRANSACTION: &str = "transaction";
+pub(crate) const VERIFICATION: &str = "verification";
+pub(crate) const PING: &str = "ping";
+/// Kinds that an endpoint may ask for; a ping comes to each.
+pub(crate) const KINDS: [&str; 2] = [TRANSACTION, VERIFICATION];
+
+/// Between two looks where nothing is to be done.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Tries under way at one endpoint at most.
+const TRIES_MAX: usize = 16;
+/// After each failure, milliseconds until the next try; behind the last one there is none.
+/// Source: requirements #161.
+const RETRIES_MS: [i64; 5] = [1_000, 5_000, 30_000, 120_000, 600_000];
+/// A try that has not come back is made again after so long.
+const LOST_AFTER_MS: i64 = 30_000;
+/// Notices are kept for so long, delivered or not.
+const KEPT_MS: i64 = 30 * 86_400_000;
+/// Identity checks told of in one go.
+const BATCH_MAX: i64 = 64;
+
+/// What an identity check came to, as the seed prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerificationNotice {
+    verification_id: Uuid,
+    user_id: String,
+    email: String,
+    first_name: String,
+    last_name: String,
+    status: String,
+    reason: Option<String>,
+}
+
+/// A notice's id, which is its idempotency key too.
+pub(crate) fn id_of(number: i64, at_ms: i64) -> Uuid {
+    public_id(number, at_ms, None)
+}
+
+/// What a partner is told of a transaction after a record: how it stood then.
+pub(crate) fn of_transaction(
+    vault: &Vault,
+    (partner, sequence, at_ms): (i64, i64, i64),
+    row: &TransactionRow,
+) -> Result<NewNotice, VaultError> {
+    let origin = format!("transaction {} at {sequence}", row.id);
+    let content = serde_json::to_vec(row).unwrap_or_default();
+    let subject = match row.card_id {
+        Some(card) => format!("card {card}"),
+        None => format!("balance {}", row.balance),
+    };
+    Ok(NewNotice {
+        content_sealed: seal(vault, &origin, &content)?,
+        origin,
+        partner,
+        kind: TRANSACTION,
+        subject,
+        at_ms,
+    })
+}
+
+pub(crate) fn seal(vault: &Vault, origin: &str, content: &[u8]) -> Result<Vec<u8>, VaultError> {
+    vault.seal(Purpose::PersonalData, format!("notice {origin}").as_bytes(), content)
+}
+
+/// Writes down and delivers until `stop`.
+pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut tries = Tries::default();
+    let work = async {
+        loop {
+            if let Err(error) = app.tell_verifications().await {
+                tracing::warn!(code = error.code.title(), "identity checks are not told of");
+            }
+            match tries.start(&app).await {
+                Ok(0) => tries.wait().await,
+                Ok(_some) => {}
+                Err(error) => {
+                    tracing::warn!(code = error.code.title(), "notices wait");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Forgets what happened long ago.
+pub(crate) async fn sweep(app: &App) -> Result<u64> {
+    Ok(app.store.drop_notices(clock::now_millis() - KEPT_MS).await?)
+}
+
+/// Tries under way.
+#[derive(Default)]
+struct Tries {
+    running: JoinSet<Uuid>,
+    at: HashMap<Uuid, usize>,
+}
+
+impl Tries {
+    /// Begins what is to be tried now, as far as each endpoint may have more under way; how much
+    /// that was.
+    async fn start(&mut self, app: &Arc<App>) -> Result<usize> {
+        while let Some(ended) = self.running.try_join_next() {
+            self.end(ended);
+        }
+        let now = clock::now_millis();
+        let mut started = 0;
+        for id in app.store.endpoints_due(now).await? {
+            let under_way = self.at.get(&id).copied().unwrap_or_default();
+            let room = i64::try_from(TRIES_MAX.saturating_sub(under_way)).unwrap_or_default();
+            let Some(endpoint) = app.store.endpoint(id).await?.filter(|_| room > 0) else {
+                continue;
+            };
+            let endpoint = Arc::new(endpoint);
+            for row in app.store.deliveries_due(id, now, room).await? {
+                if app.store.claim_delivery(&row, now + LOST_AFTER_MS).await? {
+                    let (app, endpoint) = (Arc::clone(app), Arc::clone(&endpoint));
+                    *self.at.entry(id).or_default() += 1;
+                    self.running.spawn(async move {
+                        app.try_delivery(&endpoint, &row).await;
+                        id
+                    });
+                    started += 1;
+                }
+            }
+        }
+        Ok(started)
+    }
+
+    /// Until a try ends, or for a pause.
+    async fn wait(&mut self) {
+        let ended = async {
+            match self.running.join_next().await {
+                Some(ended) => ended,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = ended => self.end(ended),
+            () = sleep(PAUSE) => {}
+        }
+    }
+
+    fn end(&mut self, ended: core::result::Result<Uuid, tokio::task::JoinError>) {
+        match ended {
+            Ok(id) => {
+                if let Some(under_way) = self.at.get_mut(&id) {
+                    *under_way = under_way.saturating_sub(1);
+                }
+            }
+            // Whose it was is not known: all counts begin anew when none is under way.
+            Err(error) => tracing::error!(%error, "a try at an endpoint ended badly"),
+        }
+        if self.running.is_empty() {
+            self.at.clear();
+        }
+    }
+}
+
+impl App {
+    /// Makes one try and writes down what came of it.
+    async fn try_delivery(&self, endpoint: &EndpointRow, row: &DeliveryRow) {
+        let sent = self.send_notice(endpoint, row.notice).await;
+        let (taken, status) = match &sent {
+            Ok(status) => (matches!(status, 200 | 204), Some(i64::from(*status))),
+            Err(_) => (false, None),
+        };
+        let tried = usize::try_from(row.attempts).unwrap_or(usize::MAX);
+        let (state, next_at) = match (taken, RETRIES_MS.get(tried)) {
+            (true, _) => ("DELIVERED", 0),
+            (false, Some(pause)) => {
+                // Not all at once after an endpoint was away.
+                let spread = row.notice.rem_euclid(101) * pause / 1_000;
+                ("PENDING", clock::now_millis() + pause + spread)
+            }
+            (false, None) => ("FAILED", 0),
+        };
+        metrics::count_notice(state);
+        if let Err(error) = self.store.end_try(row, state, status, next_at).await {
+            tracing::warn!(%error, "what came of a try was not written down");
+        }
+    }
+
+    async fn send_notice(&self, endpoint: &EndpointRow, number: i64) -> Result<u16> {
+        let missing = || Error::internal("notices", &"a notice is gone");
+        let notice = self.store.notice(number).await?.ok_or_else(missing)?;
+        let letter = self.letter(&notice).await?;
+        let keys = [Some(&endpoint.key_sealed), endpoint.key_before_sealed.as_ref()];
+        let keys = keys.into_iter().flatten();
+        let keys = keys.map(|sealed| self.endpoint_key(endpoint.id, sealed));
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        self.notifier.post(&endpoint.url, &letter, &keys).await
+    }
+
+    /// Writes down the states of identity checks that were not told yet.
+    async fn tell_verifications(&self) -> Result<()> {
+        for check in self.store.verifications_to_tell(BATCH_MAX).await? {
+            let mut notices = Vec::new();
+            if check.told.is_none() && check.status != "IN_PROGRESS" {
+                notices.push(self.verification_notice(&check, "IN_PROGRESS").await?);
+            }
+            notices.push(self.verification_notice(&check, &check.status).await?);
+            let wanted = self.store.partners_told_of(VERIFICATION).await?;
+            if wanted.contains(&check.partner_id) {
+                self.store.insert_notices(&notices, None, clock::now_millis()).await?;
+            }
+            self.store.verification_told(check.id, &check.status).await?;
+        }
+        Ok(())
+    }
+
+    async fn verification_notice(
+        &self,
+        check: &VerificationToTell,
+        status: &str,
+    ) -> Result<NewNotice> {
+        let profile = self.profile(check.customer_id).await?;
+        let decided = status != "IN_PROGRESS";
+        let content = serde_json::to_vec(&VerificationNotice {
+            verification_id: check.id,
+            user_id: check.customer_id.to_string(),
+            email: profile.email.clone(),
+            first_name: profile.first_name.clone(),
+            last_name: profile.last_name.clone(),
+            status: status.to_owned(),
+            reason: check.reason.clone().filter(|_| decided),
+        })?;
+        let origin = format!("verification {} {status}", check.id);
+        let at_ms = check.decided_at_ms.filter(|_| decided).unwrap_or(check.created_at_ms);
+        Ok(NewNotice {
+            content_sealed: seal(&self.vault, &origin, &content)?,
+            origin,
+            partner: check.partner_id,
+            kind: VERIFICATION,
+            subject: format!("customer {}", check.customer_id),
+            at_ms,
+        })
+    }
+
+    /// The key that notices to an endpoint are signed with.
+    pub(crate) fn endpoint_key(&self, id: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {
+        let row = endpoint_row_name(id);
+        Ok(self.vault.unseal(Purpose::PersonalData, row.as_bytes(), sealed)?.to_vec())
+    }
+}
+
+/// What an endpoint's keys are sealed for.
+pub(crate) fn endpoint_row_name(id: Uuid) -> String {
+    format!("endpoint {id}")
+}
+
+/// An instant as notices say it.
+fn date(at_ms: i64) -> String {
+    clock::rfc3339(Timestamp(u64::try_from(at_ms).unwrap_or_default()))
+}

@@ -1,0 +1,234 @@
+//! HTTP to partners' endpoints: signed, without redirects, and outside the sandbox over TLS and to
+//! public addresses alone. Source: requirements #48, #161, section 3 (Standard Webhooks).
+//!
+//! Invariant: whoever sets an endpoint cannot have anything in our own network asked.
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use anyhow::Context;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Identity, Url};
+
+use super::body::Letter;
+use crate::clock;
+use crate::config::{Config, Profile};
+use crate::error::{Code, Error, Result};
+
+/// A partner has so long to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// And so long to take the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Characters of an endpoint's address at most.
+const URL_CHARS_MAX: usize = 512;
+
+/// Sends notices.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    strict: bool,
+}
+
+/// Resolves names to public addresses alone.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Client {
+    /// Reads what the configuration names.
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
+        let strict = config.profile == Profile::Strict;
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .https_only(strict)
+            .no_proxy()
+            .user_agent("pointsman");
+        if strict {
+            builder = builder.dns_resolver(PublicOnly);
+        }
+        let notices = &config.notices;
+        if let Some(path) = &notices.ca {
+            builder = builder.tls_certs_only([Certificate::from_pem(&read(path)?)?]);
+        }
+        if let (Some(certificate), Some(key)) = (&notices.certificate, &notices.key) {
+            let mut pem = read(certificate)?;
+            pem.extend(read(key)?);
+            builder = builder.identity(Identity::from_pem(&pem)?);
+        }
+        Ok(Self { http: builder.build().context("notices")?, strict })
+    }
+
+    /// Sends a notice, signed with each of the keys; the status that came back.
+    pub(super) async fn post(&self, url: &str, letter: &Letter, keys: &[Vec<u8>]) -> Result<u16> {
+        check_url(url, self.strict)?;
+        let (id, seconds) = (letter.id.to_string(), clock::now_millis() / 1_000);
+        let signed = [format!("{id}.{seconds}.").as_bytes(), &letter.body].concat();
+        let signatures: Vec<_> = keys.iter().map(|key| signature(key, &signed)).collect();
+        let request = self
+            .http
+            .post(format!("{}{}", url.trim_end_matches('/'), letter.path))
+            .header(CONTENT_TYPE, "application/json")
+            .header("X-Idempotency-Key", &id)
+            .header("webhook-id", &id)
+            .header("webhook-timestamp", seconds.to_string())
+            .header("webhook-signature", signatures.join(" "))
+            .body(letter.body.clone());
+        match request.send().await {
+            Ok(answer) => Ok(answer.status().as_u16()),
+            Err(error) => {
+                // Its text has the address in it.
+                let error = error.without_url();
+                tracing::debug!(%error, "an endpoint did not answer");
+                Err(Code::InternalError.into())
+            }
+        }
+    }
+}
+
+/// `v1,` and the base64 of HMAC-SHA256.
+fn signature(key: &[u8], signed: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed);
+    format!("v1,{}", STANDARD.encode(tag.as_ref()))
+}
+
+/// Whether notices can be sent to an address.
+pub(crate) fn check_url(text: &str, strict: bool) -> Result<()> {
+    let fault = |message| Err(Error::fault(Code::InvalidRequest, "url", message));
+    let Some(url) = Url::parse(text).ok().filter(|_| text.len() <= URL_CHARS_MAX) else {
+        return fault("must be an address like https://api.example.com");
+    };
+    let plain_too = !strict && url.scheme() == "http";
+    if url.scheme() != "https" && !plain_too {
+        return fault("must begin with https://");
+    }
+    let bare = url.username().is_empty() && url.password().is_none();
+    if !bare || url.query().is_some() || url.fragment().is_some() {
+        return fault("must have no user, query or fragment");
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let inner = host.parse::<IpAddr>().is_ok_and(|address| !is_public(address));
+    if host.is_empty() || strict && inner {
+        return fault("must be a public address");
+    }
+    Ok(())
+}
+
+/// Whether an address is one of the public network.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let tests = a == 198 && (b == 18 || b == 19);
+            let protocols = v4.octets().starts_with(&[192, 0, 0]);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || shared
+                || tests
+                || protocols
+                || a == 0
+                || a >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            // 2000::/3 is what is given out; of it, not what leads to other nets or is for texts.
+            first & 0xE000 == 0x2000
+                && first != 0x2002
+                && !(first == 0x2001 && (second < 0x0200 || second == 0x0DB8))
+                && first != 0x3FFF
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("notices: {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        for text in ["8.8.8.8", "100.63.0.1", "2a00:1450::1", "198.20.0.1"] {
+            assert!(is_public(text.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_https_and_bare_and_public_outside_the_sandbox() {
+        for (url, sandbox, strict) in [
+            ("https://api.example.com", true, true),
+            ("https://api.example.com:8443/base/", true, true),
+            ("http://127.0.0.1:9000", true, false),
+            ("https://127.0.0.1", true, false),
+            ("https://[::1]", true, false),
+            ("https://8.8.8.8", true, true),
+            ("ftp://api.example.com", false, false),
+            ("https://user@api.example.com", false, false),
+            ("https://api.example.com/?a=b", false, false),
+            ("https://api.example.com/#a", false, false),
+            ("api.example.com", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(check_url(url, false).is_ok(), sandbox, "{url}");
+            assert_eq!(check_url(url, true).is_ok(), strict, "{url}");
+        }
+        assert!(check_url(&format!("https://a.example/{}", "a".repeat(600)), false).is_err());
+    }
+
+    #[test]
+    fn a_signature_is_that_of_the_standards_example() {
+        // Standard Webhooks, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".
+        let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signed = br#"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}"#;
+        assert_eq!(signature(&key, signed), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}

@@ -1,0 +1,335 @@
+//! Where partners are told of what happens, what they are told, and how far that is.
+//!
+//! Invariants: notices have numbers in the order in which they were committed, so that whoever
+//! reads behind one misses none; what made a notice makes it once; with a notice come its
+//! deliveries.
+
+use uuid::Uuid;
+
+use super::{Result, Store, on};
+
+/// Where a partner is told.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct EndpointRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub partner_id: i64,
+    /// What paths of notices are put behind.
+    pub url: String,
+    /// Kinds of notices, each between two commas.
+    pub kinds: String,
+    /// ACTIVE or PAUSED.
+    pub state: String,
+    /// The key of its signatures, sealed.
+    pub key_sealed: Vec<u8>,
+    /// The one before it.
+    pub key_before_sealed: Option<Vec<u8>>,
+}
+
+/// What a partner is told, to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNotice {
+    /// What made it.
+    pub origin: String,
+    /// Whom.
+    pub partner: i64,
+    /// What about.
+    pub kind: &'static str,
+    /// Notices of one subject come in order.
+    pub subject: String,
+    /// What it says, sealed under its origin.
+    pub content_sealed: Vec<u8>,
+    /// When it happened.
+    pub at_ms: i64,
+}
+
+/// What a partner is told.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct NoticeRow {
+    /// Its number.
+    pub number: i64,
+    /// What made it.
+    pub origin: String,
+    /// What about.
+    pub kind: String,
+    /// What it says, sealed.
+    pub content_sealed: Vec<u8>,
+    /// When it happened.
+    pub at_ms: i64,
+}
+
+/// A notice on its way to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct DeliveryRow {
+    /// Which notice.
+    pub notice: i64,
+    /// Where to.
+    pub endpoint_id: Uuid,
+    /// PENDING, DELIVERED or FAILED.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// What was answered to the last try; none where nothing was, or not yet.
+    pub status: Option<i64>,
+}
+
+impl Store {
+    /// Writes an endpoint. Written already is no change.
+    pub async fn insert_endpoint(&self, row: &EndpointRow, now_ms: i64) -> Result<()> {
+        const SQL: &str = "INSERT INTO endpoints (id, partner_id, url, kinds, state, key_sealed, \
+             created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(row.id).bind(row.partner_id).bind(&row.url);
+            let query = query.bind(&row.kinds).bind(&row.state).bind(&row.key_sealed);
+            query.bind(now_ms).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Changes where an endpoint is, what it is told, and whether.
+    pub async fn update_endpoint(&self, row: &EndpointRow) -> Result<()> {
+        const SQL: &str = "UPDATE endpoints SET url = $2, kinds = $3, state = $4, key_sealed = $5, \
+             key_before_sealed = $6 WHERE id = $1";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(row.id).bind(&row.url).bind(&row.kinds);
+            let query = query.bind(&row.state).bind(&row.key_sealed).bind(&row.key_before_sealed);
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Forgets an endpoint and what was on its way there.
+    pub async fn delete_endpoint(&self, id: Uuid) -> Result<()> {
+        const DELIVERIES: &str = "DELETE FROM deliveries WHERE endpoint_id = $1";
+        const SQL: &str = "DELETE FROM endpoints WHERE id = $1";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            sqlx::query(DELIVERIES).bind(id).execute(&mut *transaction).await?;
+            sqlx::query(SQL).bind(id).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// A partner's endpoints, oldest first.
+    pub async fn endpoints(&self, partner: i64) -> Result<Vec<EndpointRow>> {
+        const SQL: &str = "SELECT * FROM endpoints WHERE partner_id = $1 ORDER BY id";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
+    }
+
+    /// An endpoint.
+    pub async fn endpoint(&self, id: Uuid) -> Result<Option<EndpointRow>> {
+        const SQL: &str = "SELECT * FROM endpoints WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
+    /// Partners that are told of something of a kind somewhere.
+    pub async fn partners_told_of(&self, kind: &str) -> Result<Vec<i64>> {
+        const SQL: &str = "SELECT DISTINCT partner_id FROM endpoints WHERE kinds LIKE $1";
+        let kind = format!("%,{kind},%");
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(kind).fetch_all(pool).await)?)
+    }
+
+    /// The partner of a cardholder, whatever became of it.
+    pub async fn partner_of_customer(&self, id: i64) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT partner_id FROM customers WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
+    /// Writes notices and their deliveries, in order; those whose origin is known are left out. They
+    /// go to the endpoints that want their kind now, or to the one that is named.
+    pub async fn insert_notices(
+        &self,
+        notices: &[NewNotice],
+        only: Option<Uuid>,
+        now_ms: i64,
+    ) -> Result<()> {
+        const NUMBER: &str = "UPDATE sequences SET next_value = next_value + $1 \
+             WHERE name = 'notice' RETURNING next_value - $1";
+        const NOTICE: &str = "INSERT INTO notices (number, origin, partner_id, kind, subject, \
+             content_sealed, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (origin) DO NOTHING";
+        const DELIVERY: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, \
+             attempts, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, $3 FROM endpoints \
+             WHERE partner_id = $4 AND (id = $6 OR CAST($6 AS UUID) IS NULL \
+             AND state = 'ACTIVE' AND kinds LIKE $5)";
+        let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
+        if many == 0 {
+            return Ok(());
+        }
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            // Whoever numbers holds the row until its notices are there.
+            let number = sqlx::query_scalar(NUMBER).bind(many);
+            let mut number: i64 = number.fetch_one(&mut *transaction).await?;
+            for notice in notices {
+                let row = sqlx::query(NOTICE).bind(number).bind(&notice.origin);
+                let row = row.bind(notice.partner).bind(notice.kind).bind(&notice.subject);
+                let row = row.bind(&notice.content_sealed).bind(notice.at_ms);
+                if row.execute(&mut *transaction).await?.rows_affected() == 1 {
+                    let kind = format!("%,{},%", notice.kind);
+                    let row = sqlx::query(DELIVERY).bind(number).bind(&notice.subject);
+                    let row = row.bind(now_ms).bind(notice.partner).bind(kind).bind(only);
+                    row.execute(&mut *transaction).await?;
+                }
+                number += 1;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// What a partner was told behind a number, oldest first.
+    pub async fn notices(&self, partner: i64, after: i64, limit: i64) -> Result<Vec<NoticeRow>> {
+        const SQL: &str = "SELECT number, origin, kind, content_sealed, at_ms FROM notices \
+             WHERE partner_id = $1 AND number > $2 ORDER BY number LIMIT $3";
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(partner).bind(after).bind(limit).fetch_all(pool).await
+        })?)
+    }
+
+    /// A notice.
+    pub async fn notice(&self, number: i64) -> Result<Option<NoticeRow>> {
+        const SQL: &str = "SELECT number, origin, kind, content_sealed, at_ms FROM notices \
+             WHERE number = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(number).fetch_optional(pool).await)?)
+    }
+
+    /// How far a notice is, endpoint by endpoint.
+    pub async fn deliveries(&self, notice: i64) -> Result<Vec<DeliveryRow>> {
+        const SQL: &str = "SELECT notice, endpoint_id, state, attempts, status FROM deliveries \
+             WHERE notice = $1 ORDER BY endpoint_id";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(notice).fetch_all(pool).await)?)
+    }
+
+    /// Endpoints where something is to be delivered now.
+    pub async fn endpoints_due(&self, now_ms: i64) -> Result<Vec<Uuid>> {
+        const SQL: &str = "SELECT DISTINCT endpoint_id FROM deliveries \
+             JOIN endpoints ON endpoints.id = endpoint_id AND endpoints.state = 'ACTIVE' \
+             WHERE deliveries.state = 'PENDING' AND next_at_ms <= $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(now_ms).fetch_all(pool).await)?)
+    }
+
+    /// The oldest notices that are to be tried at an endpoint now: of each subject the first one
+    /// that is pending.
+    pub async fn deliveries_due(
+        &self,
+        endpoint: Uuid,
+        now_ms: i64,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>> {
+        const SQL: &str = "SELECT notice, endpoint_id, state, attempts, status \
+             FROM deliveries AS due WHERE endpoint_id = $1 AND state = 'PENDING' \
+             AND next_at_ms <= $2 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
+             WHERE earlier.endpoint_id = $1 AND earlier.subject = due.subject \
+             AND earlier.state = 'PENDING' AND earlier.notice < due.notice) \
+             ORDER BY notice LIMIT $3";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(endpoint).bind(now_ms).bind(limit);
+            query.fetch_all(pool).await
+        })?)
+    }
+
+    /// Takes a delivery up for one more try, until an instant; false where somebody else did.
+    pub async fn claim_delivery(&self, row: &DeliveryRow, until_ms: i64) -> Result<bool> {
+        const SQL: &str = "UPDATE deliveries SET attempts = attempts + 1, status = NULL, \
+             next_at_ms = $4 \
+             WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 AND state = 'PENDING'";
+        let claimed = on!(self, pool => {
+            let query = sqlx::query(SQL).bind(row.notice).bind(row.endpoint_id);
+            let query = query.bind(row.attempts).bind(until_ms);
+            query.execute(pool).await.map(|done| done.rows_affected())
+        })?;
+        Ok(claimed == 1)
+    }
+
+    /// What came of a try: what was answered, and when the next one is.
+    pub async fn end_try(
+        &self,
+        row: &DeliveryRow,
+        state: &str,
+        status: Option<i64>,
+        next_at_ms: i64,
+    ) -> Result<()> {
+        const SQL: &str = "UPDATE deliveries SET state = $4, status = $5, next_at_ms = $6 \
+             WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 AND state = 'PENDING'";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(row.notice).bind(row.endpoint_id);
+            let query = query.bind(row.attempts + 1).bind(state).bind(status).bind(next_at_ms);
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Has what happened in a period delivered again, to the endpoints that want it now; how many.
+    pub async fn replay(
+        &self,
+        partner: i64,
+        (from_ms, to_ms): (i64, i64),
+        now_ms: i64,
+    ) -> Result<u64> {
+        const SQL: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, attempts, \
+             next_at_ms) SELECT number, endpoints.id, subject, 'PENDING', 0, $4 FROM notices \
+             JOIN endpoints ON endpoints.partner_id = notices.partner_id \
+             AND endpoints.state = 'ACTIVE' AND endpoints.kinds LIKE '%,' || kind || ',%' \
+             WHERE notices.partner_id = $1 AND at_ms >= $2 AND at_ms < $3 \
+             ON CONFLICT (notice, endpoint_id) DO UPDATE SET state = 'PENDING', attempts = 0, \
+             next_at_ms = excluded.next_at_ms, status = NULL";
+        Ok(on!(self, pool => {
+            let query = sqlx::query(SQL).bind(partner).bind(from_ms).bind(to_ms).bind(now_ms);
+            query.execute(pool).await.map(|done| done.rows_affected())
+        })?)
+    }
+
+    /// Identity checks whose state was not told yet: their state, and the one told last.
+    pub async fn verifications_to_tell(&self, limit: i64) -> Result<Vec<VerificationToTell>> {
+        const SQL: &str = "SELECT verifications.id, customer_id, customers.partner_id, status, \
+             reason, told, verifications.created_at_ms, decided_at_ms FROM verifications \
+             JOIN customers ON customers.id = customer_id \
+             WHERE told IS NULL OR told <> status ORDER BY verifications.id LIMIT $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(limit).fetch_all(pool).await)?)
+    }
+
+    /// An identity check's state was told, or there is nobody to tell.
+    pub async fn verification_told(&self, id: Uuid, status: &str) -> Result<()> {
+        const SQL: &str = "UPDATE verifications SET told = $2 WHERE id = $1";
+        on!(self, pool => sqlx::query(SQL).bind(id).bind(status).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Forgets notices from before an instant and their deliveries; how many.
+    pub async fn drop_notices(&self, before_ms: i64) -> Result<u64> {
+        const DELIVERIES: &str = "DELETE FROM deliveries WHERE notice IN \
+             (SELECT number FROM notices WHERE at_ms < $1)";
+        const SQL: &str = "DELETE FROM notices WHERE at_ms < $1";
+        Ok(on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            sqlx::query(DELIVERIES).bind(before_ms).execute(&mut *transaction).await?;
+            let dropped = sqlx::query(SQL).bind(before_ms).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            dropped.rows_affected()
+        }))
+    }
+}
+
+/// An identity check whose state was not told yet.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct VerificationToTell {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub customer_id: i64,
+    /// Whom to tell.
+    pub partner_id: i64,
+    /// Its state.
+    pub status: String,
+    /// Why it was rejected.
+    pub reason: Option<String>,
+    /// The state that was told last.
+    pub told: Option<String>,
+    /// When it was begun.
+    pub created_at_ms: i64,
+    /// When it was decided.
+    pub decided_at_ms: Option<i64>,
+}
