@@ -71,7 +71,8 @@ pub use self::decide_verification::{
     VerificationPage,
 };
 pub use self::endpoints::{
-    EndpointList, EndpointSecret, EndpointWish, MadeEndpoint, ShownEndpoint,
+    EndpointCertificate, EndpointCsr, EndpointList, EndpointSecret, EndpointWish, MadeEndpoint,
+    ShownEndpoint,
 };
 pub use self::explain_transaction::ExplainedTransaction;
 pub use self::fees::{FeeList, ProgramFee, ReportWish, ShownFee};

@@ -220,12 +220,6 @@ pub struct NoticesConfig {
     /// The authority that endpoints' certificates come from, PEM; the public ones without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// Our client certificate chain for endpoints, PEM; none is shown without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-    /// Its key, PKCS#8 PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<PathBuf>,
 }
 
 /// The server that takes e-mails.
@@ -441,9 +435,7 @@ impl Config {
         let of_processors = self.processors.iter_mut().map(|processor| &mut processor.certificate);
         let of_mail = self.mail.iter_mut();
         let of_mail = of_mail.flat_map(|mail| mail.ca.iter_mut().chain(mail.password.iter_mut()));
-        let notices = &mut self.notices;
-        let of_notices = [&mut notices.ca, &mut notices.certificate, &mut notices.key];
-        let of_notices = of_notices.into_iter().flatten();
+        let of_notices = self.notices.ca.iter_mut();
         let of_clients = of_clients.chain(of_processors).chain(of_mail).chain(of_notices);
         for path in paths.into_iter().chain(optional).chain(of_clients) {
             *path = folder.join(&*path);
@@ -497,10 +489,6 @@ impl Config {
         anyhow::ensure!(
             self.switch.deadline_ms < self.limits.request_timeout_ms,
             "switch.deadline_ms: must be below limits.request_timeout_ms"
-        );
-        anyhow::ensure!(
-            self.notices.certificate.is_some() == self.notices.key.is_some(),
-            "notices.certificate and notices.key: both or neither"
         );
         let bounds = [
             self.switch.in_flight_max,

@@ -18,8 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 pub(crate) use self::client::{Client, check_url};
+use self::client::{OwnIdentity, Recipient};
 use crate::app::{App, public_id};
 use crate::error::{Error, Result};
 use crate::store::{DeliveryRow, EndpointRow, NewNotice, TransactionRow, VerificationToTell};
@@ -192,10 +194,8 @@ impl App {
     /// Makes one try and writes down what came of it.
     async fn try_delivery(&self, endpoint: &EndpointRow, row: &DeliveryRow) {
         let sent = self.send_notice(endpoint, row.notice).await;
-        let (taken, status) = match &sent {
-            Ok(status) => (matches!(status, 200 | 204), Some(i64::from(*status))),
-            Err(_) => (false, None),
-        };
+        let status = sent.ok().flatten();
+        let taken = matches!(status, Some(200 | 204));
         let tried = usize::try_from(row.attempts).unwrap_or(usize::MAX);
         let (state, next_at) = match (taken, RETRIES_MS.get(tried)) {
             (true, _) => ("DELIVERED", 0),
@@ -207,20 +207,49 @@ impl App {
             (false, None) => ("FAILED", 0),
         };
         metrics::count_notice(state);
-        if let Err(error) = self.store.end_try(row, state, status, next_at).await {
+        if let Err(error) = self.store.end_try(row, state, status.map(i64::from), next_at).await {
             tracing::warn!(%error, "what came of a try was not written down");
         }
     }
 
-    async fn send_notice(&self, endpoint: &EndpointRow, number: i64) -> Result<u16> {
+    /// What was answered, if anything was.
+    async fn send_notice(&self, endpoint: &EndpointRow, number: i64) -> Result<Option<u16>> {
         let missing = || Error::internal("notices", &"a notice is gone");
         let notice = self.store.notice(number).await?.ok_or_else(missing)?;
-        let letter = self.letter(&notice).await?;
+        let mut letter = self.letter(&notice).await?;
         let keys = [Some(&endpoint.key_sealed), endpoint.key_before_sealed.as_ref()];
         let keys = keys.into_iter().flatten();
         let keys = keys.map(|sealed| self.endpoint_key(endpoint.id, sealed));
-        let keys = keys.collect::<Result<Vec<_>>>()?;
-        self.notifier.post(&endpoint.url, &letter, &keys).await
+        let identity = match (&endpoint.client_certificate, &endpoint.client_key_sealed) {
+            (Some(certificate), Some(sealed)) => {
+                let key = Zeroizing::new(self.endpoint_key(endpoint.id, sealed)?);
+                let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
+                Some(OwnIdentity { certificate, key })
+            }
+            (None, _) | (_, None) => None,
+        };
+        let mut recipient = Recipient {
+            endpoint: endpoint.id,
+            url: &endpoint.url,
+            identity,
+            keys: keys.collect::<Result<_>>()?,
+            encrypted_for: None,
+        };
+        if endpoint.encrypts == 1 {
+            let key = self.notifier.partner_key(&recipient).await?;
+            let sealed = match self.jwe.response_key(&key) {
+                Ok(key) => self.jwe.seal_body(&key, Zeroizing::new(letter.body)).await,
+                Err(error) => Err(error),
+            };
+            letter.body = sealed.inspect_err(|_| self.notifier.forget_key(endpoint.id))?;
+            recipient.encrypted_for = Some(self.jwe.public_key());
+        }
+        let status = self.notifier.post(&recipient, &letter).await;
+        if endpoint.encrypts == 1 && !matches!(status, Ok(Some(200 | 204))) {
+            // It may be the key. Source: requirements #59.
+            self.notifier.forget_key(endpoint.id);
+        }
+        status
     }
 
     /// Writes down the states of identity checks that were not told yet.

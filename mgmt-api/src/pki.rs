@@ -9,7 +9,8 @@ use anyhow::Context;
 use aws_lc_rs::digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType, SerialNumber,
 };
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
@@ -18,6 +19,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo};
+use zeroize::Zeroizing;
 
 use crate::{secret_file, vault};
 
@@ -171,6 +173,21 @@ fn check_profile(request: &X509CertificationRequest<'_>) -> Result<(), RequestEr
         return refused("must have two capital letters as its C");
     }
     Ok(())
+}
+
+/// A new key (PKCS#8 PEM) and the request for a client certificate of it (PEM), named `name`.
+pub fn client_request(name: &str) -> anyhow::Result<(Zeroizing<String>, String)> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let request = params.serialize_request(&key)?;
+    Ok((Zeroizing::new(key.serialize_pem()), request.pem()?))
+}
+
+/// SHA-256 of the public key info of a private key (PKCS#8 PEM), as certificates have it.
+pub fn spki_sha256_of_key(key: &str) -> anyhow::Result<[u8; 32]> {
+    Ok(sha256(&KeyPair::from_pem(key)?.subject_public_key_info()))
 }
 
 /// Signs a certificate request (PEM) for client authentication, named `name`, for `days` days;

@@ -14,15 +14,16 @@ use std::path::{Path, PathBuf};
 const COLUMNS: &str = "
     alert_email alert_level alerted amount answer_sealed approval asked at_ms attempts authorised
     auto_balance balance balance_id batch_id bin blocked_until_ms booked booked_at_ms caller
-    captured card card_id card_kind cash_back cash_hold_hours chain_hash changed_at_ms closed
-    code_hash collateral command_id comment_sealed config_id content content_sealed country
-    created_at_ms credential_hash credit credit_hold_hours currency customer customer_id
-    decided_at_ms decided_by deleted_at_ms delivery_sealed description_sealed device_hash due email
-    endpoint_id entry error expires_at_ms expiry_yymm external_id failures fee fee_id field
-    fingerprint first_state fixed flagged form_sealed home_country iban iban_prefix id import_id
-    installation_id instant_credit_max issuer_code key_before_sealed key_sealed kind kinds kyc
-    kyc_mode last_four life_cycle lifecycle_state locked mcc media_type merchant months_valid name
-    networks next_at_ms next_balance next_card next_period_ms next_value not_after_ms notice number
+    captured card card_id card_kind cash_back cash_hold_hours chain_hash changed_at_ms
+    client_certificate client_key_sealed closed code_hash collateral command_id comment_sealed
+    config_id content content_sealed country created_at_ms credential_hash credit credit_hold_hours
+    currency customer customer_id decided_at_ms decided_by deleted_at_ms delivery_sealed
+    description_sealed device_hash due email encrypts endpoint_id entry error expires_at_ms
+    expiry_yymm external_id failures fee fee_id field fingerprint first_state fixed flagged
+    form_sealed home_country iban iban_prefix id import_id installation_id instant_credit_max
+    issuer_code key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle
+    lifecycle_state locked mcc media_type merchant months_valid name networks next_at_ms
+    next_balance next_card next_key_sealed next_period_ms next_value not_after_ms notice number
     operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
     partner_balance_id partner_id password_hash period period_end_ms period_ms place plan_sealed
     posted processing_code profile_sealed purchase_hold_hours rate_ppm reason reference reference_id

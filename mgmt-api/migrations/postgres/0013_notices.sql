@@ -8,6 +8,10 @@ CREATE TABLE endpoints (
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'PAUSED')),
     key_sealed BYTEA NOT NULL,
     key_before_sealed BYTEA,
+    encrypts BIGINT NOT NULL,
+    client_key_sealed BYTEA,
+    client_certificate TEXT,
+    next_key_sealed BYTEA,
     created_at_ms BIGINT NOT NULL
 );
 CREATE INDEX endpoints_by_partner ON endpoints (partner_id, id);

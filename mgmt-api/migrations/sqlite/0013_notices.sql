@@ -8,6 +8,10 @@ CREATE TABLE endpoints (
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'PAUSED')),
     key_sealed BLOB NOT NULL,
     key_before_sealed BLOB,
+    encrypts INTEGER NOT NULL,
+    client_key_sealed BLOB,
+    client_certificate TEXT,
+    next_key_sealed BLOB,
     created_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX endpoints_by_partner ON endpoints (partner_id, id);

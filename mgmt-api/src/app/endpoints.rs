@@ -8,21 +8,24 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use super::{App, Body, EndpointPath, Nothing};
+use super::{App, Body, EndpointPath, Nothing, instant};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::clock;
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
 use crate::notices::{self, KINDS, PING, check_url, endpoint_row_name};
 use crate::store::{EndpointRow, NewNotice};
 use crate::vault::{self, Purpose};
+use crate::{clock, pki};
 
 /// Endpoints of one partner at most.
 const ENDPOINTS_MAX: usize = 10;
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
+/// Bytes of a certificate and those it came from at most.
+const CHAIN_BYTES_MAX: usize = 16 * 1024;
 
 /// The body.
 #[derive(Deserialize, ToSchema)]
@@ -35,6 +38,9 @@ pub struct EndpointWish {
     /// ACTIVE, or PAUSED for nothing to be sent.
     #[serde(default)]
     state: EndpointState,
+    /// Bodies are JWEs to the key that `GET …/public-key` there answers with.
+    #[serde(default)]
+    encrypted: bool,
 }
 
 /// Whether an endpoint is told.
@@ -65,6 +71,25 @@ pub struct ShownEndpoint {
     url: String,
     events: Vec<String>,
     state: String,
+    encrypted: bool,
+    /// Until when the client certificate is good that we show there; none is shown without.
+    certificate_until: Option<String>,
+}
+
+/// A request for our client certificate at an endpoint.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointCsr {
+    /// PKCS#10, PEM: to be signed by the partner's authority.
+    certificate_request: String,
+}
+
+/// The body.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointCertificate {
+    /// Our client certificate and those it came from, PEM.
+    certificate: String,
 }
 
 /// An endpoint and the key of its signatures.
@@ -99,6 +124,13 @@ struct Ping {
 }
 
 #[derive(Serialize, Deserialize)]
+struct CsrPlan {
+    id: Uuid,
+    key: String,
+    request: String,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Plan {
     id: Uuid,
     key: [u8; KEY_BYTES],
@@ -119,7 +151,15 @@ impl Plan {
 impl From<EndpointRow> for ShownEndpoint {
     fn from(row: EndpointRow) -> Self {
         let kinds = row.kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned);
-        Self { endpoint_id: row.id, url: row.url, events: kinds.collect(), state: row.state }
+        let leaf = row.client_certificate.as_deref().and_then(|pem| pki::leaf(pem).ok());
+        Self {
+            endpoint_id: row.id,
+            url: row.url.clone(),
+            events: kinds.collect(),
+            state: row.state.clone(),
+            encrypted: row.encrypts == 1,
+            certificate_until: leaf.map(|leaf| instant(leaf.not_after_ms)),
+        }
     }
 }
 
@@ -158,6 +198,10 @@ impl App {
                 state: wish.state.name().to_owned(),
                 key_sealed: self.sealed_key(&plan)?,
                 key_before_sealed: None,
+                encrypts: i64::from(wish.encrypted),
+                client_key_sealed: None,
+                client_certificate: None,
+                next_key_sealed: None,
             };
             self.store.insert_endpoint(&row, clock::now_millis()).await?;
             Answer::created(&MadeEndpoint { endpoint: row.into(), secret: plan.secret() })
@@ -190,7 +234,8 @@ impl App {
         let known = self.endpoint_at(&by, &at).await?;
         let carry_out = async |()| {
             let state = wish.state.name().to_owned();
-            let row = EndpointRow { url: wish.url, kinds, state, ..known };
+            let encrypts = i64::from(wish.encrypted);
+            let row = EndpointRow { url: wish.url, kinds, state, encrypts, ..known };
             self.store.update_endpoint(&row).await?;
             Answer::ok(&ShownEndpoint::from(row))
         };
@@ -247,7 +292,7 @@ impl App {
         };
         let carry_out = async |(endpoint, partner, id): (Uuid, i64, Uuid)| {
             let at_ms = clock::now_millis();
-            let ping = Ping { endpoint_id: endpoint, date: super::instant(at_ms) };
+            let ping = Ping { endpoint_id: endpoint, date: instant(at_ms) };
             let origin = format!("ping {id}");
             let notice = NewNotice {
                 content_sealed: notices::seal(&self.vault, &origin, &serde_json::to_vec(&ping)?)?,
@@ -261,6 +306,69 @@ impl App {
             Ok(Answer::no_content())
         };
         self.once(&by, hash, draw, carry_out).await
+    }
+
+    /// Asks the partner for a client certificate; the one there is stays until it comes. Source:
+    /// requirements #48.
+    pub async fn request_endpoint_certificate(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let draw = async || {
+            let endpoint = self.endpoint_at(&by, &at).await?;
+            let name = format!("{} notices", self.config.issuer_code);
+            let drawn = pki::client_request(&name);
+            let (key, request) = drawn.map_err(|error| Error::internal("notices", &error))?;
+            Ok(CsrPlan { id: endpoint.id, key: key.to_string(), request })
+        };
+        let carry_out = async |CsrPlan { id, key, request }: CsrPlan| {
+            let known = self.store.endpoint(id).await?.ok_or(Code::EndpointNotFound)?;
+            let row = endpoint_row_name(id);
+            let sealed = self.vault.seal(Purpose::PersonalData, row.as_bytes(), key.as_bytes())?;
+            let row = EndpointRow { next_key_sealed: Some(sealed), ..known };
+            self.store.update_endpoint(&row).await?;
+            Answer::created(&EndpointCsr { certificate_request: request })
+        };
+        self.once(&by, hash, draw, carry_out).await
+    }
+
+    /// Shows a certificate at an endpoint from now on: one of the key that it was asked for, or of
+    /// the one that is shown now.
+    pub async fn put_endpoint_certificate(
+        &self,
+        by: Call,
+        at: EndpointPath,
+        body: Body<EndpointCertificate>,
+    ) -> Result<Response> {
+        let fault = |message| Error::fault(Code::InvalidRequest, "certificate", message);
+        let pem = body.content.certificate;
+        let leaf = pki::leaf(&pem).map_err(|_other| fault("must be a certificate, PEM"))?;
+        if leaf.not_after_ms <= clock::now_millis() || pem.len() > CHAIN_BYTES_MAX {
+            return Err(fault("must be good still, and 16 KiB at most with those it came from"));
+        }
+        let draw = async || Ok(self.endpoint_at(&by, &at).await?.id);
+        let carry_out = async |id| {
+            let known = self.store.endpoint(id).await?.ok_or(Code::EndpointNotFound)?;
+            let keys = [known.next_key_sealed.clone(), known.client_key_sealed.clone()];
+            for sealed in keys.into_iter().flatten() {
+                let key = Zeroizing::new(self.endpoint_key(id, &sealed)?);
+                let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
+                if pki::spki_sha256_of_key(&key).is_ok_and(|hash| hash == leaf.spki_sha256) {
+                    let row = EndpointRow {
+                        client_key_sealed: Some(sealed),
+                        client_certificate: Some(pem),
+                        next_key_sealed: None,
+                        ..known
+                    };
+                    self.store.update_endpoint(&row).await?;
+                    return Answer::ok(&ShownEndpoint::from(row));
+                }
+            }
+            Err(fault("must be of the key that it was asked for"))
+        };
+        self.once(&by, body.hash, draw, carry_out).await
     }
 
     fn is_strict(&self) -> bool {

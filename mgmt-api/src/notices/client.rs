@@ -11,15 +11,19 @@ use anyhow::Context;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dashmap::DashMap;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, Url};
+use reqwest::{Certificate, ClientBuilder, Identity, Url};
+use serde::Deserialize;
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::body::Letter;
-use crate::clock;
 use crate::config::{Config, Profile};
 use crate::error::{Code, Error, Result};
+use crate::{clock, pki};
 
 /// A partner has so long to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,10 +32,45 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Characters of an endpoint's address at most.
 const URL_CHARS_MAX: usize = 512;
 
+/// Bytes of a partner's answer that are read at most.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Clients with a certificate of their own that are kept at most.
+const CLIENTS_MAX: usize = 1_000;
+
 /// Sends notices.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    ca: Option<Certificate>,
     strict: bool,
+    /// For endpoints without a certificate.
+    bare: reqwest::Client,
+    /// For the others, with the hash of the certificate.
+    known: DashMap<Uuid, ([u8; 32], reqwest::Client)>,
+    /// Keys of partners, by endpoint.
+    partner_keys: DashMap<Uuid, String>,
+}
+
+/// Our client certificate at an endpoint, and its key, PEM.
+pub(crate) struct OwnIdentity<'a> {
+    pub(crate) certificate: &'a str,
+    pub(crate) key: Zeroizing<String>,
+}
+
+/// Whom a notice is for.
+pub(super) struct Recipient<'a> {
+    pub(super) endpoint: Uuid,
+    pub(super) url: &'a str,
+    pub(super) identity: Option<OwnIdentity<'a>>,
+    /// What it is signed with.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Our public key, where the body is encrypted to the partner's.
+    pub(super) encrypted_for: Option<String>,
+}
+
+/// What `GET …/public-key` answers. Source: requirements #59.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicKey {
+    public_key: String,
 }
 
 /// Resolves names to public addresses alone.
@@ -54,53 +93,100 @@ impl Client {
     /// Reads what the configuration names.
     pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
         let strict = config.profile == Profile::Strict;
-        let mut builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .https_only(strict)
-            .no_proxy()
-            .user_agent("pointsman");
-        if strict {
-            builder = builder.dns_resolver(PublicOnly);
-        }
-        let notices = &config.notices;
-        if let Some(path) = &notices.ca {
-            builder = builder.tls_certs_only([Certificate::from_pem(&read(path)?)?]);
-        }
-        if let (Some(certificate), Some(key)) = (&notices.certificate, &notices.key) {
-            let mut pem = read(certificate)?;
-            pem.extend(read(key)?);
-            builder = builder.identity(Identity::from_pem(&pem)?);
-        }
-        Ok(Self { http: builder.build().context("notices")?, strict })
+        let ca = config.notices.ca.as_deref().map(read).transpose()?;
+        let ca = ca.map(|pem| Certificate::from_pem(&pem)).transpose().context("notices.ca")?;
+        let bare = builder(strict, ca.as_ref()).build().context("notices")?;
+        let (known, partner_keys) = (DashMap::new(), DashMap::new());
+        Ok(Self { ca, strict, bare, known, partner_keys })
     }
 
-    /// Sends a notice, signed with each of the keys; the status that came back.
-    pub(super) async fn post(&self, url: &str, letter: &Letter, keys: &[Vec<u8>]) -> Result<u16> {
-        check_url(url, self.strict)?;
+    /// Sends a notice, signed with each of the keys; the status that came back, if any.
+    pub(super) async fn post(&self, to: &Recipient<'_>, letter: &Letter) -> Result<Option<u16>> {
+        check_url(to.url, self.strict)?;
         let (id, seconds) = (letter.id.to_string(), clock::now_millis() / 1_000);
         let signed = [format!("{id}.{seconds}.").as_bytes(), &letter.body].concat();
-        let signatures: Vec<_> = keys.iter().map(|key| signature(key, &signed)).collect();
-        let request = self
-            .http
-            .post(format!("{}{}", url.trim_end_matches('/'), letter.path))
+        let signatures: Vec<_> = to.keys.iter().map(|key| signature(key, &signed)).collect();
+        let mut request = self
+            .http(to)?
+            .post(format!("{}{}", to.url.trim_end_matches('/'), letter.path))
             .header(CONTENT_TYPE, "application/json")
             .header("X-Idempotency-Key", &id)
             .header("webhook-id", &id)
             .header("webhook-timestamp", seconds.to_string())
-            .header("webhook-signature", signatures.join(" "))
-            .body(letter.body.clone());
-        match request.send().await {
-            Ok(answer) => Ok(answer.status().as_u16()),
-            Err(error) => {
-                // Its text has the address in it.
-                let error = error.without_url();
-                tracing::debug!(%error, "an endpoint did not answer");
-                Err(Code::InternalError.into())
+            .header("webhook-signature", signatures.join(" "));
+        if let Some(own) = &to.encrypted_for {
+            request = request.header("Encrypted-Request", "true").header("Public-Key", own);
+        }
+        let answer = answered(request.body(letter.body.clone()).send().await);
+        Ok(answer.map(|answer| answer.status().as_u16()))
+    }
+
+    /// The partner's public key, from its own server; asked for again after [`Client::forget_key`].
+    pub(super) async fn partner_key(&self, of: &Recipient<'_>) -> Result<String> {
+        if let Some(known) = self.partner_keys.get(&of.endpoint) {
+            return Ok(known.clone());
+        }
+        check_url(of.url, self.strict)?;
+        let url = format!("{}/public-key", of.url.trim_end_matches('/'));
+        let request = self.http(of)?.get(url).header(CONTENT_TYPE, "application/json");
+        let invalid = || Error::from(Code::InvalidPublicKey);
+        let mut answer = answered(request.send().await).ok_or_else(invalid)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answered(answer.chunk().await).flatten() {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_BYTES_MAX {
+                return Err(invalid());
             }
         }
+        let said: PublicKey = serde_json::from_slice(&bytes).map_err(|_other| invalid())?;
+        self.partner_keys.insert(of.endpoint, said.public_key.clone());
+        Ok(said.public_key)
     }
+
+    /// A partner may have another key by now.
+    pub(super) fn forget_key(&self, endpoint: Uuid) {
+        self.partner_keys.remove(&endpoint);
+    }
+
+    /// The client that shows our certificate at an endpoint.
+    fn http(&self, to: &Recipient<'_>) -> Result<reqwest::Client> {
+        let Some(identity) = &to.identity else { return Ok(self.bare.clone()) };
+        let hash = pki::sha256(identity.certificate.as_bytes());
+        if let Some(known) = self.known.get(&to.endpoint).filter(|known| known.0 == hash) {
+            return Ok(known.1.clone());
+        }
+        let unusable = |error| Error::internal("notices", &error);
+        let pem = Zeroizing::new([identity.certificate, &identity.key].join("\n"));
+        let identity = Identity::from_pem(pem.as_bytes()).map_err(unusable)?;
+        let built = builder(self.strict, self.ca.as_ref()).identity(identity).build();
+        let client = built.map_err(unusable)?;
+        if self.known.len() < CLIENTS_MAX {
+            self.known.insert(to.endpoint, (hash, client.clone()));
+        }
+        Ok(client)
+    }
+}
+
+fn builder(strict: bool, ca: Option<&Certificate>) -> ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .redirect(Policy::none())
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .https_only(strict)
+        .no_proxy()
+        .user_agent("pointsman");
+    let builder = if strict { builder.dns_resolver(PublicOnly) } else { builder };
+    match ca {
+        Some(ca) => builder.tls_certs_only([ca.clone()]),
+        None => builder,
+    }
+}
+
+/// What came back, if anything did.
+fn answered<T>(sent: reqwest::Result<T>) -> Option<T> {
+    // The error's text has the address in it.
+    let sent = sent.map_err(reqwest::Error::without_url);
+    sent.inspect_err(|error| tracing::debug!(%error, "an endpoint did not answer")).ok()
 }
 
 /// `v1,` and the base64 of HMAC-SHA256.

@@ -5,10 +5,11 @@ use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
     Asked, BankAccount, BankAccountList, BankAccountPath, BegunReplay, Body, EncryptionSample,
-    EndpointList, EndpointPath, EndpointSecret, EndpointWish, EventList, EventPage,
-    ExplainedTransaction, MadeEndpoint, NewBankAccount, NewResponseKey, Nothing, OfBalance,
-    OutsideLock, PairingCode, PartnerBalanceList, PartnerBalancePath, ProcessorPath, RegisteredKey,
-    Replay, ShownEndpoint, ShownPartnerBalance, TransactionDetails, TransactionPath, Trial,
+    EndpointCertificate, EndpointCsr, EndpointList, EndpointPath, EndpointSecret, EndpointWish,
+    EventList, EventPage, ExplainedTransaction, MadeEndpoint, NewBankAccount, NewResponseKey,
+    Nothing, OfBalance, OutsideLock, PairingCode, PartnerBalanceList, PartnerBalancePath,
+    ProcessorPath, RegisteredKey, Replay, ShownEndpoint, ShownPartnerBalance, TransactionDetails,
+    TransactionPath, Trial,
 };
 use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
@@ -135,6 +136,21 @@ fn told() -> Vec<Route> {
         )
         .says("Makes another key; notices are signed with the one before too, until the next.")
         .gives::<EndpointSecret>(200)
+        .fails(&[EndpointNotFound]),
+        Route::post(
+            "/secure/endpoints/{endpoint}/certificate-request",
+            on!(request_endpoint_certificate: Call, EndpointPath, Nothing),
+        )
+        .says("Draws a key for our client certificate there; the partner's authority signs it.")
+        .gives::<EndpointCsr>(201)
+        .fails(&[EndpointNotFound]),
+        Route::put(
+            "/secure/endpoints/{endpoint}/certificate",
+            on!(put_endpoint_certificate: Call, EndpointPath, Body<EndpointCertificate>),
+        )
+        .says("Takes our client certificate, which is shown there from now on.")
+        .takes::<EndpointCertificate>(r#"{"certificate":"-----BEGIN CERTIFICATE-----"}"#)
+        .gives::<ShownEndpoint>(200)
         .fails(&[EndpointNotFound]),
         Route::post(
             "/secure/endpoints/{endpoint}/ping",

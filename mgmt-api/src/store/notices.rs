@@ -25,6 +25,14 @@ pub struct EndpointRow {
     pub key_sealed: Vec<u8>,
     /// The one before it.
     pub key_before_sealed: Option<Vec<u8>>,
+    /// 1 where what it is told is encrypted to its partner's key.
+    pub encrypts: i64,
+    /// The key of our client certificate, sealed.
+    pub client_key_sealed: Option<Vec<u8>>,
+    /// Our client certificate and those it came from, PEM.
+    pub client_certificate: Option<String>,
+    /// The key that a certificate was asked for, sealed.
+    pub next_key_sealed: Option<Vec<u8>>,
 }
 
 /// What a partner is told, to be written.
@@ -78,11 +86,12 @@ impl Store {
     /// Writes an endpoint. Written already is no change.
     pub async fn insert_endpoint(&self, row: &EndpointRow, now_ms: i64) -> Result<()> {
         const SQL: &str = "INSERT INTO endpoints (id, partner_id, url, kinds, state, key_sealed, \
-             created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+             encrypts, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (id) DO NOTHING";
         on!(self, pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(row.partner_id).bind(&row.url);
             let query = query.bind(&row.kinds).bind(&row.state).bind(&row.key_sealed);
-            query.bind(now_ms).execute(pool).await.map(drop)
+            query.bind(row.encrypts).bind(now_ms).execute(pool).await.map(drop)
         })?;
         Ok(())
     }
@@ -90,10 +99,13 @@ impl Store {
     /// Changes where an endpoint is, what it is told, and whether.
     pub async fn update_endpoint(&self, row: &EndpointRow) -> Result<()> {
         const SQL: &str = "UPDATE endpoints SET url = $2, kinds = $3, state = $4, key_sealed = $5, \
-             key_before_sealed = $6 WHERE id = $1";
+             key_before_sealed = $6, encrypts = $7, client_key_sealed = $8, \
+             client_certificate = $9, next_key_sealed = $10 WHERE id = $1";
         on!(self, pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(&row.url).bind(&row.kinds);
             let query = query.bind(&row.state).bind(&row.key_sealed).bind(&row.key_before_sealed);
+            let query = query.bind(row.encrypts).bind(&row.client_key_sealed);
+            let query = query.bind(&row.client_certificate).bind(&row.next_key_sealed);
             query.execute(pool).await.map(drop)
         })?;
         Ok(())

@@ -250,6 +250,7 @@ fn needs_more_than_an_example(route: &Route) -> bool {
         "renew_card"
             | "make_bureau_batch"
             | "revoke_certificate"
+            | "put_endpoint_certificate"
             | "show_art"
             | "open_bank_account"
             | "show_import"

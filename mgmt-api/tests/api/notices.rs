@@ -4,7 +4,6 @@ use aws_lc_rs::hmac;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mgmt_api::config::NoticesConfig;
 use mgmt_api::pki;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use shared::command::Command;
 use crate::fees::reversal;
 use crate::partner::{Partner, Taken};
 use crate::quick_start::form;
-use crate::world::{World, on_each, send, text, until};
+use crate::world::{World, decrypted, on_each, public_key, send, text, until};
 
 /// Not what is under way.
 const RETRY_NOW: &str = "UPDATE deliveries SET next_at_ms = 0 \
@@ -248,7 +247,8 @@ async fn an_endpoint_is_paused_pinged_given_another_key_and_forgotten() {
 
         let listed = world.get("/secure/endpoints").await.json();
         let shown = json!({ "endpointId": endpoint, "url": partner.url,
-            "events": ["transaction", "verification"], "state": "ACTIVE" });
+            "events": ["transaction", "verification"], "state": "ACTIVE", "encrypted": false,
+            "certificateUntil": null });
         assert_eq!(listed["items"], json!([shown]));
         assert_eq!(world.get(&path).await.json(), shown);
         let paused = json!({ "url": partner.url, "events": ["transaction"], "state": "PAUSED" });
@@ -290,18 +290,32 @@ async fn an_endpoint_is_paused_pinged_given_another_key_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notices_go_over_tls_with_our_certificate_and_outlive_a_stop() {
+async fn notices_go_over_tls_with_the_certificate_that_the_partner_signed_and_outlive_a_stop() {
     on_each(async |world| {
         let pki = world.path("pki");
-        let (certificate, key) = pki::issue_client(&pki, "issuer").unwrap();
         world.stop_server().await;
         let ca = pki.join("ca.pem");
-        let server = (pki.join("server.crt"), pki.join("server.key"));
-        world.config.notices =
-            NoticesConfig { ca: Some(ca.clone()), certificate: Some(certificate), key: Some(key) };
+        world.config.notices.ca = Some(ca.clone());
         world.start_server().await;
+        let server = (pki.join("server.crt"), pki.join("server.key"));
         let partner = Partner::start_tls(&server.0, &server.1, &ca).await;
-        world.endpoint(&partner, &["transaction"]).await;
+        partner.want_certificates();
+        let (endpoint, _key) = world.endpoint(&partner, &["transaction"]).await;
+        let at = format!("/secure/endpoints/{endpoint}");
+        let put = async |certificate: &str| {
+            let body = json!({ "certificate": certificate });
+            send(world.secure(Method::PUT, &format!("{at}/certificate")).json(&body)).await
+        };
+        let asked = world.post(&format!("{at}/certificate-request"), &json!({})).await;
+        let request = text(&asked.expect(StatusCode::CREATED), "certificateRequest");
+        let (others, _key) = pki::issue_client(&pki, "somebody").unwrap();
+        let others = std::fs::read_to_string(others).unwrap();
+        put(&others).await.expect_error(400, "INVALID_REQUEST");
+        put("no certificate").await.expect_error(400, "INVALID_REQUEST");
+        let signed = pki::sign_request(&pki, &request, "issuer", 30, false).unwrap();
+        let shown = put(&signed).await.expect(StatusCode::OK);
+        assert!(text(&shown, "certificateUntil").starts_with("20"));
+
         partner.answer(&[503]);
         world.holder().await;
         arrived(&partner, 1).await;
@@ -311,6 +325,39 @@ async fn notices_go_over_tls_with_our_certificate_and_outlive_a_stop() {
         let taken = arrived(&partner, 2).await;
         assert_eq!(taken[0].bytes, taken[1].bytes);
         assert_eq!(taken[0].header("webhook-id"), taken[1].header("webhook-id"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_encrypted_to_the_key_that_the_partner_has_now() {
+    on_each(async |world| {
+        let partner = Partner::start().await;
+        partner.set_key(&public_key());
+        let body = json!({ "url": partner.url, "events": ["transaction"], "encrypted": true });
+        world.post("/secure/endpoints", &body).await.expect(StatusCode::CREATED);
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        let holder = world.holder().await;
+        let taken = arrived(&partner, 1).await;
+        assert_eq!(taken[0].header("encrypted-request"), "true");
+        let ours = world.get("/secure/public_key").await.json();
+        assert_eq!(taken[0].header("public-key"), text(&ours, "publicKey"));
+        let plain = decrypted(&taken[0].json());
+        assert_eq!(plain["transaction"]["id"], holder.top_up.as_str());
+        assert_eq!(partner.keys_asked(), 1);
+        // What is not taken may be for another key: it is asked for again, and only then.
+        partner.answer(&[400]);
+        world.peer.message(Command::Authorize(world.shop(700, 100)));
+        arrived(&partner, 2).await;
+        partner.set_key("nonsense");
+        until(async || partner.keys_asked() == 2).await;
+        partner.set_key(&public_key());
+        until(async || partner.taken().len() == 3).await;
+        let taken = partner.taken();
+        assert_eq!(decrypted(&taken[1].json()), decrypted(&taken[2].json()));
+        world.peer.message(Command::Authorize(world.shop(701, 100)));
+        arrived(&partner, 4).await;
+        assert_eq!(partner.keys_asked(), 3);
     })
     .await;
 }

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json, Router};
 use mgmt_api::config::Limits;
-use mgmt_api::tls::{self, Listener};
-use serde_json::Value;
+use mgmt_api::tls::{self, Listener, Peer};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -36,6 +37,9 @@ impl Taken {
 struct Desk {
     taken: Vec<Taken>,
     answers: VecDeque<u16>,
+    key: String,
+    keys_asked: usize,
+    wants_certificates: bool,
 }
 
 pub(crate) struct Partner {
@@ -73,6 +77,21 @@ impl Partner {
         self.desk.lock().unwrap().taken.clone()
     }
 
+    /// Has this public key from now on.
+    pub(crate) fn set_key(&self, key: &str) {
+        self.desk.lock().unwrap().key = key.to_owned();
+    }
+
+    /// How often it was asked for its key.
+    pub(crate) fn keys_asked(&self) -> usize {
+        self.desk.lock().unwrap().keys_asked
+    }
+
+    /// Refuses whoever shows no certificate.
+    pub(crate) fn want_certificates(&self) {
+        self.desk.lock().unwrap().wants_certificates = true;
+    }
+
     /// Answers these next, then 204 again.
     pub(crate) fn answer(&self, statuses: &[u16]) {
         self.desk.lock().unwrap().answers.extend(statuses);
@@ -83,9 +102,17 @@ async fn take(
     State(desk): State<Arc<Mutex<Desk>>>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
+    Extension(peer): Extension<Peer>,
     body: Bytes,
-) -> StatusCode {
+) -> Response {
     let mut desk = desk.lock().unwrap();
+    if desk.wants_certificates && peer.key.is_none() {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if uri.path() == "/base/public-key" {
+        desk.keys_asked += 1;
+        return Json(json!({ "publicKey": desk.key })).into_response();
+    }
     desk.taken.push(Taken { path: uri.path().to_owned(), headers, bytes: body.to_vec() });
-    StatusCode::from_u16(desk.answers.pop_front().unwrap_or(204)).unwrap()
+    StatusCode::from_u16(desk.answers.pop_front().unwrap_or(204)).unwrap().into_response()
 }
