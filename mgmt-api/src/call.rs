@@ -25,6 +25,49 @@ pub struct Exchange {
     pub request_id: String,
     /// The path as asked for.
     pub path: String,
+    /// The trace that it is part of, and its place in it.
+    pub trace: Trace,
+}
+
+/// A place in a trace. Source: W3C Trace Context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Which trace; never zero.
+    pub trace: u128,
+    /// Which place in it; never zero.
+    pub span: u64,
+    /// Whether its callers record it.
+    pub flags: u8,
+}
+
+impl Trace {
+    /// The caller's trace, or a new one, and our own place in it, made of a random id.
+    #[must_use]
+    pub fn of(parent: Option<&str>, random: Uuid) -> Self {
+        let (high, low) = random.as_u64_pair();
+        let (trace, flags) = parent.and_then(Self::read).unwrap_or((random.as_u128(), 0));
+        Self { trace, span: (high ^ low.rotate_left(32)).max(1), flags }
+    }
+
+    /// Trace and flags of `00-<trace>-<place>-<flags>`, or of a later version that begins so.
+    fn read(parent: &str) -> Option<(u128, u8)> {
+        let mut parts = parent.trim().splitn(5, '-');
+        let mut hex = |digits: usize| {
+            let part = parts.next().filter(|part| part.len() == digits)?;
+            let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            part.bytes().all(lower).then(|| u128::from_str_radix(part, 16).ok()).flatten()
+        };
+        let (version, trace, place, flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+        let more = parts.next().is_some();
+        let sound = version != 0xFF && !(version == 0 && more) && trace != 0 && place != 0;
+        sound.then(|| (trace, u8::try_from(flags).unwrap_or_default() & 1))
+    }
+}
+
+impl core::fmt::Display for Trace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+    }
 }
 
 /// Who asks.
@@ -212,6 +255,30 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         idempotency_key(&map).ok()
+    }
+
+    #[test]
+    fn a_trace_goes_on_where_its_header_is_sound_and_begins_anew_where_not() {
+        let (random, trace) = (Uuid::new_v4(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        let goes_on = |header: &str| Trace::of(Some(header), random).to_string().contains(trace);
+        let header = format!("00-{trace}-00f067aa0ba902b7-01");
+        let ours = Trace::of(Some(&header), random).to_string();
+        assert!(ours.starts_with(&format!("00-{trace}-")) && ours.ends_with("-01"), "{ours}");
+        assert!(!ours.contains("00f067aa0ba902b7"), "the place is ours");
+        assert!(goes_on(&format!("cc-{trace}-00f067aa0ba902b7-01-what")));
+        for header in [
+            format!("00-{trace}-00f067aa0ba902b7-01-what"),
+            format!("ff-{trace}-00f067aa0ba902b7-01"),
+            format!("00-{trace}-0000000000000000-01"),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
+            format!("00-{trace}-00f067aa0ba902b7"),
+            String::new(),
+        ] {
+            assert!(!goes_on(&header), "{header}");
+        }
+        let new = Trace::of(None, random);
+        assert!(new.trace == random.as_u128() && new.span != 0 && new.flags == 0);
     }
 
     #[test]

@@ -36,7 +36,7 @@ const COLUMNS: &str = "
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "
     address cause code count dropped epoch error files id is_mistyped is_past last link listener
-    micros milliseconds peer reason records route share state status torn_bytes what";
+    micros milliseconds peer reason records route share state status torn_bytes trace what";
 
 const SECRET_WORDS: [&str; 10] =
     ["pan", "track", "track2", "pin", "cvv", "cvv2", "cvc", "cvc2", "digits", "secret"];

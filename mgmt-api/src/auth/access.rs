@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use shared::ids::PartnerId;
 use tokio::time::Instant;
 
+use super::rate::Standing;
 use super::role::Roles;
 use super::{client_cert, encryption, session};
 use crate::app::App;
@@ -43,33 +44,46 @@ pub enum Encryption {
     Body,
 }
 
-/// The call of a request's caller, if the route is for it and it does not ask too often; `None`
-/// where it is for anyone.
+/// A caller that was let in, or not, and how it stands with its rate where it was asked.
+pub(crate) struct Admitted {
+    /// `None` where the route is for anyone.
+    pub(crate) call: Result<Option<Call>>,
+    pub(crate) standing: Option<Standing>,
+}
+
+/// The call of a request's caller, if the route is for it and it does not ask too often.
 pub(crate) async fn admit(
     app: &App,
     access: Access,
     encryption: Encryption,
     parts: &Parts,
-) -> Result<Option<Call>> {
-    let call = authenticate(app, access, encryption, parts).await?;
+) -> Admitted {
+    let call = match authenticate(app, access, encryption, parts).await {
+        Err(error) => return Admitted { call: Err(error), standing: None },
+        Ok(call) => call,
+    };
     let limits = &app.config.limits;
-    let within = match &call {
+    let standing = match &call {
         Some(call) => {
             let caller = call.caller.name();
             let encrypted = call.response_key.is_some();
             let take = |name: &str, rate| app.rates.take(name, rate, Instant::now());
-            take(&caller, limits.requests_per_second)
-                && (!encrypted || take(&format!("{caller} encrypted"), limits.encrypted_per_second))
+            let standing = take(&caller, limits.requests_per_second);
+            Some(match standing.within && encrypted {
+                true => take(&format!("{caller} encrypted"), limits.encrypted_per_second),
+                false => standing,
+            })
         }
         // Whoever tries to log in; what anyone may read is cheap.
         None if parts.method == Method::POST => {
             let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.address);
             let address = peer.map(|address| address.to_string()).unwrap_or_default();
-            app.rates.take(&address, limits.log_ins_per_second, Instant::now())
+            Some(app.rates.take(&address, limits.log_ins_per_second, Instant::now()))
         }
-        None => true,
+        None => None,
     };
-    if within { Ok(call) } else { Err(Code::RateLimited.into()) }
+    let within = standing.is_none_or(|standing| standing.within);
+    Admitted { call: if within { Ok(call) } else { Err(Code::RateLimited.into()) }, standing }
 }
 
 async fn authenticate(

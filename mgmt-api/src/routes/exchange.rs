@@ -15,11 +15,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::call::{self, Exchange};
+use crate::call::{self, Exchange, Trace};
 use crate::error::{Code, Error};
 use crate::metrics;
 use crate::tls::Peer;
 
+const TRACE: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken over from the caller.
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -34,13 +35,15 @@ pub(super) async fn exchange(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let exchange =
-        Exchange { request_id: request_id(&request), path: request.uri().path().to_owned() };
+    let trace = call::header(request.headers(), TRACE.as_str());
+    let trace = Trace::of(trace, Uuid::new_v4());
+    let (request_id, path) = (request_id(&request), request.uri().path().to_owned());
+    let exchange = Exchange { request_id, path, trace };
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
     let route = format!("{} {route}", method_name(request.method()));
     request.extensions_mut().insert(exchange.clone());
-    let span = tracing::info_span!("request", id = exchange.request_id, route);
+    let span = tracing::info_span!("request", id = exchange.request_id, route, trace = %trace);
     let response = bounded(&app, request, next).instrument(span.clone()).await;
     let response = finished(response, &exchange);
     let (status, took) = (response.status().as_u16(), started.elapsed());
@@ -95,6 +98,9 @@ fn finished(mut response: Response, exchange: &Exchange) -> Response {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
         headers.insert(REQUEST_ID, id);
+    }
+    if let Ok(trace) = HeaderValue::from_str(&exchange.trace.to_string()) {
+        headers.insert(TRACE, trace);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -20,7 +23,9 @@ use crate::app::App;
 use crate::audit::Entry;
 use crate::auth::access::{Access, Encryption, admit};
 use crate::auth::encryption;
+use crate::auth::rate::{BURST, Standing};
 use crate::auth::role::Roles;
+use crate::call::Call;
 use crate::error::Code;
 
 /// Methods that routes have.
@@ -346,12 +351,34 @@ struct Door {
 }
 
 async fn pass(State(door): State<Door>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let call = match admit(&door.app, door.access, door.encryption, &parts).await {
-        Err(error) => return error.into_response(),
-        Ok(call) => call,
+    let (parts, body) = request.into_parts();
+    let admitted = admit(&door.app, door.access, door.encryption, &parts).await;
+    let mut response = match admitted.call {
+        Err(error) => error.into_response(),
+        Ok(call) => enter(&door, call, (parts, body), next).await,
     };
-    let entry = door.audited.map(|route| Entry::asked(&route, call.as_ref(), &parts));
+    if let Some(Standing { burst, left, full_in, .. }) = admitted.standing {
+        // As draft-ietf-httpapi-ratelimit-headers-10 writes them.
+        let said = [
+            ("ratelimit-policy", format!("\"caller\";q={burst};w={}", BURST.as_secs())),
+            ("ratelimit", format!("\"caller\";r={left};t={full_in}")),
+        ];
+        for (name, value) in said {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+    response
+}
+
+async fn enter(
+    door: &Door,
+    call: Option<Call>,
+    (mut parts, body): (Parts, Body),
+    next: Next,
+) -> Response {
+    let entry = door.audited.as_ref().map(|route| Entry::asked(route, call.as_ref(), &parts));
     if let Some(entry) = &entry
         && let Err(error) = door.app.audit.write(entry.clone()).await
     {

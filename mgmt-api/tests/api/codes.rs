@@ -110,11 +110,14 @@ async fn who_asks_too_often_waits_and_others_do_not() {
         world.config.limits.requests_per_second = 1;
         world.config.limits.log_ins_per_second = 1;
         world.start_server().await;
-        for _one in 0..2 {
-            assert_eq!(world.get(&path).await.status, 200);
+        for left in ["\"caller\";r=1;t=1", "\"caller\";r=0;t=2"] {
+            let got = world.get(&path).await;
+            assert_eq!((got.status, &got.headers["ratelimit"]), (200, &left.parse().unwrap()));
+            assert_eq!(got.headers["ratelimit-policy"], "\"caller\";q=2;w=2");
         }
         let got = world.get(&path).await;
         got.expect_error(429, "RATE_LIMITED");
+        assert_eq!(got.headers["ratelimit"], "\"caller\";r=0;t=2");
         assert!(got.headers.contains_key("retry-after"));
         let url = world.secure_url("/secure/partner/balances");
         assert_eq!(send(world.stranger.get(url)).await.status, 200);

@@ -90,6 +90,11 @@ async fn errors_of_the_framework_have_our_form_and_ids_go_in_and_out() {
         let ours = world.nobody.get(world.public_url("/nothing")).header("X-Request-Id", "abc-1");
         let got = send(ours).await;
         assert_eq!(got.headers["x-request-id"], "abc-1");
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let traced = world.secure(Method::GET, "/livez");
+        let traced = traced.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+        let back = send(traced).await.headers["traceparent"].to_str().unwrap().to_owned();
+        assert!(back.starts_with(&format!("00-{trace}-")) && back.ends_with("-01"), "{back}");
         assert_eq!(got.json()["traceId"], "abc-1");
         assert_eq!(got.json()["instance"], "/nothing");
         let odd = world.nobody.get(world.public_url("/livez")).header("X-Request-Id", "a b");
