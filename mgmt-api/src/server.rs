@@ -218,6 +218,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             ("idempotency keys", app.sweep_idempotency_keys().await),
             ("sessions", app.sweep_sessions().await),
             ("e-mails that left", mail::sweep(&app).await),
+            ("warnings of certificates that end", app.warn_of_certificates().await),
             ("notices of long ago", notices::sweep(&app).await),
             ("postings of years gone by", app.sweep_postings().await),
             ("transactions of years gone by", app.sweep_history().await),

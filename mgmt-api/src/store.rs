@@ -53,7 +53,7 @@ pub use self::history::{
 pub use self::idempotency::{KeyRow, NewKey};
 pub use self::imports::{ImportRow, ImportedRow, NewImportRow, PendingRow};
 pub use self::kept::{KeptPosting, Posting, PostingChange};
-pub use self::mails::{MailRow, WatchedBalance};
+pub use self::mails::{EndingCertificate, MailRow, WatchedBalance};
 pub use self::movements::{Movement, NewMovement};
 pub use self::notices::{DeliveryRow, EndpointRow, NewNotice, NoticeRow, VerificationToTell};
 pub use self::operators::{NewOperator, OperatorRow};

@@ -31,7 +31,7 @@ const COLUMNS: &str = "
     roles root route row_count row_no row_state rrn scope sequence serial settlement slot source
     spki_sha256 stan state status stepped_up_until_ms subject taken target terminal to_balance_id
     token token_hash token_no told tracking_no transaction_id url used_at_ms verification_id
-    waived_from wallet_id wpin_failures wpin_hash wrong_entries_max zone";
+    waived_from wallet_id warned_days wpin_failures wpin_hash wrong_entries_max zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
 use crate::pki::{self, RequestError};
-use crate::store::{CertificateRow, IssuedCertificate};
+use crate::store::{CertificateRow, EndingCertificate, IssuedCertificate, MailRow};
 
 /// Days of a certificate where none are asked for.
 const DAYS_DEFAULT: u16 = 365;
@@ -80,7 +80,31 @@ pub(crate) struct ShownCertificate {
     networks: Vec<String>,
 }
 
+/// Owners of certificates are told so many days before the end. Source: requirements #47.
+const WARNED_DAYS: [i64; 3] = [3, 14, 30];
+const DAY_MS: i64 = 86_400_000;
+
 impl App {
+    /// Writes the e-mails about certificates that end soon, each once for 30, 14 and 3 days; how
+    /// many.
+    pub(crate) async fn warn_of_certificates(&self) -> Result<u64> {
+        let mut told = 0;
+        if self.mailer.is_none() {
+            return Ok(told);
+        }
+        for days in WARNED_DAYS {
+            let now = clock::now_millis();
+            let range = (now, now + days * DAY_MS);
+            while let Some(ending) = self.store.certificate_to_warn_of(range, days).await? {
+                let mail = mail_about(self.store.next_number("mail").await?, &ending, now);
+                let key = &ending.spki_sha256;
+                self.store.warn_of_certificate(key, days, &mail, now).await?;
+                told += 1;
+            }
+        }
+        Ok(told)
+    }
+
     /// Signs a partner's certificate request and lets the certificate connect.
     pub async fn sign_certificate(
         &self,
@@ -201,4 +225,19 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         *to = u8::from_str_radix(pair, 16).ok()?;
     }
     Some(out)
+}
+
+fn mail_about(id: i64, ending: &EndingCertificate, now_ms: i64) -> MailRow {
+    let days = (ending.not_after_ms - now_ms) / DAY_MS;
+    let content = format!(
+        "The client certificate {name} ends on {end}, in {days} days.\r\n\r\n\
+         Its key (SHA-256): {key}\r\n\r\n\
+         Send another request, signed with a new key, in time: without a certificate that is good \
+         still, no request is answered.\r\n",
+        name = ending.name,
+        end = rfc3339(ending.not_after_ms),
+        key = hex(&ending.spki_sha256),
+    );
+    let subject = format!("Your certificate {} ends in {days} days", ending.name);
+    MailRow { id, email: ending.email.clone(), subject, content, attempts: 0 }
 }

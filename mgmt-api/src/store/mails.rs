@@ -32,6 +32,22 @@ pub struct MailRow {
     pub attempts: i64,
 }
 
+/// A certificate that ends soon.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct EndingCertificate {
+    /// SHA-256 of its public key.
+    pub spki_sha256: Vec<u8>,
+    /// Its common name.
+    pub name: String,
+    /// Whoever looks after it.
+    pub email: String,
+    /// Its end.
+    pub not_after_ms: i64,
+}
+
+const MAIL: &str = "INSERT INTO mails (id, email, subject, content, state, attempts, \
+     next_at_ms, created_at_ms) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5)";
+
 impl Store {
     /// Sets or clears the level below which somebody is told of a balance, and begins anew.
     pub async fn set_alert(&self, balance: Uuid, alert: Option<(i64, &str)>) -> Result<()> {
@@ -68,11 +84,50 @@ impl Store {
     pub async fn alert(&self, balance: &WatchedBalance, mail: &MailRow, now_ms: i64) -> Result<()> {
         const NOTE: &str = "UPDATE partner_balances SET alerted = 1 \
              WHERE id = $1 AND alerted = 0 AND alert_level = $2";
-        const MAIL: &str = "INSERT INTO mails (id, email, subject, content, state, attempts, \
-             next_at_ms, created_at_ms) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5)";
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
             let note = sqlx::query(NOTE).bind(balance.id).bind(balance.alert_level);
+            if note.execute(&mut *transaction).await?.rows_affected() == 1 {
+                let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email).bind(&mail.subject);
+                let row = row.bind(&mail.content).bind(now_ms);
+                row.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// The next certificate whose owner is to be told that it ends: one that ends before an instant
+    /// and was not told of so many days yet.
+    pub async fn certificate_to_warn_of(
+        &self,
+        (now_ms, before_ms): (i64, i64),
+        days: i64,
+    ) -> Result<Option<EndingCertificate>> {
+        const SQL: &str = "SELECT spki_sha256, name, email, not_after_ms FROM client_certificates \
+             WHERE state = 'ACTIVE' AND email IS NOT NULL AND not_after_ms > $1 \
+             AND not_after_ms < $2 AND (warned_days IS NULL OR warned_days > $3) \
+             ORDER BY not_after_ms LIMIT 1";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(now_ms).bind(before_ms).bind(days);
+            query.fetch_optional(pool).await
+        })?)
+    }
+
+    /// Notes that a certificate's owner is told, and writes the e-mail about it, both or neither;
+    /// once for so many days.
+    pub async fn warn_of_certificate(
+        &self,
+        spki_sha256: &[u8],
+        days: i64,
+        mail: &MailRow,
+        now_ms: i64,
+    ) -> Result<()> {
+        const NOTE: &str = "UPDATE client_certificates SET warned_days = $2 \
+             WHERE spki_sha256 = $1 AND (warned_days IS NULL OR warned_days > $2)";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            let note = sqlx::query(NOTE).bind(spki_sha256).bind(days);
             if note.execute(&mut *transaction).await?.rows_affected() == 1 {
                 let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email).bind(&mail.subject);
                 let row = row.bind(&mail.content).bind(now_ms);

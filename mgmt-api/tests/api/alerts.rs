@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::certificates::{GOOD, request};
 use crate::world::{World, on_each, text, until};
 
 /// A mail server that keeps what it takes.
@@ -264,6 +265,45 @@ async fn each_try_of_an_e_mail_is_one_servers() {
         store.end_mail(mails[0].id, "SENT").await.unwrap();
         assert_eq!(store.pending_mails(i64::MAX, 9).await.unwrap(), []);
         store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_a_certificate_is_told_once_at_each_step_to_its_end() {
+    on_each(async |world| {
+        world.config.ca = Some(world.path("pki"));
+        let postbox = world.with_mail(MailSecurity::Tls, 0).await;
+        let (csr, _key) = request(world, 2048, GOOD).await;
+        let good = world.sign(&csr, json!({ "days": 10 })).await.expect(StatusCode::CREATED);
+        let subjects = || -> Vec<String> {
+            let taken = postbox.taken().into_iter();
+            taken
+                .filter_map(|mail| {
+                    mail.lines().find(|l| l.starts_with("Subject:")).map(str::to_owned)
+                })
+                .collect()
+        };
+        // It is looked at when the server starts, and each minute.
+        let restarted = async |world: &mut World| {
+            world.stop_server().await;
+            world.start_server().await;
+        };
+        restarted(world).await;
+        until(async || postbox.taken().len() == 1).await;
+        // Long lines come folded.
+        let mail = postbox.taken().pop().unwrap().replace("=\r\n", "").replace("=\n", "");
+        assert!(mail.contains(&text(&good, "certificateId")), "{mail}");
+        assert!(mail.contains("To: ops@example.com"), "{mail}");
+        restarted(world).await;
+        let closer = "UPDATE client_certificates SET not_after_ms = not_after_ms - 691200000 \
+             WHERE email IS NOT NULL";
+        world.database.execute(closer).await;
+        restarted(world).await;
+        until(async || postbox.taken().len() >= 2).await;
+        let expected = ["9", "1"]
+            .map(|days| format!("Subject: Your certificate partner-1 ends in {days} days"));
+        assert_eq!(subjects(), expected);
     })
     .await;
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Got, World, on_each, plain_wallet, send, text};
 
 /// A request and its key, made by openssl as a partner makes it.
-async fn request(world: &World, bits: u32, subject: &str) -> (String, String) {
+pub(crate) async fn request(world: &World, bits: u32, subject: &str) -> (String, String) {
     let key = world.path(&format!("{}.key", uuid::Uuid::new_v4()));
     let new = format!("rsa:{bits}");
     let output = tokio::process::Command::new("openssl")
@@ -20,11 +20,11 @@ async fn request(world: &World, bits: u32, subject: &str) -> (String, String) {
     (csr, std::fs::read_to_string(&key).unwrap())
 }
 
-const GOOD: &str = "/CN=V-Sparados-Example/O=Example/OU=019a0000-0000-4000-8000-000000000009/\
+pub(crate) const GOOD: &str = "/CN=V-Sparados-Example/O=Example/OU=019a0000-0000-4000-8000-000000000009/\
     L=Lublin/ST=Lubelskie/C=PL/emailAddress=ops@example.com";
 
 impl World {
-    async fn sign(&self, csr: &str, more: Value) -> Got {
+    pub(crate) async fn sign(&self, csr: &str, more: Value) -> Got {
         let mut body = json!({ "partner": 1, "csr": csr });
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
