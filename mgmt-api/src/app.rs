@@ -34,6 +34,7 @@ mod personalise;
 mod put_program;
 mod register_key;
 mod register_verification;
+mod reload_by_two;
 mod renew_card;
 mod reset_cvc2;
 mod set_pin;
@@ -92,6 +93,7 @@ pub use self::personalise::{BureauBatch, ReportResult};
 pub use self::put_program::{CardProgram, PartnerData, ProgramList};
 pub use self::register_key::{NewResponseKey, RegisteredKey};
 pub use self::register_verification::{Image, RegisteredVerification, VerificationForm};
+pub use self::reload_by_two::{AskedReload, AskedReloadList};
 pub use self::renew_card::CardSummary;
 pub use self::reset_cvc2::NewCvc2;
 pub use self::set_pin::NewPin;
@@ -203,6 +205,12 @@ pub struct TransactionPath {
 #[derive(Deserialize)]
 pub struct EndpointPath {
     endpoint: String,
+}
+
+/// A reload that was asked for, as a path names it.
+#[derive(Deserialize)]
+pub struct ReloadPath {
+    reload: String,
 }
 
 /// A processor as a path names it, by its number.

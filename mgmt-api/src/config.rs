@@ -69,6 +69,8 @@ pub struct Config {
     /// Days for which images of decided identity checks, and the data of customers who went, are
     /// kept. Source: requirements #68.
     pub retention_days: u16,
+    /// Whether a partner balance is reloaded by two operators alone. Source: requirements #87.
+    pub reloads_by_two: bool,
     /// What is logged, as `tracing` filters.
     pub log: String,
     /// The listener with client certificates: /secure and /lifecycle.
@@ -298,6 +300,7 @@ impl Default for Config {
             ca: None,
             bureau_key: None,
             retention_days: 5 * 365,
+            reloads_by_two: false,
             log: "info".into(),
             secure: SecureListener::default(),
             public: PublicListener::default(),

@@ -97,6 +97,7 @@ codes! {
     VerificationNotFound = 404 "VERIFICATION_NOT_FOUND" "There is no such identity check.";
     OrderNotFound = 404 "ORDER_NOT_FOUND" "There is no such order of this customer.";
     OperationNotFound = 404 "OPERATION_NOT_FOUND" "There is no such operation of this customer.";
+    ReloadNotFound = 404 "RELOAD_NOT_FOUND" "There is no such reload that was asked for.";
     EndpointNotFound = 404 "ENDPOINT_NOT_FOUND" "There is no such endpoint of this partner.";
     TransactionNotFound = 404 "TRANSACTION_NOT_FOUND"
         "There is no such transaction of this customer, or it is not in the history yet.";
@@ -116,6 +117,9 @@ codes! {
         "The card is renewed in its last three months, for a later month.";
     TooManyResets = 409 "TOO_MANY_RESETS" "The card has no further CVC2: replace it.";
     VerificationDecided = 409 "VERIFICATION_DECIDED" "The identity check was decided otherwise.";
+    SecondPersonRequired = 409 "SECOND_PERSON_REQUIRED"
+        "A reload takes two operators: ask for it with reloads, another operator confirms it.";
+    ReloadDecided = 409 "RELOAD_DECIDED" "The reload was decided already.";
     ProgramFixed = 409 "PROGRAM_FIXED"
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"

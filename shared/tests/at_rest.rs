@@ -27,11 +27,11 @@ const COLUMNS: &str = "
     operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
     partner_balance_id partner_id password_hash period period_end_ms period_ms place plan_sealed
     posted processing_code profile_sealed purchase_hold_hours rate_ppm reason reference reference_id
-    region released request_id reserved_at_ms resource_id response_key_sha256 returned revoked_at_ms
-    roles root route row_count row_no row_state rrn scope sequence serial settlement slot source
-    spki_sha256 stan state status stepped_up_until_ms subject taken target terminal to_balance_id
-    token token_hash token_no told tracking_no transaction_id url used_at_ms verification_id
-    waived_from wallet_id warned_days wpin_failures wpin_hash wrong_entries_max zone";
+    region released request_id requested_by reserved_at_ms resource_id response_key_sha256 returned
+    revoked_at_ms roles root route row_count row_no row_state rrn scope sequence serial settlement
+    slot source spki_sha256 stan state status stepped_up_until_ms subject taken target terminal
+    to_balance_id token token_hash token_no told tracking_no transaction_id url used_at_ms
+    verification_id waived_from wallet_id warned_days wpin_failures wpin_hash wrong_entries_max zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "

@@ -58,6 +58,16 @@ struct Plan {
     charge: Option<Charge>,
 }
 
+/// A movement to be carried out.
+pub(super) struct Asked {
+    pub(super) id: Uuid,
+    pub(super) movement: Movement,
+    pub(super) money: Money,
+    pub(super) charge: Option<Charge>,
+    pub(super) external_id: Option<String>,
+    pub(super) description_sealed: Option<Vec<u8>>,
+}
+
 /// Money that was moved; amounts in minor units.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -127,6 +137,9 @@ impl App {
         at: PartnerBalancePath,
         body: Body<Credit>,
     ) -> Result<Response> {
+        if self.config.reloads_by_two {
+            return Err(Code::SecondPersonRequired.into());
+        }
         let find = async || Ok(Movement::Reload(self.partner_balance(&by, &at).await?.id));
         self.move_money(&by, body.hash, &body.content, find).await
     }
@@ -144,7 +157,12 @@ impl App {
             let charge = self.charge_for(movement, money).await?;
             Ok(Plan { id: Uuid::now_v7(), movement, charge })
         };
-        let carry_out = |plan| self.carry_out_movement(plan, money, credit);
+        let carry_out = async |Plan { id, movement, charge }: Plan| {
+            let external_id = credit.external_id.clone();
+            let description_sealed = self.sealed_words(id, credit)?;
+            let asked = Asked { id, movement, money, charge, external_id, description_sealed };
+            self.carry_out_movement(asked).await
+        };
         self.once(call, hash, draw, carry_out).await
     }
 
@@ -159,22 +177,23 @@ impl App {
         due.is_positive().then(|| charge(&fee, due.0)).transpose()
     }
 
-    async fn carry_out_movement(
-        &self,
-        Plan { id, movement, charge }: Plan,
-        money: Money,
-        credit: &Credit,
-    ) -> Result<Answer> {
+    /// What a caller says of a movement, sealed.
+    pub(super) fn sealed_words(&self, id: Uuid, credit: &Credit) -> Result<Option<Vec<u8>>> {
         let row = format!("movement {id}");
         let seal =
             |text: &String| self.vault.seal(Purpose::PersonalData, row.as_bytes(), text.as_bytes());
+        Ok(credit.description.as_ref().map(seal).transpose()?)
+    }
+
+    pub(super) async fn carry_out_movement(&self, asked: Asked) -> Result<Answer> {
+        let Asked { id, movement, money, charge, external_id, description_sealed } = asked;
         let new = NewMovement {
             id,
             movement,
             amount: money.amount.0,
             currency: i64::from(money.currency.0),
-            external_id: credit.external_id.clone(),
-            description_sealed: credit.description.as_ref().map(seal).transpose()?,
+            external_id,
+            description_sealed,
             created_at_ms: clock::now_millis(),
         };
         self.store.insert_movement(&new).await?;
@@ -210,7 +229,12 @@ impl App {
 }
 
 impl Credit {
-    fn check(&self) -> Result<Money> {
+    /// The caller's own name for it.
+    pub(super) fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+
+    pub(super) fn check(&self) -> Result<Money> {
         let currency = currency(&self.currency)?;
         if self.amount <= 0 {
             return Err(Error::fault(Code::InvalidAmount, "amount", "must be more than zero"));

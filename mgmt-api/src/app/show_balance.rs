@@ -18,8 +18,8 @@ use crate::store::{BalanceRow, CardRow};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    limit: Option<u8>,
-    after: Option<Uuid>,
+    pub(super) limit: Option<u8>,
+    pub(super) after: Option<Uuid>,
 }
 
 /// A page of balances, oldest first.

@@ -5,12 +5,13 @@ use axum::extract::DefaultBodyLimit;
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    ArtFile, ArtPath, Asked, AuditList, AuditPage, BegunSession, Body, BookedMovement, BureauBatch,
-    CardProgram, CertificateList, CertificatePath, CertificateRequest, Credit, FeeList, FeePath,
-    FullVerification, ImagePath, LowBalanceAlert, NewOperatorSession, NewPartnerBalance, Nothing,
-    PartnerBalancePath, PartnerData, PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection,
-    Report, ReportResult, ReportWish, ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt,
-    TotalList, VerificationList, VerificationPage, VerificationPath,
+    ArtFile, ArtPath, Asked, AskedReload, AskedReloadList, AuditList, AuditPage, BegunSession,
+    Body, BookedMovement, BureauBatch, CardProgram, CertificateList, CertificatePath,
+    CertificateRequest, Credit, FeeList, FeePath, FullVerification, ImagePath, LowBalanceAlert,
+    NewOperatorSession, NewPartnerBalance, Nothing, Page, PartnerBalancePath, PartnerData,
+    PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection, ReloadPath, Report, ReportResult,
+    ReportWish, ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt, TotalList,
+    VerificationList, VerificationPage, VerificationPath,
 };
 use crate::art;
 use crate::auth::access::Access;
@@ -247,7 +248,42 @@ fn partner_balances(all: Access, money: Access) -> Vec<Route> {
         .says("Credits a partner balance.")
         .takes::<Credit>(r#"{"amount":100000,"currency":"EUR"}"#)
         .gives::<BookedMovement>(201)
+        .fails(&[
+            PartnerBalanceNotFound,
+            InvalidAmount,
+            InvalidCurrency,
+            CurrencyMismatch,
+            SecondPersonRequired,
+        ])
+        .to(money),
+        Route::post(
+            "/admin/partner-balances/{balance}/reloads",
+            on!(ask_reload: Call, PartnerBalancePath, Body<Credit>),
+        )
+        .says("Asks for a reload that another operator books.")
+        .takes::<Credit>(r#"{"amount":100000,"currency":"EUR"}"#)
+        .gives::<AskedReload>(202)
         .fails(&[PartnerBalanceNotFound, InvalidAmount, InvalidCurrency, CurrencyMismatch])
+        .to(money),
+        Route::get("/admin/reloads", on!(list_asked_reloads: Call, Asked<Page>))
+            .says("A page of the reloads that wait for a second operator, oldest first.")
+            .paged()
+            .gives::<AskedReloadList>(200)
+            .to(money),
+        Route::post(
+            "/admin/reloads/{reload}/confirm",
+            on!(confirm_reload: Call, ReloadPath, Nothing),
+        )
+        .says("Books a reload that another operator asked for.")
+        .gives::<BookedMovement>(201)
+        .fails(&[ReloadNotFound, ReloadDecided, SecondPersonRequired])
+        .to(money),
+        Route::post(
+            "/admin/reloads/{reload}/refuse",
+            on!(refuse_reload: Call, ReloadPath, Nothing),
+        )
+        .says("Refuses a reload that another operator asked for.")
+        .fails(&[ReloadNotFound, ReloadDecided, SecondPersonRequired])
         .to(money),
     ]
 }

@@ -19,7 +19,7 @@ use crate::app::{
     App, ArtFile, ArtPath, Asked, BalancePath, BankAccountPath, Body, CardPath, CardTokenPath,
     CertificatePath, EndpointPath, FeePath, ImagePath, ImportFile, ImportPath, Nothing,
     OperationPath, Optional, OrderPath, PartnerBalancePath, PartnerPath, ProcessorPath,
-    ProgramPath, Report, TransactionPath, VerificationPath,
+    ProgramPath, ReloadPath, Report, TransactionPath, VerificationPath,
 };
 use crate::call::{self, Call};
 use crate::error::{Code, Error, Result};
@@ -143,6 +143,7 @@ paths!(
     PartnerBalancePath,
     ProcessorPath,
     EndpointPath,
+    ReloadPath,
     TransactionPath
 );
 

@@ -162,6 +162,14 @@ impl Things {
 }
 
 impl World {
+    /// The id of a reload that somebody else asked for.
+    async fn asked_reload(&self, balance: &str) -> String {
+        let path = format!("/admin/partner-balances/{balance}/reloads");
+        let body = json!({ "amount": 100, "currency": "EUR" });
+        let asked = self.admin(Method::POST, &path, Some(&body)).await;
+        text(&asked.expect(StatusCode::ACCEPTED), "reloadId")
+    }
+
     /// The id of the sandbox partner's deposit in EUR.
     async fn partner_balance(&self) -> String {
         let body = json!({ "kind": "DEPOSIT", "currency": "EUR" });
@@ -266,6 +274,9 @@ async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things)
     let mut path = things.put_into(&path);
     if route.doc.name == "list_bank_accounts" {
         path = format!("{path}?balanceId={}", things.balance);
+    }
+    if path.contains("{reload}") {
+        path = path.replace("{reload}", &world.asked_reload(&things.partner_balance).await);
     }
     if path.contains("{endpoint}") {
         let body = json!({ "url": "http://127.0.0.1:9", "events": ["transaction"] });

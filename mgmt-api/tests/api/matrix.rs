@@ -46,6 +46,7 @@ fn path(route: &Route, things: &Things) -> String {
         ("{certificate}", &"0".repeat(64)),
         ("{iban}", &"PL61109010140000071219812874".to_owned()),
         ("{endpoint}", &"019a0000-0000-7000-8000-000000000009".to_owned()),
+        ("{reload}", &"019a0000-0000-7000-8000-000000000009".to_owned()),
         ("{import}", &"019a0000-0000-7000-8000-000000000001".to_owned()),
         ("{kind}", &"mdes-icon".to_owned()),
         ("{image}", &"imageFace".to_owned()),

@@ -1,9 +1,11 @@
 //! Top-ups, reloads and partner balances.
 
 use axum::http::StatusCode;
+use mgmt_api::auth::role::Roles;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::peer::Mode;
 use crate::world::{World, on_each, send, text};
 
 async fn top_up(world: &World, customer: &str, balance: &str, body: Value) -> crate::world::Got {
@@ -180,7 +182,7 @@ async fn money_leaves_and_moves_where_it_is_available() {
             json!({ "currency": "EUR", "users": 70,
                 "wallet": 70, "company": 0, "invoiced": 0 })
         );
-        let scoped = world.operator("eve", mgmt_api::auth::role::Roles::ALL, Some("1")).await;
+        let scoped = world.operator("eve", Roles::ALL, Some("1")).await;
         let got = world.with(&scoped, Method::GET, "/admin/balances/summary", None).await;
         got.expect_error(403, "FORBIDDEN");
     })
@@ -256,6 +258,67 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
         let again = text(&ask(&without).await.expect(StatusCode::CREATED), "iban");
         assert_ne!(again, given, "never given again");
         ask("x").await.expect_error(404, "BALANCE_NOT_FOUND");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_by_two_is_booked_once_by_another_operator() {
+    on_each(async |world| {
+        world.stop_server().await;
+        world.config.reloads_by_two = true;
+        world.start_server().await;
+        let body = json!({ "kind": "CREDIT", "currency": "EUR" });
+        let opened = world.admin(Method::POST, "/admin/partners/1/balances", Some(&body)).await;
+        let path = format!("/admin/partner-balances/{}", text(&opened.json(), "id"));
+        let (ann, bob) = (
+            world.operator("ann", Roles::ADMIN, None).await,
+            world.operator("bob", Roles::LICENSED, None).await,
+        );
+        let reload = json!({ "amount": 10_000, "currency": "EUR", "externalId": "wire-1",
+            "description": "from the sponsor" });
+        let alone = world.with(&ann, Method::POST, &format!("{path}/reload"), Some(&reload)).await;
+        alone.expect_error(409, "SECOND_PERSON_REQUIRED");
+        let ask = async || {
+            let path = format!("{path}/reloads");
+            let asked = world.with(&ann, Method::POST, &path, Some(&reload)).await;
+            text(&asked.expect(StatusCode::ACCEPTED), "reloadId")
+        };
+        let (first, second) = (ask().await, ask().await);
+        let listed = world.with(&bob, Method::GET, "/admin/reloads", None).await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+        assert_eq!(listed["items"][0]["externalId"], "wire-1");
+        let decide = async |by: &str, id: &str, what: &str| {
+            world.with(by, Method::POST, &format!("/admin/reloads/{id}/{what}"), None).await
+        };
+        decide(&ann, &first, "confirm").await.expect_error(409, "SECOND_PERSON_REQUIRED");
+        decide(&ann, &first, "refuse").await.expect_error(409, "SECOND_PERSON_REQUIRED");
+        let amount = async || {
+            let shown = world.admin(Method::GET, &path, None).await.json();
+            shown["amount"].as_i64().unwrap()
+        };
+        assert_eq!(amount().await, 0);
+        // Nobody hears that it was booked: it is confirmed again, and booked once.
+        world.peer.set_mode(Mode::Swallow);
+        decide(&bob, &first, "confirm").await.expect_error(503, "SWITCH_UNAVAILABLE");
+        world.peer.set_mode(Mode::Answer);
+        let booked = decide(&bob, &first, "confirm").await.expect(StatusCode::CREATED);
+        assert_eq!((&booked["id"], &booked["amount"]), (&json!(first), &json!(10_000)));
+        assert_eq!(amount().await, 10_000);
+        decide(&bob, &first, "refuse").await.expect_error(409, "RELOAD_DECIDED");
+        let third = world.operator("eve", Roles::ADMIN, None).await;
+        decide(&third, &first, "confirm").await.expect_error(409, "RELOAD_DECIDED");
+        decide(&bob, &second, "refuse").await.expect(StatusCode::NO_CONTENT);
+        decide(&bob, &second, "confirm").await.expect_error(409, "RELOAD_DECIDED");
+        assert_eq!(amount().await, 10_000);
+        let listed = world.with(&bob, Method::GET, "/admin/reloads", None).await.json();
+        assert_eq!(listed["items"], json!([]));
+        // Another partner's operator does not see it.
+        let other = world.operator("oda", Roles::ADMIN, Some("2")).await;
+        decide(&other, &ask().await, "confirm").await.expect_error(404, "RELOAD_NOT_FOUND");
+        let wrong = json!({ "amount": 1, "currency": "PLN" });
+        let got = world.with(&ann, Method::POST, &format!("{path}/reloads"), Some(&wrong)).await;
+        got.expect_error(422, "CURRENCY_MISMATCH");
     })
     .await;
 }
