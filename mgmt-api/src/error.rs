@@ -120,6 +120,8 @@ codes! {
     SecondPersonRequired = 409 "SECOND_PERSON_REQUIRED"
         "A reload takes two operators: ask for it with reloads, another operator confirms it.";
     ReloadDecided = 409 "RELOAD_DECIDED" "The reload was decided already.";
+    TooManyEndpoints = 409 "TOO_MANY_ENDPOINTS"
+        "The partner has as many endpoints as it may: remove one first.";
     ProgramFixed = 409 "PROGRAM_FIXED"
         "Partner, currency and collateral of a program are for ever: make another program.";
     PartnerExists = 409 "PARTNER_EXISTS"

@@ -5,8 +5,8 @@
 //! before a cursor passes them; nobody waits for it: it runs on a thread of its own that yields to
 //! the rest of the machine, and catches up.
 
+use core::convert::Infallible;
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,22 +16,18 @@ use shared::ids::{CommandId, Sequence};
 use shared::journal_record::{Answer, Record};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::history::{self, News, Page};
+use crate::history::{self, Keeper};
 use crate::kept::Kept;
-use crate::store::{CursorRow, History, RowState, Store, StoreError};
+use crate::metrics;
+use crate::store::{History, RowState, Store, StoreError};
 use crate::switch_link::{BACKOFF_MAX, BACKOFF_MIN, EventError, Events};
 use crate::vault::{Vault, VaultError};
-use crate::{clock, metrics, notices};
 
-/// Records taken at once.
-const BATCH_MAX: usize = 1_000;
-/// How long the first record of a batch waits for others.
-const LINGER: Duration = Duration::from_millis(5);
 /// The cursor is stored this often at least.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// And after this many events at the latest.
@@ -41,7 +37,7 @@ const NICE: i32 = 10;
 
 /// Why the feed starts again.
 #[derive(Debug, Error)]
-enum FeedError {
+pub(crate) enum FeedError {
     #[error(transparent)]
     Events(#[from] EventError),
     #[error("database: {0}")]
@@ -87,30 +83,37 @@ pub(crate) fn start(
     Ok(end)
 }
 
+/// Both readers, each with a cursor and failures of its own.
 async fn run(addresses: &Addresses) {
+    let Addresses { socket, database, history, vault } = addresses;
+    let feed =
+        again("event feed", async || Feed::new(Store::open(database).await?).follow(socket).await);
+    let keeper = again("history", async || {
+        let (store, history) = (Store::open(database).await?, History::open(history, 1).await?);
+        Keeper::new(store, history, Arc::clone(vault)).follow(socket).await
+    });
+    tokio::join!(feed, keeper);
+}
+
+/// Does something that fails now and then again and again.
+async fn again(what: &str, work: impl AsyncFn() -> Result<Infallible, FeedError>) {
     let mut backoff = BACKOFF_MIN;
     loop {
         let begun = Instant::now();
-        let ended = async {
-            let store = Store::open(&addresses.database).await?;
-            let history = History::open(&addresses.history, 1).await?;
-            let vault = Arc::clone(&addresses.vault);
-            Feed::new(store, history, vault).follow(&addresses.socket).await
-        };
-        let error = match ended.await {
+        let error = match work().await {
             Ok(never) => match never {},
             Err(error) => error,
         };
         match &error {
             FeedError::Events(EventError::Connection(_)) | FeedError::Overtaken => {
-                tracing::debug!(%error, "event feed ends");
+                tracing::debug!(%error, what, "begins again");
             }
             FeedError::Store(_) | FeedError::Unknown(_) | FeedError::Vault(_) => {
-                tracing::error!(%error, "event feed ends");
+                tracing::error!(%error, what, "begins again");
             }
             FeedError::Events(EventError::Gap { .. }) => {
                 metrics::count_event_gap();
-                tracing::error!(%error, "event feed starts again from its cursor");
+                tracing::error!(%error, what, "begins again from its cursor");
             }
         }
         let lasted = begun.elapsed() > BACKOFF_MAX;
@@ -121,126 +124,57 @@ async fn run(addresses: &Addresses) {
 
 struct Feed {
     store: Store,
-    history: History,
     last: Sequence,
     stored: Sequence,
     kept: Kept,
-    /// How far the history is.
-    shown: CursorRow,
-    vault: Arc<Vault>,
-    /// Partners that want to know of transactions.
-    told: BTreeSet<i64>,
 }
 
 impl Feed {
-    fn new(store: Store, history: History, vault: Arc<Vault>) -> Self {
-        let (last, stored) = (Sequence(0), Sequence(0));
-        let (kept, shown) = (Kept::default(), CursorRow::default());
-        Self { store, history, last, stored, kept, shown, vault, told: BTreeSet::new() }
+    fn new(store: Store) -> Self {
+        Self { store, last: Sequence(0), stored: Sequence(0), kept: Kept::default() }
     }
 
-    /// Looks what is wanted of records now.
-    async fn look(&mut self) -> Result<(), StoreError> {
-        self.kept.begin(&self.store).await?;
-        self.told = self.store.partners_told_of(notices::TRANSACTION).await?.into_iter().collect();
-        Ok(())
-    }
-
-    async fn follow(mut self, socket: &Path) -> Result<core::convert::Infallible, FeedError> {
+    async fn follow(mut self, socket: &Path) -> Result<Infallible, FeedError> {
         let ended = self.follow_until_it_fails(socket).await;
         // What was taken is stored, whatever ended it.
         self.store_cursor().await?;
         ended
     }
 
-    async fn follow_until_it_fails(
-        &mut self,
-        socket: &Path,
-    ) -> Result<core::convert::Infallible, FeedError> {
+    async fn follow_until_it_fails(&mut self, socket: &Path) -> Result<Infallible, FeedError> {
         self.last = sequence(self.store.event_cursor().await?);
         self.stored = self.last;
-        self.shown = self.history.cursor().await?;
-        self.look().await?;
-        let after = self.last.min(sequence(self.shown.sequence));
-        let mut events = Events::after(socket, after).await?;
+        self.kept.begin(&self.store).await?;
+        let mut events = Events::after(socket, self.last).await?;
         let mut store_at = Instant::now() + STORE_INTERVAL;
-        let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
-            if let Ok(record) = timeout_at(store_at, events.next()).await {
-                batch.push(record?);
-                let until = Instant::now() + LINGER;
-                while batch.len() < BATCH_MAX
-                    && let Ok(record) = timeout_at(until, events.next()).await
-                {
-                    batch.push(record?);
-                }
-                self.take(&batch).await?;
-                batch.clear();
+            for record in events.batch(store_at).await? {
+                self.take(&record).await?;
             }
             let due = Instant::now() >= store_at;
             if due || self.last.0 - self.stored.0 >= STORE_EVENTS || self.kept.is_full() {
                 self.store_cursor().await?;
             }
             if due {
-                self.look().await?;
+                self.kept.begin(&self.store).await?;
                 store_at = Instant::now() + STORE_INTERVAL;
             }
         }
     }
 
-    /// Takes what of a batch was not taken before.
-    async fn take(&mut self, batch: &[Record]) -> Result<(), FeedError> {
-        let known = batch.partition_point(|record| record.sequence <= self.last);
-        for record in batch.get(known..).unwrap_or_default() {
-            metrics::count_event(kind(&record.command));
-            if let (Command::Manage(id, change), Answer::Outcome(outcome)) =
-                (&record.command, &record.answer)
-            {
-                self.settle(*id, change, outcome).await?;
-                if outcome.result.is_ok() {
-                    self.let_fees_fall_due(change, outcome).await?;
-                }
+    async fn take(&mut self, record: &Record) -> Result<(), StoreError> {
+        metrics::count_event(kind(&record.command));
+        if let (Command::Manage(id, change), Answer::Outcome(outcome)) =
+            (&record.command, &record.answer)
+        {
+            self.settle(*id, change, outcome).await?;
+            if outcome.result.is_ok() {
+                self.let_fees_fall_due(change, outcome).await?;
             }
-            self.kept.take(record);
-            self.last = record.sequence;
         }
-        self.show(batch).await
-    }
-
-    /// Keeps what a batch did to money.
-    async fn show(&mut self, batch: &[Record]) -> Result<(), FeedError> {
-        let known = batch.partition_point(|it| it.sequence <= sequence(self.shown.sequence));
-        let batch = batch.get(known..).unwrap_or_default();
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let needs = history::needs(batch);
-        let rows = self.history.load(self.shown, needs).await?;
-        let mut page = Page::new(rows, !self.told.is_empty());
-        for record in batch {
-            page.take(record)?;
-        }
-        self.tell(page.take_news()).await?;
-        let (changed, next) = page.finish();
-        if !self.history.save(&changed, self.shown, next).await? {
-            return Err(FeedError::Overtaken);
-        }
-        self.shown = next;
-        metrics::set_history_cursor(next.sequence);
+        self.kept.take(record);
+        self.last = record.sequence;
         Ok(())
-    }
-
-    /// Writes down what partners are told of transactions. It may be done again for a record, before
-    /// the history's cursor is stored: a notice is made once of each.
-    async fn tell(&self, news: Vec<News>) -> Result<(), FeedError> {
-        let mut found = Vec::new();
-        for News { sequence, at_ms, row } in news {
-            let partner = self.store.partner_of_customer(row.customer_id).await?;
-            if let Some(partner) = partner.filter(|partner| self.told.contains(partner)) {
-                found.push(notices::of_transaction(&self.vault, (partner, sequence, at_ms), &row)?);
-            }
-        }
-        Ok(self.store.insert_notices(&found, None, clock::now_millis()).await?)
     }
 
     /// Confirms the row that a change stands for, in case that its request could not.
@@ -340,7 +274,7 @@ pub fn state_after(outcome: &Outcome) -> RowState {
     }
 }
 
-fn sequence(row: i64) -> Sequence {
+pub(crate) fn sequence(row: i64) -> Sequence {
     Sequence(u64::try_from(row).unwrap_or_default())
 }
 

@@ -6,12 +6,13 @@
 //! balance here is what the ledger has; a message that clears, adjusts or adds to another is part
 //! of that transaction, unless it goes the other way.
 
+mod feed;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
-use shared::command::{Authorization, Change, Command, EntryMode};
 use shared::effect::{
     Account, BalanceSlot, Direction, Effect, Transaction, TransactionSlot, TransactionState,
 };
@@ -21,6 +22,8 @@ use shared::money::Amount;
 use thiserror::Error;
 use uuid::Uuid;
 
+pub(crate) use self::feed::Keeper;
+use self::row::{by_hand, message, number, payment, state_name};
 use crate::store::{
     Changed, CursorRow, Needs, PlacedBalance, PlacedCard, PlacedMessage, Rows, StepRow,
     TransactionRow,
@@ -253,7 +256,10 @@ impl Page {
         let base = base.and_then(|base| self.rows.transactions.get(&base.transaction_id));
         let credit = i64::from(entry.direction == Direction::Credit);
         let same = |row: &&TransactionRow| {
-            row.credit == credit && row.currency == i64::from(entry.currency.0)
+            // What is posted on something declined is a transaction of its own.
+            row.credit == credit
+                && row.currency == i64::from(entry.currency.0)
+                && row.state != state_name(TransactionState::Answered)
         };
         let part = base.filter(same).map(|row| row.id);
         let reference = base.map(|row| row.id);
@@ -489,109 +495,4 @@ impl Taking<'_> {
             at_ms: self.at_ms,
         }
     }
-}
-
-/// The message whose money a command is about.
-fn message(command: &Command) -> Option<&Authorization> {
-    match command {
-        Command::Authorize(request) => Some(request),
-        Command::Advise(advice) => Some(&advice.message),
-        Command::Reverse(_)
-        | Command::LockOutside(_)
-        | Command::Void(..)
-        | Command::Expire
-        | Command::Manage(..) => None,
-    }
-}
-
-/// Money that no card moves: what it is, and its command.
-fn by_hand(command: &Command) -> Option<(&'static str, Uuid)> {
-    let Command::Manage(id, change) = command else { return None };
-    let kind = if let Change::TopUp { .. } = change {
-        TOP_UP
-    } else if let Change::Withdraw { .. } = change {
-        WITHDRAWAL
-    } else if let Change::Transfer { .. } | Change::TransferCharged { .. } = change {
-        TRANSFER
-    } else if let Change::ChargeFee { .. } = change {
-        FEE
-    } else {
-        return None;
-    };
-    Some((kind, Uuid::from_u128(id.0)))
-}
-
-/// What a message and what is remembered of it make a transaction.
-fn payment(message: &Authorization, entry: &Transaction) -> TransactionRow {
-    let made = &message.acceptance;
-    // What is declined has no direction at the switch.
-    let credits = entry.state == TransactionState::Answered && is_credit(message.processing_code);
-    TransactionRow {
-        kind: CARD.to_owned(),
-        credit: i64::from(entry.direction == Direction::Credit || credits),
-        state: state_name(entry.state).to_owned(),
-        reason: i64::from(entry.decision.reason.number()),
-        flagged: entry.flagged.map(|reason| i64::from(reason.number())),
-        approval: entry.decision.approval.map(|code| i64::from(code.0)),
-        processing_code: i64::from(message.processing_code),
-        asked: message.billed().amount.0,
-        currency: i64::from(entry.currency.0),
-        original_amount: message.transaction.amount.0,
-        original_currency: i64::from(message.transaction.currency.0),
-        cash_back: message.cash_back.0,
-        authorised: entry.authorised.0,
-        released: entry.released.0,
-        captured: entry.captured.0,
-        posted: entry.captured.0,
-        returned: entry.returned.0,
-        stan: Some(number(message.key.stan)),
-        rrn: text(&message.references.rrn),
-        life_cycle: text(&message.references.life_cycle),
-        terminal: text(&message.references.terminal),
-        merchant: text(&made.merchant),
-        mcc: (made.mcc > 0).then(|| i64::from(made.mcc)),
-        country: (made.country > 0).then(|| i64::from(made.country)),
-        entry: entry_name(made.entry).map(str::to_owned),
-        ..TransactionRow::default()
-    }
-}
-
-/// DE3 of refunds, deposits and payments to the holder.
-const fn is_credit(processing_code: u32) -> bool {
-    matches!(processing_code / 10_000, 20..=29)
-}
-
-const fn state_name(state: TransactionState) -> &'static str {
-    match state {
-        TransactionState::Authorized => "AUTHORIZED",
-        TransactionState::Posted => "BOOKED",
-        TransactionState::Answered => "ANSWERED",
-        TransactionState::Cleared => "CLEARED",
-        TransactionState::Expired => "EXPIRED",
-        TransactionState::Reversed => "REVERSED",
-        TransactionState::Voided => "VOIDED",
-        TransactionState::Tombstone => "TOMBSTONE",
-    }
-}
-
-/// As the seed calls how a card number came. Source: requirements #128.
-const fn entry_name(entry: EntryMode) -> Option<&'static str> {
-    match entry {
-        EntryMode::Unknown => None,
-        EntryMode::Manual => Some("manual"),
-        EntryMode::Stripe => Some("magstripe"),
-        EntryMode::Chip => Some("emv"),
-        EntryMode::Contactless => Some("nfc"),
-        EntryMode::Ecommerce | EntryMode::StoredCredential => Some("ecommerce"),
-    }
-}
-
-/// A field as text, where it says anything.
-fn text(bytes: &[u8]) -> Option<String> {
-    let text = str::from_utf8(bytes).unwrap_or_default().trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

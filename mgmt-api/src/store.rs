@@ -56,7 +56,9 @@ pub use self::imports::{ImportRow, ImportedRow, NewImportRow, PendingRow};
 pub use self::kept::{KeptPosting, Posting, PostingChange};
 pub use self::mails::{EndingCertificate, MailRow, WatchedBalance};
 pub use self::movements::{Movement, NewMovement};
-pub use self::notices::{DeliveryRow, EndpointRow, NewNotice, NoticeRow, VerificationToTell};
+pub use self::notices::{
+    DeliveryRow, EndpointRow, NewNotice, NoticeRow, TryEnd, VerificationToTell,
+};
 pub use self::operators::{NewOperator, OperatorRow};
 pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;

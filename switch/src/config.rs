@@ -125,7 +125,7 @@ impl Default for Keys {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: "control.sock".into(), connections_max: 16, explained_max: 10_000_000 }
+        Self { socket: "control.sock".into(), connections_max: 16, explained_max: 2_000_000 }
     }
 }
 

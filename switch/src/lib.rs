@@ -74,12 +74,14 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Ends the process on any panic, in any thread: recovery is replay, and a half-done step must not
-/// be served from.
+/// be served from. The one that explains has no part in any step.
 pub fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
-        std::process::abort();
+        if std::thread::current().name() != Some(retell::THREAD) {
+            std::process::abort();
+        }
     }));
 }
 

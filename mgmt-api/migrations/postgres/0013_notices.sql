@@ -30,7 +30,7 @@ CREATE INDEX notices_by_age ON notices (at_ms);
 INSERT INTO sequences (name, next_value) VALUES ('notice', 1);
 CREATE TABLE deliveries (
     notice BIGINT NOT NULL REFERENCES notices (number),
-    endpoint_id UUID NOT NULL REFERENCES endpoints (id),
+    endpoint_id UUID NOT NULL,
     subject TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('PENDING', 'DELIVERED', 'FAILED')),
     attempts BIGINT NOT NULL,
@@ -38,7 +38,16 @@ CREATE TABLE deliveries (
     status BIGINT,
     PRIMARY KEY (notice, endpoint_id)
 );
+-- What waits for an earlier one of its subject is due at no time.
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, next_at_ms) WHERE state = 'PENDING';
 CREATE INDEX deliveries_pending ON deliveries (endpoint_id, subject, notice) WHERE state = 'PENDING';
+CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id);
+-- Up to which record of the switch partners were told.
+CREATE TABLE notice_cursor (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    sequence BIGINT NOT NULL
+);
+INSERT INTO notice_cursor (id, sequence) SELECT 1, sequence FROM event_cursor;
 -- Which state of an identity check was told already.
 ALTER TABLE verifications ADD COLUMN told TEXT;
 UPDATE verifications SET told = status;

@@ -120,7 +120,7 @@ pub struct AddedCustomer {
 }
 
 /// What is sealed of a customer.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Default, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Profile {
     pub(crate) first_name: String,
@@ -196,6 +196,14 @@ impl App {
         let row = profile_row_name(id);
         let plain = self.vault.unseal(Purpose::PersonalData, row.as_bytes(), &sealed)?;
         Ok(serde_json::from_slice(&plain)?)
+    }
+
+    /// A customer's names and contacts; empty ones where they were wiped.
+    pub(crate) async fn known_profile(&self, id: i64) -> Result<Profile> {
+        match self.store.sealed_profile(id).await? {
+            Some(sealed) if !sealed.is_empty() => self.profile(id).await,
+            Some(_) | None => Ok(Profile::default()),
+        }
     }
 
     /// A customer's name as it stands on a card.

@@ -185,7 +185,7 @@ impl App {
         let partner = i64::from(by.partner()?.0);
         let draw = || async {
             if self.store.endpoints(partner).await?.len() >= ENDPOINTS_MAX {
-                return Err(Code::CapacityReached.into());
+                return Err(Code::TooManyEndpoints.into());
             }
             Plan::draw(Uuid::now_v7())
         };
@@ -237,6 +237,8 @@ impl App {
             let encrypts = i64::from(wish.encrypted);
             let row = EndpointRow { url: wish.url, kinds, state, encrypts, ..known };
             self.store.update_endpoint(&row).await?;
+            // Another server may be there now, with another key.
+            self.notifier.forget(row.id);
             Answer::ok(&ShownEndpoint::from(row))
         };
         self.once(&by, body.hash, async || Ok(()), carry_out).await
@@ -252,6 +254,7 @@ impl App {
         let draw = async || Ok(self.endpoint_at(&by, &at).await?.id);
         let carry_out = async |id| {
             self.store.delete_endpoint(id).await?;
+            self.notifier.forget(id);
             Ok(Answer::no_content())
         };
         self.once(&by, hash, draw, carry_out).await
@@ -270,9 +273,7 @@ impl App {
             let sealed = self.sealed_key(&plan)?;
             // Carried out before, where the answer was lost.
             if self.endpoint_key(known.id, &known.key_sealed)? != plan.key {
-                let key_before_sealed = Some(known.key_sealed.clone());
-                let row = EndpointRow { key_sealed: sealed, key_before_sealed, ..known };
-                self.store.update_endpoint(&row).await?;
+                self.store.change_endpoint_key(known.id, &sealed).await?;
             }
             Answer::ok(&EndpointSecret { secret: plan.secret() })
         };
@@ -302,7 +303,7 @@ impl App {
                 subject: format!("ping {id}"),
                 at_ms,
             };
-            self.store.insert_notices(&[notice], Some(endpoint), at_ms).await?;
+            self.store.insert_notices(&[notice], Some(endpoint), None).await?;
             Ok(Answer::no_content())
         };
         self.once(&by, hash, draw, carry_out).await
@@ -324,11 +325,9 @@ impl App {
             Ok(CsrPlan { id: endpoint.id, key: key.to_string(), request })
         };
         let carry_out = async |CsrPlan { id, key, request }: CsrPlan| {
-            let known = self.store.endpoint(id).await?.ok_or(Code::EndpointNotFound)?;
             let row = endpoint_row_name(id);
             let sealed = self.vault.seal(Purpose::PersonalData, row.as_bytes(), key.as_bytes())?;
-            let row = EndpointRow { next_key_sealed: Some(sealed), ..known };
-            self.store.update_endpoint(&row).await?;
+            self.store.set_next_client_key(id, &sealed).await?;
             Answer::created(&EndpointCsr { certificate_request: request })
         };
         self.once(&by, hash, draw, carry_out).await
@@ -356,13 +355,8 @@ impl App {
                 let key = Zeroizing::new(self.endpoint_key(id, &sealed)?);
                 let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
                 if pki::spki_sha256_of_key(&key).is_ok_and(|hash| hash == leaf.spki_sha256) {
-                    let row = EndpointRow {
-                        client_key_sealed: Some(sealed),
-                        client_certificate: Some(pem),
-                        next_key_sealed: None,
-                        ..known
-                    };
-                    self.store.update_endpoint(&row).await?;
+                    self.store.set_client_certificate(id, &sealed, &pem).await?;
+                    let row = EndpointRow { client_certificate: Some(pem), ..known };
                     return Answer::ok(&ShownEndpoint::from(row));
                 }
             }

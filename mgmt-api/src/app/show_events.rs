@@ -13,7 +13,6 @@ use super::days::days;
 use super::{App, Asked, Body, Name, instant, page_limit};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::notices::id_of;
 use crate::store::{DeliveryRow, NoticeRow, Period};
@@ -133,8 +132,7 @@ impl App {
         let Period { from_ms, to_ms } = days((wish.from.as_deref(), wish.to.as_deref()), DAYS)?;
         let partner = i64::from(by.partner()?.0);
         let carry_out = async |()| {
-            let now = clock::now_millis();
-            let deliveries = self.store.replay(partner, (from_ms, to_ms), now).await?;
+            let deliveries = self.store.replay(partner, (from_ms, to_ms)).await?;
             Answer::accepted(&BegunReplay { deliveries })
         };
         self.once(&by, body.hash, async || Ok(()), carry_out).await

@@ -76,7 +76,7 @@ impl App {
     ) -> Result<Response> {
         let limit = page_limit(page.limit)?;
         let period = days((page.from.as_deref(), page.to.as_deref()), DAYS)?;
-        let after = page.after.as_deref().map_or(Ok((0, 0)), entry)?;
+        let after = page.after.as_deref().map_or(Ok((0, 0, 0)), entry)?;
         let customer = self.customer(&by).await?;
         let id = Uuid::parse_str(&at.balance).map_err(|_other| Code::BalanceNotFound)?;
         let as_of = instant(self.history.cursor().await?.at_ms);
@@ -92,9 +92,15 @@ impl App {
         let mut rows = self.history.statement(&wish).await?;
         let has_more = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
+        // More may be posted while this is read: the last item there is, and what it leads to, fit.
+        let last = rows.last().filter(|_| !has_more).map(|row| row.booked);
+        let closing_balance = match last {
+            Some(booked) => booked,
+            None => self.history.booked_before(row.slot, period.to_ms).await?,
+        };
         let statement = Statement {
             opening_balance: self.history.booked_before(row.slot, period.from_ms).await?,
-            closing_balance: self.history.booked_before(row.slot, period.to_ms).await?,
+            closing_balance,
             items: rows.into_iter().map(StatementItem::from).collect(),
             has_more,
             ..Statement::empty((id, row.currency), period, as_of)
@@ -124,7 +130,7 @@ impl From<StatementRow> for StatementItem {
         let begun = row.transaction_id.zip(row.begun_ms);
         let made = row.kind.as_deref().zip(row.processing_code);
         Self {
-            entry_id: format!("{}-{}", row.sequence, row.place),
+            entry_id: format!("{}-{}-{}", row.at_ms, row.sequence, row.place),
             date: instant(row.at_ms),
             amount: row.amount,
             balance: row.booked,
@@ -136,10 +142,11 @@ impl From<StatementRow> for StatementItem {
     }
 }
 
-/// `17-2` as record and place.
-fn entry(text: &str) -> Result<(i64, i64)> {
-    let parts = text.split_once('-');
-    let numbers = parts.and_then(|(one, two)| Some((one.parse().ok()?, two.parse().ok()?)));
-    let message = "must be an entryId";
-    numbers.ok_or_else(|| Error::fault(Code::InvalidRequest, "after", message))
+/// `1795600000000-17-2` as time, record and place.
+fn entry(text: &str) -> Result<(i64, i64, i64)> {
+    let numbers: Option<Vec<i64>> = text.split('-').map(|part| part.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([at_ms, sequence, place]) => Ok((*at_ms, *sequence, *place)),
+        Some(_) | None => Err(Error::fault(Code::InvalidRequest, "after", "must be an entryId")),
+    }
 }

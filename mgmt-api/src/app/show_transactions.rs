@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::days::days;
 use super::{App, Asked, CardPath, TransactionPath, instant, page_limit};
 use crate::answer::Answer;
-use crate::call::{Call, CustomerCall, Scope};
+use crate::call::{Call, Caller, CustomerCall, Scope};
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::store::{Period, StepRow, TransactionRow, TransactionWish};
@@ -22,6 +22,8 @@ use self::shape::ShownTransaction;
 pub(super) use self::shape::{Name, kind_name};
 pub(crate) use self::shape::{Notified, public_id, reason};
 
+/// Parts of what is old that are dropped in one sweep at most.
+const SWEPT_PARTS_MAX: usize = 200;
 /// Days of one list at most, where a range is given.
 const DAYS_MAX: i64 = 3_660;
 
@@ -123,7 +125,7 @@ impl App {
         rows.truncate(usize::from(limit));
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(self.shown_transaction(row).await?);
+            items.push(self.shown_transaction(row).await?.seen_by(by.call.caller));
         }
         Ok(Answer::ok(&TransactionList { items, has_more, as_of })?.into_response())
     }
@@ -135,13 +137,13 @@ impl App {
         at: TransactionPath,
     ) -> Result<Response> {
         let row = self.transaction_of(&by, &at).await?;
-        self.transaction_details(row).await
+        self.transaction_details(row, by.call.caller).await
     }
 
     /// A transaction of any of a partner's cardholders.
     pub async fn find_transaction(&self, by: Call, at: TransactionPath) -> Result<Response> {
         let row = self.transaction_in(by.caller.scope(), &at).await?;
-        self.transaction_details(row).await
+        self.transaction_details(row, by.caller).await
     }
 
     /// One of a cardholder's transactions, as a row.
@@ -170,25 +172,35 @@ impl App {
     /// Forgets what is older than it is kept.
     pub(crate) async fn sweep_history(&self) -> Result<u64> {
         let kept_ms = i64::from(self.config.history_days) * 86_400_000;
-        Ok(self.history.drop_history(clock::now_millis() - kept_ms).await?)
+        let (mut dropped, before_ms) = (0, clock::now_millis() - kept_ms);
+        for _part in 0..SWEPT_PARTS_MAX {
+            let part = self.history.drop_history(before_ms).await?;
+            dropped += part;
+            if part == 0 {
+                break;
+            }
+        }
+        Ok(dropped)
     }
 
     async fn transaction_row(&self, id: &str) -> Result<Option<TransactionRow>> {
-        Ok(match Uuid::parse_str(id).ok().map(Name::of) {
-            Some(Name::Number { id, at_ms }) => {
-                let row = self.history.transaction(Some(id), None).await?;
-                row.filter(|row| row.at_ms == at_ms && row.command_id.is_none())
+        let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
+        if let Name::Number { id, at_ms } = Name::of(id) {
+            let row = self.history.transaction(Some(id), None).await?;
+            let row = row.filter(|row| row.at_ms == at_ms && row.command_id.is_none());
+            if row.is_some() {
+                return Ok(row);
             }
-            Some(Name::Command(id)) => self.history.transaction(None, Some(id)).await?,
-            None => None,
-        })
+        }
+        // Commands have ids of any version.
+        Ok(self.history.transaction(None, Some(id)).await?)
     }
 
-    async fn transaction_details(&self, row: TransactionRow) -> Result<Response> {
+    async fn transaction_details(&self, row: TransactionRow, caller: Caller) -> Result<Response> {
         let as_of = instant(self.history.cursor().await?.at_ms);
         let steps = self.history.steps(row.id).await?;
         let explanation = reason(&row).sentence();
-        let transaction = self.shown_transaction(row).await?;
+        let transaction = self.shown_transaction(row).await?.seen_by(caller);
         let steps = steps.into_iter().map(ShownStep::from).collect();
         let details = TransactionDetails { transaction, explanation, steps, as_of };
         Ok(Answer::ok(&details)?.into_response())

@@ -100,7 +100,13 @@ impl App {
             let row: TransactionRow = serde_json::from_slice(&content)?;
             let reason = reason(&row);
             let transaction = self.notified_transaction(row).await?;
-            let (status, description) = (outcome(reason), reason.description());
+            let declined = transaction.is_declined();
+            let status = match outcome(reason) {
+                _ if !declined => "SUCCESS",
+                "SUCCESS" => "DECLINED",
+                outcome => outcome,
+            };
+            let description = reason.description();
             let date = date(notice.at_ms);
             let body = TransactionNotice { status, date, description, transaction };
             let path = "/notifications/transaction";

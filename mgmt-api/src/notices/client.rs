@@ -139,6 +139,9 @@ impl Client {
             }
         }
         let said: PublicKey = serde_json::from_slice(&bytes).map_err(|_other| invalid())?;
+        if self.partner_keys.len() >= CLIENTS_MAX {
+            self.partner_keys.clear();
+        }
         self.partner_keys.insert(of.endpoint, said.public_key.clone());
         Ok(said.public_key)
     }
@@ -146,6 +149,12 @@ impl Client {
     /// A partner may have another key by now.
     pub(super) fn forget_key(&self, endpoint: Uuid) {
         self.partner_keys.remove(&endpoint);
+    }
+
+    /// An endpoint is gone, or elsewhere.
+    pub(crate) fn forget(&self, endpoint: Uuid) {
+        self.partner_keys.remove(&endpoint);
+        self.known.remove(&endpoint);
     }
 
     /// The client that shows our certificate at an endpoint.
@@ -160,9 +169,10 @@ impl Client {
         let identity = Identity::from_pem(pem.as_bytes()).map_err(unusable)?;
         let built = builder(self.strict, self.ca.as_ref()).identity(identity).build();
         let client = built.map_err(unusable)?;
-        if self.known.len() < CLIENTS_MAX {
-            self.known.insert(to.endpoint, (hash, client.clone()));
+        if self.known.len() >= CLIENTS_MAX {
+            self.known.clear();
         }
+        self.known.insert(to.endpoint, (hash, client.clone()));
         Ok(client)
     }
 }

@@ -108,7 +108,8 @@ fn told() -> Vec<Route> {
                 "Makes an endpoint, which is told of what happens by POST; its key is shown once.",
             )
             .takes::<EndpointWish>(ENDPOINT)
-            .gives::<MadeEndpoint>(201),
+            .gives::<MadeEndpoint>(201)
+            .fails(&[TooManyEndpoints]),
         Route::get("/secure/endpoints", on!(list_endpoints: Call))
             .says("The partner's endpoints, oldest first.")
             .gives::<EndpointList>(200),

@@ -417,14 +417,16 @@ impl History {
         Ok(on!(self, pool => sqlx::query_as(SQL).fetch_one(pool).await)?)
     }
 
-    /// The rows that a batch needs; those that are not there are left out.
-    pub async fn load(&self, cursor: CursorRow, needs: Needs) -> Result<Rows> {
+    /// The rows that a batch needs, as they were when the cursor stood there; those that are not
+    /// there are left out. `None` where another has moved it.
+    pub async fn load(&self, cursor: CursorRow, needs: Needs) -> Result<Option<Rows>> {
         let mut rows = Rows { cursor, ..Rows::default() };
         match &self.db {
             Db::Sqlite(pool) => load!(Sqlite, pool, needs, rows),
             Db::Pg(pool) => load!(Postgres, pool, needs, rows),
         }
-        Ok(rows)
+        // Rows and cursor change together: read last, it says that no row was newer.
+        Ok((self.cursor().await? == cursor).then_some(rows))
     }
 
     /// Writes what changed and moves the cursor; `false`, and nothing is written, where another

@@ -82,6 +82,22 @@ pub struct DeliveryRow {
     pub status: Option<i64>,
 }
 
+/// What came of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TryEnd {
+    /// PENDING, DELIVERED or FAILED.
+    pub state: &'static str,
+    /// What was answered.
+    pub status: Option<i64>,
+    /// How many tries there were.
+    pub attempts: i64,
+    /// When the next one is.
+    pub next_at_ms: i64,
+}
+
+/// When something is tried that waits for an earlier one of its subject.
+const NEVER: i64 = i64::MAX;
+
 impl Store {
     /// Writes an endpoint. Written already is no change.
     pub async fn insert_endpoint(&self, row: &EndpointRow, now_ms: i64) -> Result<()> {
@@ -96,16 +112,48 @@ impl Store {
         Ok(())
     }
 
-    /// Changes where an endpoint is, what it is told, and whether.
+    /// Changes where an endpoint is, what it is told, whether, and whether encrypted.
     pub async fn update_endpoint(&self, row: &EndpointRow) -> Result<()> {
-        const SQL: &str = "UPDATE endpoints SET url = $2, kinds = $3, state = $4, key_sealed = $5, \
-             key_before_sealed = $6, encrypts = $7, client_key_sealed = $8, \
-             client_certificate = $9, next_key_sealed = $10 WHERE id = $1";
+        const SQL: &str =
+            "UPDATE endpoints SET url = $2, kinds = $3, state = $4, encrypts = $5 WHERE id = $1";
         on!(self, pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(&row.url).bind(&row.kinds);
-            let query = query.bind(&row.state).bind(&row.key_sealed).bind(&row.key_before_sealed);
-            let query = query.bind(row.encrypts).bind(&row.client_key_sealed);
-            let query = query.bind(&row.client_certificate).bind(&row.next_key_sealed);
+            query.bind(&row.state).bind(row.encrypts).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Gives an endpoint another key for signatures; the one there is stays beside it.
+    pub async fn change_endpoint_key(&self, id: Uuid, key_sealed: &[u8]) -> Result<()> {
+        const SQL: &str = "UPDATE endpoints SET key_before_sealed = key_sealed, key_sealed = $2 \
+             WHERE id = $1";
+        on!(self, pool => {
+            sqlx::query(SQL).bind(id).bind(key_sealed).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Keeps the key that a client certificate was asked for.
+    pub async fn set_next_client_key(&self, id: Uuid, key_sealed: &[u8]) -> Result<()> {
+        const SQL: &str = "UPDATE endpoints SET next_key_sealed = $2 WHERE id = $1";
+        on!(self, pool => {
+            sqlx::query(SQL).bind(id).bind(key_sealed).execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Keeps a client certificate and its key; a key that another one was asked for stays.
+    pub async fn set_client_certificate(
+        &self,
+        id: Uuid,
+        key_sealed: &[u8],
+        certificate: &str,
+    ) -> Result<()> {
+        const SQL: &str = "UPDATE endpoints SET client_key_sealed = $2, client_certificate = $3, \
+             next_key_sealed = CASE WHEN next_key_sealed = $2 THEN NULL ELSE next_key_sealed END \
+             WHERE id = $1";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(id).bind(key_sealed).bind(certificate);
             query.execute(pool).await.map(drop)
         })?;
         Ok(())
@@ -149,27 +197,34 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
+    /// Up to which record of the switch partners were told.
+    pub async fn notice_cursor(&self) -> Result<i64> {
+        const SQL: &str = "SELECT sequence FROM notice_cursor WHERE id = 1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).fetch_one(pool).await)?)
+    }
+
     /// Writes notices and their deliveries, in order; those whose origin is known are left out. They
-    /// go to the endpoints that want their kind now, or to the one that is named.
+    /// go to the endpoints that want their kind now, or to the one that is named. Partners were told
+    /// up to record `told` then, where it is given.
     pub async fn insert_notices(
         &self,
         notices: &[NewNotice],
         only: Option<Uuid>,
-        now_ms: i64,
+        told: Option<i64>,
     ) -> Result<()> {
+        const TOLD: &str = "UPDATE notice_cursor SET sequence = $1 WHERE sequence < $1";
         const NUMBER: &str = "UPDATE sequences SET next_value = next_value + $1 \
              WHERE name = 'notice' RETURNING next_value - $1";
         const NOTICE: &str = "INSERT INTO notices (number, origin, partner_id, kind, subject, \
              content_sealed, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (origin) DO NOTHING";
         const DELIVERY: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, \
-             attempts, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, $3 FROM endpoints \
+             attempts, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, \
+             CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE endpoint_id = endpoints.id \
+             AND subject = $2 AND state = 'PENDING') THEN $7 ELSE $3 END FROM endpoints \
              WHERE partner_id = $4 AND (id = $6 OR CAST($6 AS UUID) IS NULL \
              AND state = 'ACTIVE' AND kinds LIKE $5)";
         let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
-        if many == 0 {
-            return Ok(());
-        }
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
             // Whoever numbers holds the row until its notices are there.
@@ -182,10 +237,13 @@ impl Store {
                 if row.execute(&mut *transaction).await?.rows_affected() == 1 {
                     let kind = format!("%,{},%", notice.kind);
                     let row = sqlx::query(DELIVERY).bind(number).bind(&notice.subject);
-                    let row = row.bind(now_ms).bind(notice.partner).bind(kind).bind(only);
-                    row.execute(&mut *transaction).await?;
+                    let row = row.bind(0_i64).bind(notice.partner).bind(kind).bind(only);
+                    row.bind(NEVER).execute(&mut *transaction).await?;
                 }
                 number += 1;
+            }
+            if let Some(told) = told {
+                sqlx::query(TOLD).bind(told).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
         });
@@ -217,14 +275,14 @@ impl Store {
 
     /// Endpoints where something is to be delivered now.
     pub async fn endpoints_due(&self, now_ms: i64) -> Result<Vec<Uuid>> {
-        const SQL: &str = "SELECT DISTINCT endpoint_id FROM deliveries \
-             JOIN endpoints ON endpoints.id = endpoint_id AND endpoints.state = 'ACTIVE' \
-             WHERE deliveries.state = 'PENDING' AND next_at_ms <= $1";
+        const SQL: &str = "SELECT id FROM endpoints WHERE state = 'ACTIVE' AND EXISTS \
+             (SELECT 1 FROM deliveries WHERE endpoint_id = endpoints.id \
+             AND deliveries.state = 'PENDING' AND next_at_ms <= $1)";
         Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(now_ms).fetch_all(pool).await)?)
     }
 
-    /// The oldest notices that are to be tried at an endpoint now: of each subject the first one
-    /// that is pending.
+    /// Notices that are to be tried at an endpoint now: of each subject the first one that is
+    /// pending.
     pub async fn deliveries_due(
         &self,
         endpoint: Uuid,
@@ -236,7 +294,7 @@ impl Store {
              AND next_at_ms <= $2 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
              WHERE earlier.endpoint_id = $1 AND earlier.subject = due.subject \
              AND earlier.state = 'PENDING' AND earlier.notice < due.notice) \
-             ORDER BY notice LIMIT $3";
+             ORDER BY next_at_ms, notice LIMIT $3";
         Ok(on!(self, pool => {
             let query = sqlx::query_as(SQL).bind(endpoint).bind(now_ms).bind(limit);
             query.fetch_all(pool).await
@@ -256,42 +314,74 @@ impl Store {
         Ok(claimed == 1)
     }
 
-    /// What came of a try: what was answered, and when the next one is.
-    pub async fn end_try(
-        &self,
-        row: &DeliveryRow,
-        state: &str,
-        status: Option<i64>,
-        next_at_ms: i64,
-    ) -> Result<()> {
-        const SQL: &str = "UPDATE deliveries SET state = $4, status = $5, next_at_ms = $6 \
-             WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 AND state = 'PENDING'";
-        on!(self, pool => {
+    /// What came of a try: what was answered, how many tries there were, and when the next one is.
+    /// What is done with lets the next one of its subject go.
+    pub async fn end_try(&self, row: &DeliveryRow, end: &TryEnd) -> Result<()> {
+        const SQL: &str = "UPDATE deliveries SET state = $4, status = $5, next_at_ms = $6, \
+             attempts = $7 WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 \
+             AND state = 'PENDING'";
+        const NEXT: &str = "UPDATE deliveries SET next_at_ms = 0 WHERE endpoint_id = $1 \
+             AND next_at_ms = $3 AND state = 'PENDING' AND notice = (SELECT MIN(notice) \
+             FROM deliveries AS other WHERE other.endpoint_id = $1 AND other.state = 'PENDING' \
+             AND other.subject = (SELECT subject FROM deliveries AS ended \
+             WHERE ended.endpoint_id = $1 AND ended.notice = $2))";
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
             let query = sqlx::query(SQL).bind(row.notice).bind(row.endpoint_id);
-            let query = query.bind(row.attempts + 1).bind(state).bind(status).bind(next_at_ms);
-            query.execute(pool).await.map(drop)
-        })?;
+            let query = query.bind(row.attempts + 1).bind(end.state).bind(end.status);
+            let query = query.bind(end.next_at_ms).bind(end.attempts);
+            query.execute(&mut *transaction).await?;
+            if end.state != "PENDING" {
+                let next = sqlx::query(NEXT).bind(row.endpoint_id).bind(row.notice).bind(NEVER);
+                next.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        });
         Ok(())
     }
 
-    /// Has what happened in a period delivered again, to the endpoints that want it now; how many.
-    pub async fn replay(
-        &self,
-        partner: i64,
-        (from_ms, to_ms): (i64, i64),
-        now_ms: i64,
-    ) -> Result<u64> {
-        const SQL: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, attempts, \
-             next_at_ms) SELECT number, endpoints.id, subject, 'PENDING', 0, $4 FROM notices \
-             JOIN endpoints ON endpoints.partner_id = notices.partner_id \
-             AND endpoints.state = 'ACTIVE' AND endpoints.kinds LIKE '%,' || kind || ',%' \
-             WHERE notices.partner_id = $1 AND at_ms >= $2 AND at_ms < $3 \
-             ON CONFLICT (notice, endpoint_id) DO UPDATE SET state = 'PENDING', attempts = 0, \
-             next_at_ms = excluded.next_at_ms, status = NULL";
+    /// Lets the first pending notice of each subject go that waits for nothing any more; how many.
+    pub async fn release_waiting(&self) -> Result<u64> {
+        const SQL: &str = "UPDATE deliveries SET next_at_ms = 0 WHERE state = 'PENDING' \
+             AND next_at_ms = $1 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
+             WHERE earlier.endpoint_id = deliveries.endpoint_id \
+             AND earlier.subject = deliveries.subject AND earlier.state = 'PENDING' \
+             AND earlier.notice < deliveries.notice)";
         Ok(on!(self, pool => {
-            let query = sqlx::query(SQL).bind(partner).bind(from_ms).bind(to_ms).bind(now_ms);
+            let query = sqlx::query(SQL).bind(NEVER);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?)
+    }
+
+    /// Has what happened in a period delivered again, to the endpoints that want it now; how many.
+    /// It is done part by part, so that others write in between.
+    pub async fn replay(&self, partner: i64, (from_ms, to_ms): (i64, i64)) -> Result<u64> {
+        const NUMBERS: &str = "SELECT number FROM notices WHERE partner_id = $1 AND number > $2 \
+             AND at_ms >= $3 AND at_ms < $4 ORDER BY number LIMIT 500";
+        const SQL: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, attempts, \
+             next_at_ms) SELECT number, endpoints.id, subject, 'PENDING', 0, $6 FROM notices \
+             JOIN endpoints ON endpoints.partner_id = notices.partner_id \
+             AND endpoints.state = 'ACTIVE' AND endpoints.kinds LIKE '%,' || kind || ',%' \
+             WHERE notices.partner_id = $1 AND number > $2 AND number <= $3 \
+             AND at_ms >= $4 AND at_ms < $5 \
+             ON CONFLICT (notice, endpoint_id) DO UPDATE SET state = 'PENDING', attempts = 0, \
+             next_at_ms = excluded.next_at_ms, status = NULL";
+        let (mut after, mut begun) = (0, 0);
+        loop {
+            let numbers: Vec<i64> = on!(self, pool => {
+                let query = sqlx::query_scalar(NUMBERS).bind(partner).bind(after);
+                query.bind(from_ms).bind(to_ms).fetch_all(pool).await
+            })?;
+            let Some(last) = numbers.last().copied() else { break };
+            begun += on!(self, pool => {
+                let query = sqlx::query(SQL).bind(partner).bind(after).bind(last);
+                let query = query.bind(from_ms).bind(to_ms).bind(NEVER);
+                query.execute(pool).await.map(|done| done.rows_affected())
+            })?;
+            after = last;
+        }
+        self.release_waiting().await?;
+        Ok(begun)
     }
 
     /// Identity checks whose state was not told yet: their state, and the one told last.

@@ -2,15 +2,22 @@
 //!
 //! Invariant: a gap in the sequence is an error, never skipped.
 
+use core::time::Duration;
 use std::path::Path;
 
 use shared::control::{Reply, Request};
 use shared::ids::Sequence;
 use shared::journal_record::Record;
 use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 
 use super::connect;
 use super::wire::{Reader, Writer};
+
+/// Records of a batch at most.
+const BATCH_MAX: usize = 1_000;
+/// How long the first record of a batch waits for others.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Why no more records come.
 #[derive(Debug, Error)]
@@ -38,8 +45,24 @@ impl Events {
         Ok(Self { reader, _writer: writer, last: after })
     }
 
+    /// The next records, in order: as many as come within a moment of the first one; none where that
+    /// does not come until an instant.
+    pub(crate) async fn batch(&mut self, until: Instant) -> Result<Vec<Record>, EventError> {
+        let mut batch = Vec::new();
+        if let Ok(record) = timeout_at(until, self.next()).await {
+            batch.push(record?);
+            let until = Instant::now() + LINGER;
+            while batch.len() < BATCH_MAX
+                && let Ok(record) = timeout_at(until, self.next()).await
+            {
+                batch.push(record?);
+            }
+        }
+        Ok(batch)
+    }
+
     /// The next record. Waiting for it may be cut off without losing it.
-    pub(crate) async fn next(&mut self) -> Result<Record, EventError> {
+    async fn next(&mut self) -> Result<Record, EventError> {
         let record = loop {
             match self.reader.next().await? {
                 Reply::Event(record) => break record,

@@ -68,6 +68,8 @@ impl World {
         let declined = self.shop(20, 50_000);
         let reason = self.peer.message(Command::Authorize(declined)).reason;
         assert_eq!(reason, Reason::InsufficientFunds);
+        // It was paid all the same.
+        assert_eq!(self.clear(&declined, 29, 300), Reason::AdviceRecorded);
         // Held, then taken back.
         let reversed = self.shop(21, 700);
         self.peer.message(Command::Authorize(reversed));
@@ -221,6 +223,7 @@ async fn every_end_of_a_payment_is_told_apart() {
                 row(["POS", "DEBIT", "CLEARED", "APPROVED"], 900, 0),
                 row(["POS", "DEBIT", "AUTHORIZED", "APPROVED"], 1_250, 1_250),
                 row(["POS", "DEBIT", "REVERSED", "APPROVED"], 700, 0),
+                row(["POS", "DEBIT", "CLEARED", "ADVICE_RECORDED"], 300, 0),
                 row(["POS", "DEBIT", "DECLINED", "INSUFFICIENT_FUNDS"], 50_000, 0),
                 row(["topUp", "CREDIT", "CLEARED", "APPROVED"], 10_000, 0),
             ]
@@ -235,7 +238,9 @@ async fn every_end_of_a_payment_is_told_apart() {
         assert_eq!(steps(&details), [step("RAISED", 250, None)]);
         let details = world.transaction(&text(&items[5], "id")).await;
         assert_eq!(steps(&details), [step("RELEASED", 700, None), step("REVERSED", 0, None)]);
-        let details = world.transaction(&text(&items[6], "id")).await;
+        assert_eq!(items[6]["referenceTransactionId"], items[7]["id"]);
+        assert_eq!(items[6]["transactionData"]["flagged"], "INSUFFICIENT_FUNDS");
+        let details = world.transaction(&text(&items[7], "id")).await;
         assert!(text(&details, "explanation").starts_with("The balance does not cover"));
 
         // What is shown adds up to what the switch has.
@@ -243,7 +248,7 @@ async fn every_end_of_a_payment_is_told_apart() {
         let balance = world.get(&path).await.json();
         let statement = world.statement(&holder, "").await;
         assert_eq!(statement["closingBalance"], balance["amount"]);
-        assert_eq!((&balance["amount"], &balance["held"]), (&json!(9_040), &json!(1_250)));
+        assert_eq!((&balance["amount"], &balance["held"]), (&json!(8_740), &json!(1_250)));
     })
     .await;
 }
@@ -419,6 +424,8 @@ async fn a_transaction_is_seen_by_its_partner_and_its_cardholder_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_follows_over_restarts_and_is_made_again_when_it_is_lost() {
     on_each(async |world| {
+        let body = json!({ "url": "https://127.0.0.1:9", "events": ["transaction"] });
+        world.post("/secure/endpoints", &body).await.expect(StatusCode::CREATED);
         let holder = world.holder().await;
         let request = world.shop(300, 1_000);
         world.peer.message(Command::Authorize(request));
@@ -429,8 +436,13 @@ async fn the_history_follows_over_restarts_and_is_made_again_when_it_is_lost() {
         let followed = world.transactions(&holder.customer, "").await;
         assert_eq!(followed["items"][0]["status"], "CLEARED");
         let statement = world.statement(&holder, "").await;
+        let told = world.get("/secure/events").await.json();
+        let told = columns(&told, &["eventId"]);
+        assert_eq!(told.len(), 3);
 
         world.stop_server().await;
+        world.database.execute("DELETE FROM deliveries").await;
+        world.database.execute("DELETE FROM notices WHERE number < 3").await;
         for table in [
             "DELETE FROM transactions",
             "DELETE FROM history_steps",
@@ -445,6 +457,9 @@ async fn the_history_follows_over_restarts_and_is_made_again_when_it_is_lost() {
         let again = world.transactions(&holder.customer, "").await;
         assert_eq!(again["items"], followed["items"]);
         assert_eq!(world.statement(&holder, "").await["items"], statement["items"]);
+        // Nobody is told again, also where it was forgotten that somebody was.
+        let again = world.get("/secure/events").await.json();
+        assert_eq!(columns(&again, &["eventId"]), told[2..]);
     })
     .await;
 }

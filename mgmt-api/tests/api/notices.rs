@@ -277,6 +277,11 @@ async fn an_endpoint_is_paused_pinged_given_another_key_and_forgotten() {
         ] {
             world.post("/secure/endpoints", &body).await.expect_error(400, "INVALID_REQUEST");
         }
+        let body = json!({ "url": "https://127.0.0.1:9", "events": ["transaction"] });
+        for _one in 0..10 {
+            world.post("/secure/endpoints", &body).await.expect(StatusCode::CREATED);
+        }
+        world.post("/secure/endpoints", &body).await.expect_error(409, "TOO_MANY_ENDPOINTS");
         let url = world.secure_url("/secure/events");
         let others = send(world.stranger.get(url)).await.expect(StatusCode::OK);
         assert_eq!(others["items"], json!([]));

@@ -8,7 +8,9 @@ use crate::authorization::Witness;
 use crate::balance::Funds;
 use crate::command::Command;
 use crate::control::{Query, View};
-use crate::effect::{Account, BalanceSlot, Effect, PartnerBalanceSlot, Transaction};
+use crate::effect::{
+    Account, BalanceSlot, Effect, PartnerBalanceSlot, Transaction, TransactionSlot,
+};
 use crate::ids::Timestamp;
 use crate::journal_record::{Answer, Record};
 
@@ -95,8 +97,14 @@ impl Ledger {
             let held = self.program_at(card.program).and_then(|row| row.held);
             found.push((Some(card.balance), held));
         }
+        // What a record remembers itself stands where another transaction stood before it.
+        let own = |slot: TransactionSlot| {
+            effects.iter().any(|effect| {
+                if let Effect::Remembered(new, _) = effect { *new == slot } else { false }
+            })
+        };
         for effect in effects {
-            found.extend(self.touched(effect));
+            self.touched(effect, &own, &mut found);
         }
         let mut queries = Vec::new();
         for (balance, deposit) in found {
@@ -149,25 +157,28 @@ impl Ledger {
     fn touched(
         &self,
         effect: &Effect,
-    ) -> Option<(Option<BalanceSlot>, Option<PartnerBalanceSlot>)> {
+        own: &impl Fn(TransactionSlot) -> bool,
+        found: &mut Vec<(Option<BalanceSlot>, Option<PartnerBalanceSlot>)>,
+    ) {
         let of_entry = |entry: &Transaction| (entry.balance, entry.deposit);
-        let of_slot = |slot| self.transactions.get(slot).map(of_entry);
+        let of_slot = |slot: TransactionSlot| {
+            self.transactions.get(slot).filter(|_| !own(slot)).map(of_entry)
+        };
         match effect {
-            Effect::Remembered(_, entry) => Some(of_entry(entry)),
+            Effect::Remembered(_, entry) => found.push(of_entry(entry)),
             Effect::Raised { transaction, .. } | Effect::FeeSet { transaction, .. } => {
-                of_slot(*transaction)
+                found.extend(of_slot(*transaction));
             }
-            Effect::FeeCharged { balance, .. } => Some((Some(*balance), None)),
+            Effect::FeeCharged { balance, .. } => found.push((Some(*balance), None)),
             Effect::Released(slot, _)
             | Effect::Captured(slot, _)
             | Effect::Settled(slot, _)
-            | Effect::Returned(slot, _) => of_slot(*slot),
+            | Effect::Returned(slot, _) => found.extend(of_slot(*slot)),
             Effect::Posted { from, to, .. } => {
-                let accounts = [*from, *to];
-                let balance = accounts.iter().find_map(|account| match account {
-                    Account::User(slot) => Some(*slot),
-                    Account::Partner(_)
-                    | Account::Funding
+                found.extend([*from, *to].into_iter().filter_map(|account| match account {
+                    Account::User(slot) => Some((Some(slot), None)),
+                    Account::Partner(slot) => Some((None, Some(slot))),
+                    Account::Funding
                     | Account::Settlement
                     | Account::Receivable
                     | Account::UsersCover
@@ -175,20 +186,7 @@ impl Ledger {
                     | Account::Bank
                     | Account::Fees
                     | Account::Invoiced => None,
-                });
-                let deposit = accounts.iter().find_map(|account| match account {
-                    Account::Partner(slot) => Some(*slot),
-                    Account::User(_)
-                    | Account::Funding
-                    | Account::Settlement
-                    | Account::Receivable
-                    | Account::UsersCover
-                    | Account::PartnerSettlement
-                    | Account::Bank
-                    | Account::Fees
-                    | Account::Invoiced => None,
-                });
-                Some((balance, deposit))
+                }));
             }
             Effect::Closed(..)
             | Effect::Forgotten(_)
@@ -210,7 +208,7 @@ impl Ledger {
             | Effect::CommandRemembered(..)
             | Effect::CommandForgotten
             | Effect::FeePut(_)
-            | Effect::FeeRemoved(..) => None,
+            | Effect::FeeRemoved(..) => {}
         }
     }
 

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::action_code::Reason;
-use crate::command::{Change, Collateral, MessageClass, MessageKey, NewCard, Policy};
-use crate::control::Refusal;
+use crate::command::{
+    Acceptance, Authorization, Change, Collateral, Credentials, MessageClass, MessageKey, NewCard,
+    Policy, References,
+};
+use crate::control::{Query, Refusal};
 use crate::effect::{
     Account, CardChange, Decision, Direction, Transaction, TransactionSlot, TransactionState,
 };
@@ -297,4 +300,93 @@ fn the_audit_finds_every_sum_that_is_wrong() {
         spoil(&mut ledger);
         assert!(ledger.audit().is_err());
     }
+}
+
+/// A purchase without a hold, with the card of this token.
+fn sale(token: u8, stan: u32) -> Command {
+    let key = MessageKey { class: MessageClass::Financial, ..key(stan) };
+    Command::Authorize(Authorization {
+        key,
+        repeat: false,
+        token: PanToken([token; 16]),
+        processing_code: 0,
+        transaction: Money::new(5, EUR),
+        billing: None,
+        cash_back: Amount::ZERO,
+        expiry: None,
+        verification: false,
+        incremental: false,
+        partial_allowed: false,
+        credentials: Credentials::default(),
+        original: None,
+        references: References::default(),
+        acceptance: Acceptance::default(),
+    })
+}
+
+#[test]
+fn what_is_told_of_a_message_is_not_of_another_that_stood_in_its_place() {
+    let mut ledger = Ledger::new(TEST);
+    let mut records = applied(&mut ledger, opening());
+    let other = BalanceId(2);
+    records.extend(applied(
+        &mut ledger,
+        vec![
+            Change::OpenBalance { id: other, customer: CustomerId(1), currency: EUR },
+            Change::IssueCard(NewCard {
+                id: CardId(2),
+                token: PanToken([2; 16]),
+                program: ConfigId(1),
+                balance: other,
+                expiry: YearMonth { year: 2029, month: 7 },
+                state: CardState::Active,
+            }),
+            Change::TopUp { balance: other, money: Money::new(500, EUR) },
+        ],
+    ));
+    let mut now = ledger.last().at;
+    for (token, stan) in [(1, 1), (2, 2)] {
+        let (command, mut effects) = (sale(token, stan), Vec::new());
+        let (stamp, answer) = ledger.apply(&command, now, &mut effects);
+        records.push(Record { sequence: stamp.sequence, at: stamp.at, command, effects, answer });
+        // Past every retention, so that the second takes the first one's place.
+        now = Timestamp(now.0 + 400 * 86_400_000);
+    }
+    let (last, before) = records.split_last().unwrap();
+    let places = |record: &Record| {
+        record.effects.iter().find_map(|effect| {
+            if let Effect::Remembered(slot, _) = effect { Some(*slot) } else { None }
+        })
+    };
+    assert_eq!(places(last), before.last().and_then(places), "the place is used again");
+    let mut again = Ledger::new(TEST);
+    before.iter().for_each(|record| again.replay(record).unwrap());
+    let accounts: Vec<_> =
+        again.retell(last).unwrap().accounts.iter().map(|touched| touched.account).collect();
+    assert_eq!(accounts, [Query::Balance(other)]);
+}
+
+#[test]
+fn a_transfer_is_told_with_both_balances() {
+    let mut ledger = Ledger::new(TEST);
+    let mut records = applied(&mut ledger, opening());
+    let (from, to) = (BalanceId(1), BalanceId(2));
+    let money = Money::new(7, EUR);
+    records.extend(applied(
+        &mut ledger,
+        vec![
+            Change::OpenBalance { id: to, customer: CustomerId(1), currency: EUR },
+            Change::Transfer { from, to, money },
+        ],
+    ));
+    let (last, before) = records.split_last().unwrap();
+    let mut again = Ledger::new(TEST);
+    before.iter().for_each(|record| again.replay(record).unwrap());
+    let retold = again.retell(last).unwrap();
+    let seen: Vec<_> = retold
+        .accounts
+        .iter()
+        .map(|it| (it.account, it.after.ledger.0 - it.before.ledger.0))
+        .collect();
+    assert_eq!(seen, [(Query::Balance(from), -7), (Query::Balance(to), 7)]);
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::{App, currency_of_row, instant};
-use crate::call::Scope;
+use crate::call::{Caller, Scope};
 use crate::error::{Error, Result};
 use crate::history::{CARD, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
 use crate::store::{CardRow, TransactionRow};
@@ -89,6 +89,13 @@ pub(crate) struct Notified {
     transaction_data: TransactionData,
 }
 
+impl Notified {
+    /// Whether nothing was held or posted.
+    pub(crate) fn is_declined(&self) -> bool {
+        self.status == "DECLINED"
+    }
+}
+
 impl From<ShownTransaction> for Notified {
     fn from(shown: ShownTransaction) -> Self {
         Self {
@@ -143,6 +150,20 @@ struct TransactionData {
     /// The check that an advice did not pass: it counts all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     flagged: Option<&'static str>,
+}
+
+impl ShownTransaction {
+    /// Cardholders are not told of checks against money laundering, nor of what an advice did not
+    /// pass.
+    pub(super) fn seen_by(mut self, caller: Caller) -> Self {
+        if matches!(caller, Caller::Customer(_)) {
+            self.transaction_data.flagged = None;
+            if self.reason == Reason::AmlException.description() {
+                self.reason = Reason::NotPermitted.description();
+            }
+        }
+        self
+    }
 }
 
 impl Name {

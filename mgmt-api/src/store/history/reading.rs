@@ -67,8 +67,8 @@ pub struct StatementWish {
     pub balance: i64,
     /// When they were made.
     pub period: Period,
-    /// Behind this one: its record, and its place among the record's.
-    pub after: (i64, i64),
+    /// Behind this one: its time, its record, and its place among the record's.
+    pub after: (i64, i64, i64),
     /// So many at most.
     pub limit: i64,
 }
@@ -132,12 +132,13 @@ impl History {
              FROM history_steps LEFT JOIN transactions ON transactions.id = transaction_id \
              WHERE history_steps.balance = $1 AND booked IS NOT NULL \
              AND history_steps.at_ms >= $2 AND history_steps.at_ms < $3 \
-             AND (sequence, place) > ($4, $5) \
-             ORDER BY history_steps.at_ms, sequence, place LIMIT $6";
+             AND (history_steps.at_ms, sequence, place) > ($4, $5, $6) \
+             ORDER BY history_steps.at_ms, sequence, place LIMIT $7";
         Ok(on!(self, pool => {
             let query = sqlx::query_as(SQL).bind(wish.balance);
             let query = query.bind(wish.period.from_ms).bind(wish.period.to_ms);
-            let query = query.bind(wish.after.0).bind(wish.after.1).bind(wish.limit);
+            let query = query.bind(wish.after.0).bind(wish.after.1).bind(wish.after.2);
+            let query = query.bind(wish.limit);
             query.fetch_all(pool).await
         })?)
     }

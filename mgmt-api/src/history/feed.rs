@@ -1,0 +1,100 @@
+//! Reads the switch's records behind the history's own cursor, keeps what they did to money, and
+//! writes down what partners are told of it.
+//!
+//! Invariants: a batch of records and the cursor behind it are stored together; what partners are
+//! told is written down before, once, and never for records that the history is made of again.
+
+use core::convert::Infallible;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::{Duration, Instant};
+
+use super::{News, Page, needs};
+use crate::event_feed::{FeedError, sequence};
+use crate::store::{CursorRow, History, Store};
+use crate::switch_link::Events;
+use crate::vault::Vault;
+use crate::{metrics, notices};
+
+/// How far partners were told is stored this often, where there was nothing to tell.
+const STORE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The history and where it is told.
+pub(crate) struct Keeper {
+    store: Store,
+    history: History,
+    vault: Arc<Vault>,
+    /// How far the history is.
+    shown: CursorRow,
+    /// How far partners were told, in this life of the history or one before.
+    told: i64,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Store, history: History, vault: Arc<Vault>) -> Self {
+        Self { store, history, vault, shown: CursorRow::default(), told: 0 }
+    }
+
+    /// Reads and keeps until something fails.
+    pub(crate) async fn follow(mut self, socket: &Path) -> Result<Infallible, FeedError> {
+        self.shown = self.history.cursor().await?;
+        self.told = self.store.notice_cursor().await?;
+        let mut events = Events::after(socket, sequence(self.shown.sequence)).await?;
+        let mut store_at = Instant::now() + STORE_INTERVAL;
+        loop {
+            let batch = events.batch(store_at).await?;
+            if !batch.is_empty() {
+                self.keep(&batch).await?;
+            }
+            if Instant::now() >= store_at {
+                if self.shown.sequence > self.told {
+                    self.told = self.shown.sequence;
+                    self.store.insert_notices(&[], None, Some(self.told)).await?;
+                }
+                store_at = Instant::now() + STORE_INTERVAL;
+            }
+        }
+    }
+
+    async fn keep(&mut self, batch: &[shared::journal_record::Record]) -> Result<(), FeedError> {
+        let wanted = self.store.partners_told_of(notices::TRANSACTION).await?;
+        let wanted: BTreeSet<i64> = wanted.into_iter().collect();
+        let rows = self.history.load(self.shown, needs(batch)).await?;
+        let mut page = Page::new(rows.ok_or(FeedError::Overtaken)?, !wanted.is_empty());
+        for record in batch {
+            page.take(record)?;
+        }
+        let news = page.take_news();
+        let (changed, next) = page.finish();
+        if !news.is_empty() && next.sequence > self.told {
+            self.tell(news, &wanted, next.sequence).await?;
+        }
+        if !self.history.save(&changed, self.shown, next).await? {
+            return Err(FeedError::Overtaken);
+        }
+        self.shown = next;
+        metrics::set_history_cursor(next.sequence);
+        Ok(())
+    }
+
+    /// Writes down what partners are told of transactions up to a record.
+    async fn tell(
+        &mut self,
+        news: Vec<News>,
+        wanted: &BTreeSet<i64>,
+        until: i64,
+    ) -> Result<(), FeedError> {
+        let mut found = Vec::new();
+        for News { sequence, at_ms, row } in news.into_iter().filter(|it| it.sequence > self.told) {
+            let partner = self.store.partner_of_customer(row.customer_id).await?;
+            if let Some(partner) = partner.filter(|partner| wanted.contains(partner)) {
+                found.push(notices::of_transaction(&self.vault, (partner, sequence, at_ms), &row)?);
+            }
+        }
+        self.store.insert_notices(&found, None, Some(until)).await?;
+        self.told = until;
+        Ok(())
+    }
+}
