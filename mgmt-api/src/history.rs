@@ -23,7 +23,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub(crate) use self::feed::Keeper;
-use self::row::{by_hand, message, number, payment, state_name};
+pub(crate) use self::row::message;
+use self::row::{by_hand, number, payment, state_name};
 use crate::store::{
     Changed, CursorRow, Needs, PlacedBalance, PlacedCard, PlacedMessage, Rows, StepRow,
     TransactionRow,

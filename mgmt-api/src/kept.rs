@@ -5,11 +5,11 @@
 //! of the posting; a record that comes again counts once; all of it is stored before the cursor
 //! passes it, many records at once.
 
-use shared::command::{Authorization, Command};
 use shared::effect::{Direction, Effect, TransactionSlot, TransactionState};
 use shared::journal_record::Record;
 use shared::money::Amount;
 
+use crate::history::message;
 use crate::store::{KeptPosting, NewCharge, Posting, PostingChange, Store, StoreError};
 
 /// What may wait here.
@@ -45,7 +45,7 @@ impl Kept {
             at_ms,
         }));
         if self.needs_postings {
-            let token = message_of(&record.command).map(|message| message.token.0);
+            let token = message(&record.command).map(|message| message.token.0);
             let changes = record.effects.iter().filter_map(|effect| posting(effect, token));
             self.postings.extend((0..).zip(changes).map(|(place, change)| KeptPosting {
                 sequence,
@@ -80,18 +80,6 @@ fn charge(effect: &Effect) -> Option<(i64, i64, i64)> {
         Some((number(fee.0), due.0, taken.0))
     } else {
         None
-    }
-}
-
-fn message_of(command: &Command) -> Option<&Authorization> {
-    match command {
-        Command::Authorize(request) => Some(request),
-        Command::Advise(advice) => Some(&advice.message),
-        Command::Reverse(_)
-        | Command::LockOutside(_)
-        | Command::Void(..)
-        | Command::Expire
-        | Command::Manage(..) => None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use shared::ids::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -39,6 +39,8 @@ pub(crate) const KINDS: [&str; 2] = [TRANSACTION, VERIFICATION];
 
 /// Between two looks where nothing is to be done.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at identity checks.
+const VERIFICATIONS_PAUSE: Duration = Duration::from_millis(500);
 /// Tries under way at one endpoint at most.
 const TRIES_MAX: usize = 16;
 /// After each failure, milliseconds until the next try; behind the last one there is none.
@@ -100,10 +102,14 @@ pub(crate) fn seal(vault: &Vault, origin: &str, content: &[u8]) -> Result<Vec<u8
 /// Writes down and delivers until `stop`.
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut tries = Tries::default();
+    let mut tell_at = Instant::now();
     let work = async {
         loop {
-            if let Err(error) = app.tell_verifications().await {
-                tracing::warn!(code = error.code.title(), "identity checks are not told of");
+            if Instant::now() >= tell_at {
+                if let Err(error) = app.tell_verifications().await {
+                    tracing::warn!(code = error.code.title(), "identity checks are not told of");
+                }
+                tell_at = Instant::now() + VERIFICATIONS_PAUSE;
             }
             match tries.start(&app).await {
                 Ok(0) => tries.wait().await,
@@ -255,20 +261,21 @@ impl App {
             encrypted_for: None,
         };
         if endpoint.encrypts == 1 {
-            let key = self.notifier.partner_key(&recipient).await?;
-            let sealed = match self.jwe.response_key(&key) {
-                Ok(key) => self.jwe.seal_body(&key, Zeroizing::new(letter.body)).await,
-                Err(error) => Err(error),
+            let key = self.notifier.partner_key(&recipient).await;
+            let Ok(key) = key.and_then(|key| self.jwe.response_key(&key)) else {
+                // It is the partner's not to have one.
+                self.notifier.forget_key(endpoint.id);
+                return Ok(None);
             };
-            letter.body = sealed.inspect_err(|_| self.notifier.forget_key(endpoint.id))?;
+            letter.body = self.jwe.seal_body(&key, Zeroizing::new(letter.body)).await?;
             recipient.encrypted_for = Some(self.jwe.public_key());
         }
-        let status = self.notifier.post(&recipient, &letter).await;
-        if endpoint.encrypts == 1 && !matches!(status, Ok(Some(200 | 204))) {
+        let status = self.notifier.post(&recipient, &letter).await?;
+        if endpoint.encrypts == 1 && !matches!(status, Some(200 | 204)) {
             // It may be the key. Source: requirements #59.
             self.notifier.forget_key(endpoint.id);
         }
-        status
+        Ok(status)
     }
 
     /// Writes down the states of identity checks that were not told yet.

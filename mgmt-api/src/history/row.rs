@@ -9,7 +9,7 @@ use super::{CARD, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
 use crate::store::TransactionRow;
 
 /// The message whose money a command is about.
-pub(super) fn message(command: &Command) -> Option<&Authorization> {
+pub(crate) fn message(command: &Command) -> Option<&Authorization> {
     match command {
         Command::Authorize(request) => Some(request),
         Command::Advise(advice) => Some(&advice.message),
