@@ -202,7 +202,7 @@ impl Feed {
             Change::PutFee(fee) => match outcome.result {
                 Ok(()) => {
                     let amounts = (fee.terms.fixed.0, i64::from(fee.terms.rate_ppm));
-                    store.follow_fee(number(fee.id.0), amounts).await
+                    store.follow_fee(number(fee.id.0), amounts, number(outcome.sequence.0)).await
                 }
                 Err(_) => store.settle_fee(number(fee.id.0), state).await,
             },

@@ -19,7 +19,7 @@ const COLUMNS: &str = "
     config_id content content_sealed country created_at_ms credential_hash credit credit_hold_hours
     currency customer customer_id decided_at_ms decided_by deleted_at_ms delivery_sealed
     description_sealed device_hash due email encrypts endpoint_id entry error expires_at_ms
-    expiry_yymm external_id failures fee fee_id field fingerprint first_state fixed flagged
+    expiry_yymm external_id failures fee fee_id field fingerprint first_state fixed flagged followed
     form_sealed home_country iban iban_prefix id import_id installation_id instant_credit_max
     issuer_code key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle
     lifecycle_state locked mcc media_type merchant months_valid name networks next_at_ms

@@ -72,7 +72,7 @@ impl App {
             match &told {
                 Err(error) if error.is_passing() => {}
                 Err(_) => self.store.settle_fee(row.id, RowState::Refused).await?,
-                Ok(()) => self.store.settle_fee(row.id, RowState::Confirmed).await?,
+                Ok(_) => self.store.settle_fee(row.id, RowState::Confirmed).await?,
             }
             told?;
             Answer::created(&ShownFee::of(&row)?)
@@ -109,8 +109,11 @@ impl App {
             if !fees.iter().any(|fee| fee.id == row.id) {
                 return Err(Code::FeeNotFound.into());
             }
-            self.tell_of_fee(command, &row).await?;
-            self.store.change_fee(row.id, (row.fixed, row.rate_ppm)).await?;
+            let amounts = (row.fixed, row.rate_ppm);
+            match self.tell_of_fee(command, &row).await? {
+                Some(sequence) => self.store.follow_fee(row.id, amounts, sequence).await?,
+                None => self.store.change_fee(row.id, amounts).await?,
+            }
             Answer::ok(&ShownFee::of(&row)?)
         };
         self.once(&by, body.hash, draw, carry_out).await
@@ -136,12 +139,14 @@ impl App {
         self.once(&by, hash, draw, carry_out).await
     }
 
-    /// Tells the switch of a fee on payments; of another it knows nothing.
-    async fn tell_of_fee(&self, command: Uuid, row: &FeeRow) -> Result<()> {
-        let Some(fee) = form::on_payments(row)? else { return Ok(()) };
-        match self.link.change(command_id(command), Change::PutFee(fee)).await?.result {
+    /// Tells the switch of a fee on payments, by which record; of another it knows nothing.
+    async fn tell_of_fee(&self, command: Uuid, row: &FeeRow) -> Result<Option<i64>> {
+        let Some(fee) = form::on_payments(row)? else { return Ok(None) };
+        let outcome = self.link.change(command_id(command), Change::PutFee(fee)).await?;
+        match outcome.result {
             Err(Refusal::TableFull) => Err(Code::TooManyFees.into()),
-            other => Ok(other?),
+            Err(refusal) => Err(refusal.into()),
+            Ok(()) => Ok(i64::try_from(outcome.sequence.0).ok()),
         }
     }
 

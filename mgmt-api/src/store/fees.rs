@@ -144,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    /// Changes how much a fee is.
+    /// Changes how much a fee is that the switch does not know.
     pub async fn change_fee(&self, id: i64, (fixed, rate_ppm): (i64, i64)) -> Result<()> {
         const SQL: &str = "UPDATE fees SET fixed = $2, rate_ppm = $3 \
              WHERE id = $1 AND row_state = 'CONFIRMED'";
@@ -155,12 +155,21 @@ impl Store {
         Ok(())
     }
 
-    /// A fee is in use at the switch, and so much.
-    pub async fn follow_fee(&self, id: i64, (fixed, rate_ppm): (i64, i64)) -> Result<()> {
-        const SQL: &str = "UPDATE fees SET fixed = $2, rate_ppm = $3, row_state = 'CONFIRMED' \
+    /// A fee is in use at the switch, and so much, by this record of it; an older record, read
+    /// late, does not change how much.
+    pub async fn follow_fee(
+        &self,
+        id: i64,
+        (fixed, rate_ppm): (i64, i64),
+        sequence: i64,
+    ) -> Result<()> {
+        const SQL: &str = "UPDATE fees SET row_state = 'CONFIRMED', \
+             fixed = CASE WHEN followed < $4 THEN $2 ELSE fixed END, \
+             rate_ppm = CASE WHEN followed < $4 THEN $3 ELSE rate_ppm END, \
+             followed = CASE WHEN followed < $4 THEN $4 ELSE followed END \
              WHERE id = $1 AND row_state IN ('PENDING', 'CONFIRMED')";
         on!(self, pool => {
-            let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm);
+            let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm).bind(sequence);
             query.execute(pool).await.map(drop)
         })?;
         Ok(())
