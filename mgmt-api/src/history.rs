@@ -105,26 +105,10 @@ pub(crate) fn needs(records: &[Record]) -> Needs {
         {
             needs.balances.insert(i64::from(slot.0));
         } else {
-            needs.messages.extend(message_of(effect).map(|slot| i64::from(slot.0)));
+            needs.messages.extend(effect.transaction().map(|slot| i64::from(slot.0)));
         }
     }
     needs
-}
-
-/// The message whose money an effect moves or holds.
-fn message_of(effect: &Effect) -> Option<TransactionSlot> {
-    if let Effect::Raised { transaction: slot, .. }
-    | Effect::Released(slot, _)
-    | Effect::Captured(slot, _)
-    | Effect::Settled(slot, _)
-    | Effect::Returned(slot, _)
-    | Effect::Closed(slot, _)
-    | Effect::FeeSet { transaction: slot, .. } = effect
-    {
-        Some(*slot)
-    } else {
-        None
-    }
 }
 
 /// A user balance, if that is what an account is.

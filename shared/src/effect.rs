@@ -516,3 +516,43 @@ pub enum Effect {
         taken: Amount,
     },
 }
+
+impl Effect {
+    /// The place of the transaction whose money it holds, moves or ends; what remembers or forgets
+    /// one has none.
+    #[must_use]
+    pub const fn transaction(&self) -> Option<TransactionSlot> {
+        match self {
+            Self::Raised { transaction: slot, .. }
+            | Self::FeeSet { transaction: slot, .. }
+            | Self::Released(slot, _)
+            | Self::Captured(slot, _)
+            | Self::Settled(slot, _)
+            | Self::Returned(slot, _)
+            | Self::Closed(slot, _) => Some(*slot),
+            Self::Remembered(..)
+            | Self::Forgotten(_)
+            | Self::RuleCharged { .. }
+            | Self::RuleGivenBack { .. }
+            | Self::FeeCharged { .. }
+            | Self::Posted { .. }
+            | Self::PartnerPut(_)
+            | Self::ProgramPut(_)
+            | Self::CustomerPut { .. }
+            | Self::BalanceOpened { .. }
+            | Self::PartnerBalanceOpened { .. }
+            | Self::CardIssued(_)
+            | Self::BalanceClosed(_)
+            | Self::BalanceCovered(..)
+            | Self::CardChanged(..)
+            | Self::RulePut(..)
+            | Self::RuleRemoved(_)
+            | Self::ExceptionRaised(_)
+            | Self::ExceptionResolved(_)
+            | Self::CommandRemembered(..)
+            | Self::CommandForgotten
+            | Self::FeePut(_)
+            | Self::FeeRemoved(..) => None,
+        }
+    }
+}

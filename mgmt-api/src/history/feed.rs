@@ -5,10 +5,12 @@
 //! told is written down before, once, and never for records that the history is made of again.
 
 use core::convert::Infallible;
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use shared::journal_record::Record;
 use tokio::time::{Duration, Instant};
 
 use super::{News, Page, needs};
@@ -58,7 +60,7 @@ impl Keeper {
         }
     }
 
-    async fn keep(&mut self, batch: &[shared::journal_record::Record]) -> Result<(), FeedError> {
+    async fn keep(&mut self, batch: &[Record]) -> Result<(), FeedError> {
         let wanted = self.store.partners_told_of(notices::TRANSACTION).await?;
         let wanted: BTreeSet<i64> = wanted.into_iter().collect();
         let rows = self.history.load(self.shown, needs(batch)).await?;
@@ -86,9 +88,14 @@ impl Keeper {
         wanted: &BTreeSet<i64>,
         until: i64,
     ) -> Result<(), FeedError> {
-        let mut found = Vec::new();
+        let (mut found, mut partners) = (Vec::new(), BTreeMap::new());
         for News { sequence, at_ms, row } in news.into_iter().filter(|it| it.sequence > self.told) {
-            let partner = self.store.partner_of_customer(row.customer_id).await?;
+            let partner = match partners.entry(row.customer_id) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    *new.insert(self.store.partner_of_customer(row.customer_id).await?)
+                }
+            };
             if let Some(partner) = partner.filter(|partner| wanted.contains(partner)) {
                 found.push(notices::of_transaction(&self.vault, (partner, sequence, at_ms), &row)?);
             }

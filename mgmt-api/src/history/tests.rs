@@ -380,3 +380,26 @@ async fn a_record_that_names_what_no_record_made_is_told() {
     let mut page = Page::new(history.load(cursor, needed).await.unwrap().unwrap(), false);
     assert!(page.take(top_up).unwrap_err().to_string().contains("names a balance"));
 }
+
+#[tokio::test]
+async fn what_is_old_is_dropped_and_a_statement_still_leads_to_what_is_booked() {
+    let (mut draw, mut bench) = (Draw(7), Bench::new(false));
+    for _step in 0..200 {
+        bench.step(&mut draw);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let history = open(&folder, "history.db").await;
+    keep(&history, &bench.records, &mut draw, 50).await;
+    let middle = i64::try_from(bench.records.get(bench.records.len() / 2).unwrap().at.0).unwrap();
+    while history.drop_history(middle).await.unwrap() > 0 {}
+    let rows = transactions(&history).await;
+    assert!(rows.iter().all(|row| row.at_ms >= middle || row.state == "AUTHORIZED"), "{rows:?}");
+    assert!(!rows.is_empty());
+    let row = history.placed_balance(uuid::Uuid::from_u128(1)).await.unwrap().unwrap();
+    let wish = StatementWish { balance: row.slot, period: EVER, after: (0, 0, 0), limit: 1 << 20 };
+    let items = history.statement(&wish).await.unwrap();
+    assert!(items.iter().all(|item| item.at_ms >= middle) && !items.is_empty());
+    let moved: i64 = items.iter().map(|item| item.amount).sum();
+    let opening = history.booked_before(row.slot, middle).await.unwrap();
+    assert_eq!(opening + moved, row.booked);
+}

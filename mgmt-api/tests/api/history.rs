@@ -6,9 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::action_code::Reason;
 use shared::command::{
-    Acceptance, Advice, Advised, Authorization, Channel, Command, EntryMode, MessageClass,
+    Acceptance, Advice, Advised, Authorization, Change, Channel, Command, EntryMode, MessageClass,
     References,
 };
+use shared::ids::{BalanceId, CommandId, CustomerId};
 use shared::money::{Amount, Currency, Money};
 
 use crate::fees::{payment, reversal};
@@ -506,6 +507,57 @@ async fn every_decision_is_explained_with_its_checks_and_balances() {
         assert_eq!(pending.headers["retry-after"], "1");
         world.peer.set_explanations(Explanations::TooFarBehind);
         world.get(&path).await.expect_error(409, "EXPLANATION_UNAVAILABLE");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cardholder_is_not_told_of_checks_against_money_laundering() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        world.top_up(&customer, &balance, 10_000).await;
+        world.card(&customer, &balance, "0019167984").await;
+        let id = CustomerId(customer.parse().unwrap());
+        let lock = Change::PutCustomer { id, verified: true, aml_locked: true };
+        world.peer.apply(Command::Manage(CommandId(1 << 100), lock));
+        let reason = world.peer.message(Command::Authorize(world.shop(800, 100))).reason;
+        assert_eq!(reason, Reason::AmlException);
+        let mut offline = world.shop(801, 200);
+        offline.key.class = MessageClass::FinancialAdvice;
+        offline.references = References::default();
+        let advice = Advice { message: offline, advised: Advised::Approved, more_to_come: false };
+        world.peer.message(Command::Advise(advice));
+        let session = world.customer_session(&customer).await;
+        let listed = world.transactions(&customer, "").await;
+        let items = listed["items"].as_array().unwrap();
+        assert_eq!(items[1]["reason"], "AML_EXCEPTION");
+        assert_eq!(items[0]["transactionData"]["flagged"], "AML_EXCEPTION");
+        let path = "/customers/me/transactions";
+        let seen = world.with(&session, Method::GET, path, None).await.expect(StatusCode::OK);
+        assert_eq!(seen["items"][1]["reason"], "NOT_PERMITTED");
+        let one = format!("{path}/{}", text(&items[1], "id"));
+        let one = world.with(&session, Method::GET, &one, None).await.expect(StatusCode::OK);
+        assert_eq!(one["reason"], "NOT_PERMITTED");
+        assert!(!seen.to_string().contains("AML") && !one.to_string().contains("AML"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_of_any_version_names_its_transaction() {
+    on_each(async |world| {
+        let holder = world.holder().await;
+        let balance = uuid::Uuid::parse_str(&holder.balance).unwrap().as_u128();
+        // Of the version that transactions without a command have.
+        let id = "01a00000-0000-8000-8000-000000000001";
+        let command = CommandId(uuid::Uuid::parse_str(id).unwrap().as_u128());
+        let money = Money::new(5, Currency(978));
+        let change = Change::TopUp { balance: BalanceId(balance), money };
+        world.peer.apply(Command::Manage(command, change));
+        assert_eq!(world.transaction(id).await["amount"], 5);
+        let listed = world.transactions(&holder.customer, &format!("?after={id}")).await;
+        assert_eq!(text(&listed["items"][0], "id"), holder.top_up);
     })
     .await;
 }

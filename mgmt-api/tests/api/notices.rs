@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mgmt_api::pki;
+use mgmt_api::store::Store;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::command::Command;
@@ -363,6 +364,30 @@ async fn notices_are_encrypted_to_the_key_that_the_partner_has_now() {
         world.peer.message(Command::Authorize(world.shop(701, 100)));
         arrived(&partner, 4).await;
         assert_eq!(partner.keys_asked(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_here_is_no_try_of_the_partners_and_what_is_old_is_forgotten() {
+    on_each(async |world| {
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["transaction"]).await;
+        partner.answer(&[500]);
+        world.holder().await;
+        arrived(&partner, 1).await;
+        let store = Store::open(&world.database.url).await.unwrap();
+        let tries = async || store.deliveries(1).await.unwrap()[0].attempts;
+        until(async || tries().await == 1).await;
+        // It cannot be opened any more: it is not sent, and not counted.
+        world.database.execute("UPDATE notices SET origin = 'another'").await;
+        until(async || store.deliveries(1).await.unwrap()[0].status.is_none()).await;
+        until(async || tries().await == 1).await;
+        assert_eq!(partner.taken().len(), 1);
+        assert_eq!(store.drop_notices(0).await.unwrap(), 0);
+        assert_eq!(store.drop_notices(i64::MAX).await.unwrap(), 1);
+        assert_eq!(world.events().await, Vec::<Value>::new());
+        store.close().await;
     })
     .await;
 }

@@ -164,51 +164,25 @@ impl Ledger {
         let of_slot = |slot: TransactionSlot| {
             self.transactions.get(slot).filter(|_| !own(slot)).map(of_entry)
         };
-        match effect {
-            Effect::Remembered(_, entry) => found.push(of_entry(entry)),
-            Effect::Raised { transaction, .. } | Effect::FeeSet { transaction, .. } => {
-                found.extend(of_slot(*transaction));
-            }
-            Effect::FeeCharged { balance, .. } => found.push((Some(*balance), None)),
-            Effect::Released(slot, _)
-            | Effect::Captured(slot, _)
-            | Effect::Settled(slot, _)
-            | Effect::Returned(slot, _) => found.extend(of_slot(*slot)),
-            Effect::Posted { from, to, .. } => {
-                found.extend([*from, *to].into_iter().filter_map(|account| match account {
-                    Account::User(slot) => Some((Some(slot), None)),
-                    Account::Partner(slot) => Some((None, Some(slot))),
-                    Account::Funding
-                    | Account::Settlement
-                    | Account::Receivable
-                    | Account::UsersCover
-                    | Account::PartnerSettlement
-                    | Account::Bank
-                    | Account::Fees
-                    | Account::Invoiced => None,
-                }));
-            }
-            Effect::Closed(..)
-            | Effect::Forgotten(_)
-            | Effect::PartnerPut(_)
-            | Effect::ProgramPut(_)
-            | Effect::CustomerPut { .. }
-            | Effect::BalanceOpened { .. }
-            | Effect::PartnerBalanceOpened { .. }
-            | Effect::CardIssued(_)
-            | Effect::BalanceClosed(_)
-            | Effect::BalanceCovered(..)
-            | Effect::CardChanged(..)
-            | Effect::RulePut(..)
-            | Effect::RuleRemoved(_)
-            | Effect::RuleCharged { .. }
-            | Effect::RuleGivenBack { .. }
-            | Effect::ExceptionRaised(_)
-            | Effect::ExceptionResolved(_)
-            | Effect::CommandRemembered(..)
-            | Effect::CommandForgotten
-            | Effect::FeePut(_)
-            | Effect::FeeRemoved(..) => {}
+        if let Effect::Remembered(_, entry) = effect {
+            found.push(of_entry(entry));
+        } else if let Effect::FeeCharged { balance, .. } = effect {
+            found.push((Some(*balance), None));
+        } else if let Effect::Posted { from, to, .. } = effect {
+            found.extend([*from, *to].into_iter().filter_map(|account| match account {
+                Account::User(slot) => Some((Some(slot), None)),
+                Account::Partner(slot) => Some((None, Some(slot))),
+                Account::Funding
+                | Account::Settlement
+                | Account::Receivable
+                | Account::UsersCover
+                | Account::PartnerSettlement
+                | Account::Bank
+                | Account::Fees
+                | Account::Invoiced => None,
+            }));
+        } else {
+            found.extend(effect.transaction().and_then(of_slot));
         }
     }
 

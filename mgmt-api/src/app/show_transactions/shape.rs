@@ -26,10 +26,10 @@ pub(in crate::app) enum Name {
     Command(Uuid),
 }
 
-/// A transaction; amounts in minor units.
+/// A transaction as the seed's notifier prints it; amounts in minor units. Source: requirements #159.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownTransaction {
+pub(crate) struct Notified {
     id: Uuid,
     balance_id: Uuid,
     /// What it was made with: `resource` is card or balance.
@@ -39,10 +39,7 @@ pub(super) struct ShownTransaction {
     /// The network's name for it, or its RRN, or its STAN; of what was asked for here, the
     /// caller's own.
     external_transaction_id: Option<String>,
-    /// The transaction that it refers to.
-    reference_transaction_id: Option<Uuid>,
     reference_external_transaction_id: Option<String>,
-    reference_external_transaction_date: Option<String>,
     /// POS, Cashback, ATM, AFT, Balance Inquiry, refund, payment; topUp, withdrawal, transfer, fee.
     r#type: &'static str,
     /// DEBIT or CREDIT.
@@ -52,36 +49,7 @@ pub(super) struct ShownTransaction {
     currency: String,
     original_amount: i64,
     original_currency: String,
-    /// What of it is held, or pending, still.
-    held: i64,
-    /// What was taken for fees along with it.
-    fee: i64,
     /// AUTHORIZED, CLEARED, REVERSED, DECLINED.
-    status: &'static str,
-    /// Why it was answered as it was.
-    reason: &'static str,
-    description: String,
-    date: String,
-    transaction_data: TransactionData,
-}
-
-/// The same as the seed's notifier sends it. Source: requirements #159.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Notified {
-    id: Uuid,
-    balance_id: Uuid,
-    resource_id: Uuid,
-    resource: &'static str,
-    card_id: Option<String>,
-    external_transaction_id: Option<String>,
-    reference_external_transaction_id: Option<String>,
-    r#type: &'static str,
-    category: &'static str,
-    amount: i64,
-    currency: String,
-    original_amount: i64,
-    original_currency: String,
     status: &'static str,
     description: String,
     date: String,
@@ -89,35 +57,26 @@ pub(crate) struct Notified {
     transaction_data: TransactionData,
 }
 
+/// The same, and what is known besides.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownTransaction {
+    #[serde(flatten)]
+    seeds: Notified,
+    /// The transaction that it refers to.
+    reference_transaction_id: Option<Uuid>,
+    /// What of it is held, or pending, still.
+    held: i64,
+    /// What was taken for fees along with it.
+    fee: i64,
+    /// Why it was answered as it was.
+    reason: &'static str,
+}
+
 impl Notified {
     /// Whether nothing was held or posted.
     pub(crate) fn is_declined(&self) -> bool {
         self.status == "DECLINED"
-    }
-}
-
-impl From<ShownTransaction> for Notified {
-    fn from(shown: ShownTransaction) -> Self {
-        Self {
-            id: shown.id,
-            balance_id: shown.balance_id,
-            resource_id: shown.resource_id,
-            resource: shown.resource,
-            card_id: shown.card_id,
-            external_transaction_id: shown.external_transaction_id,
-            reference_external_transaction_id: shown.reference_external_transaction_id,
-            r#type: shown.r#type,
-            category: shown.category,
-            amount: shown.amount,
-            currency: shown.currency,
-            original_amount: shown.original_amount,
-            original_currency: shown.original_currency,
-            status: shown.status,
-            description: shown.description,
-            date: shown.date,
-            reference_external_transaction_date: shown.reference_external_transaction_date,
-            transaction_data: shown.transaction_data,
-        }
     }
 }
 
@@ -157,7 +116,7 @@ impl ShownTransaction {
     /// pass.
     pub(super) fn seen_by(mut self, caller: Caller) -> Self {
         if matches!(caller, Caller::Customer(_)) {
-            self.transaction_data.flagged = None;
+            self.seeds.transaction_data.flagged = None;
             if self.reason == Reason::AmlException.description() {
                 self.reason = Reason::NotPermitted.description();
             }
@@ -282,7 +241,7 @@ fn external_id(row: &TransactionRow) -> Option<String> {
 impl App {
     /// A transaction as its notice says it.
     pub(crate) async fn notified_transaction(&self, row: TransactionRow) -> Result<Notified> {
-        self.shown_transaction(row).await.map(Notified::from)
+        self.shown_transaction(row).await.map(|shown| shown.seeds)
     }
 
     pub(super) async fn shown_transaction(&self, row: TransactionRow) -> Result<ShownTransaction> {
@@ -302,31 +261,33 @@ impl App {
         let currency = |number| -> String { Currency::to_string(&currency_of_row(number)) };
         let made_with = card.as_ref().map(|card| ("card", card.resource_id));
         let (resource, resource_id) = made_with.unwrap_or(("balance", balance_id));
-        Ok(ShownTransaction {
+        let seeds = Notified {
             id: public_id(row.id, row.at_ms, row.command_id),
             balance_id,
             resource_id,
             resource,
             card_id: row.card_id.map(|id| id.to_string()),
             external_transaction_id: asked_as.or_else(|| external_id(&row)),
-            reference_transaction_id: reference
-                .as_ref()
-                .map(|row| public_id(row.id, row.at_ms, row.command_id)),
             reference_external_transaction_id: reference.as_ref().and_then(external_id),
-            reference_external_transaction_date: reference.as_ref().map(|row| instant(row.at_ms)),
             r#type: kind,
             category: if row.credit == 1 { "CREDIT" } else { "DEBIT" },
             amount: amount(&row, status),
             currency: currency(row.currency),
             original_amount: row.original_amount,
             original_currency: currency(row.original_currency),
-            held: held(&row, status),
-            fee: row.fee,
             status,
-            reason: reason(&row).description(),
             description: words.or_else(|| row.merchant.clone()).unwrap_or_else(|| kind.to_owned()),
             date: instant(row.at_ms),
+            reference_external_transaction_date: reference.as_ref().map(|row| instant(row.at_ms)),
             transaction_data: data(&row, card.as_ref()),
+        };
+        Ok(ShownTransaction {
+            seeds,
+            reference_transaction_id: reference
+                .map(|row| public_id(row.id, row.at_ms, row.command_id)),
+            held: held(&row, status),
+            fee: row.fee,
+            reason: reason(&row).description(),
         })
     }
 
