@@ -25,6 +25,8 @@ pub struct Description {
     pub public: String,
     /// The switch's metrics.
     pub metrics: String,
+    /// The simulated partner that keeps the money of one program's holders.
+    pub partner_mock: String,
     /// The authority's certificate.
     pub ca: PathBuf,
     /// The newcomer's certificate.

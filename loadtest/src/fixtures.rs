@@ -37,8 +37,10 @@ pub const MONEY: &str = include_str!("../../fixtures/transactions/money.jsonl");
 pub const CREDENTIALS: &str = include_str!("../../fixtures/transactions/credentials.jsonl");
 /// Limits, budgets and permissions.
 pub const LIMITS: &str = include_str!("../../fixtures/transactions/limits.jsonl");
+/// Money that is with the partner: what it is asked and told.
+pub const PARTNER: &str = include_str!("../../fixtures/transactions/partner.jsonl");
 /// All of them, in the order in which they are shown.
-pub const ALL: [&str; 5] = [DECISIONS, SEQUENCES, MONEY, CREDENTIALS, LIMITS];
+pub const ALL: [&str; 6] = [DECISIONS, SEQUENCES, MONEY, CREDENTIALS, LIMITS, PARTNER];
 
 /// A card that messages of the file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

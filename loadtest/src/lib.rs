@@ -1,4 +1,5 @@
-//! The load generator, its oracle, the fixtures' runner, and the sandbox for newcomers.
+//! The load generator, its oracle, the fixtures' runner, the simulated partner, and the sandbox for
+//! newcomers.
 //!
 //! Invariants: every reply is checked when it comes, and again against the journal decided anew by
 //! the core; load is generated without allocation, lock or wake-up for a single message.
@@ -10,6 +11,7 @@
 //! | how answers are checked | [`template`], [`oracle`], [`answers`] |
 //! | what is reported | [`report`], [`cpu`] |
 //! | how cards are made and what they put into messages | [`rest`], [`wallets`], [`card_side`] |
+//! | how a partner that keeps balances is simulated, and checked | [`partner`] |
 //! | where a sandbox is | [`description`] |
 
 pub mod answers;
@@ -24,6 +26,7 @@ pub mod fixtures;
 pub mod interface;
 pub mod moment;
 pub mod oracle;
+pub mod partner;
 pub mod report;
 pub mod rest;
 pub mod run;

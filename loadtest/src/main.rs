@@ -3,16 +3,22 @@
 //! Exit codes: 0 everything agrees; 1 something does not, or the run failed; 2 wrong arguments.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use loadtest::drive::Pace;
 use loadtest::fixtures::volume;
 use loadtest::interface;
+use loadtest::partner;
+use loadtest::partner::check::{self, Suite};
 use loadtest::run::{self, Options, PROGRAM, check_journal};
 use shared::iso8583::mti::Version;
+use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 /// Loads a switch with ISO 8583 messages and checks every answer against the core.
 #[derive(Parser)]
@@ -56,6 +62,60 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Serves a simulated partner that keeps its customers' balances itself, until Ctrl-C.
+    Partner(Partner),
+    /// Checks an implementation of the External Balance API rule by rule, with balances of its own.
+    PartnerCheck(PartnerCheck),
+}
+
+#[derive(clap::Args)]
+struct Partner {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    address: SocketAddr,
+    /// What was done, a line each, to be found again at the next start; in memory alone if absent.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// What a balance has when it is linked, minor units.
+    #[arg(long, default_value_t = partner::Options::default().opening_amount)]
+    opening_amount: i64,
+    /// The largest debit, minor units.
+    #[arg(long, default_value_t = partner::Options::default().debit_max)]
+    debit_max: i64,
+}
+
+#[derive(clap::Args)]
+struct PartnerCheck {
+    /// What stands before /users and /transactions.
+    #[arg(value_parser = address)]
+    url: reqwest::Url,
+    /// A user that exists there.
+    #[arg(long, default_value = "1")]
+    user: String,
+    /// A user that does not.
+    #[arg(long, default_value = "unknown-user")]
+    unknown_user: String,
+    /// Another user that exists, to check that nobody sees or deletes balances of others.
+    #[arg(long)]
+    other_user: Option<String>,
+    /// Of the balance that is made.
+    #[arg(long, default_value = "EUR")]
+    currency: String,
+    /// Each answer must come within so many milliseconds.
+    #[arg(long, default_value_t = 2_000)]
+    within: u64,
+    /// The client's certificate, PEM.
+    #[arg(long, requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// The only authority to trust, PEM; the system's if absent.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -166,6 +226,8 @@ fn main() -> ExitCode {
         Command::Check { journal, answers, edition, json } => {
             check(&journal, answers.as_deref(), edition.into(), json)
         }
+        Command::Partner(arguments) => serve_partner(arguments).map(|()| true),
+        Command::PartnerCheck(arguments) => check_partner(arguments),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -240,6 +302,71 @@ fn check(
         report.details.iter().try_for_each(|detail| say(detail))?;
     }
     Ok(report.mismatches == 0)
+}
+
+fn serve_partner(arguments: Partner) -> anyhow::Result<()> {
+    let Partner { address, file, opening_amount, debit_max } = arguments;
+    let options = partner::Options { file, opening_amount, debit_max };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        say(&format!("partner on http://{}", listener.local_addr()?))?;
+        tokio::select! {
+            served = partner::serve(listener, options) => served,
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
+    })
+}
+
+/// Whether every rule is kept.
+fn check_partner(arguments: PartnerCheck) -> anyhow::Result<bool> {
+    let json = arguments.json;
+    let suite = match suite(arguments) {
+        Ok(suite) => suite,
+        Err(error) => Arguments::command()
+            .error(clap::error::ErrorKind::ValueValidation, format!("{error:#}"))
+            .exit(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut said = Ok(());
+    let report = runtime.block_on(suite.run(|check| {
+        if !json && said.is_ok() {
+            said = say(&check.to_string());
+        }
+    }));
+    said?;
+    say(&if json { serde_json::to_string(&report)? } else { report.to_string() })?;
+    Ok(report.agrees())
+}
+
+/// What fails here is wrong with the arguments.
+fn suite(arguments: PartnerCheck) -> anyhow::Result<Suite> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let mut options = check::Options::new(arguments.url);
+    options.user = arguments.user;
+    options.unknown_user = arguments.unknown_user;
+    options.other_user = arguments.other_user;
+    options.currency = arguments.currency;
+    options.answer_max = Duration::from_millis(arguments.within);
+    options.ca = arguments.ca.as_deref().map(read).transpose()?;
+    if let (Some(certificate), Some(key)) = (&arguments.client_cert, &arguments.client_key) {
+        let mut identity = Zeroizing::new(read(certificate)?);
+        identity.push(b'\n');
+        identity.extend_from_slice(&Zeroizing::new(read(key)?));
+        options.identity = Some(identity);
+    }
+    Suite::new(options)
+}
+
+fn address(text: &str) -> Result<reqwest::Url, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err("it must begin with http:// or https://".to_owned()),
+    }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

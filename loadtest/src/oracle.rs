@@ -96,7 +96,8 @@ fn compare(
             | Command::Reverse(_)
             | Command::LockOutside(_)
             | Command::Expire
-            | Command::Manage(_, _),
+            | Command::Manage(_, _)
+            | Command::Answered(..),
             _,
         ) => {}
     }

@@ -88,23 +88,26 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     outcome
 }
 
-/// Makes the folder and starts both servers in it. A free port may be taken by somebody else before
+/// Makes the folder and starts both servers in it, and the simulated partner. A free port may be taken by somebody else before
 /// it is used: then others are tried.
 async fn start(path: &Path, options: &Options) -> anyhow::Result<(Folder, Servers, Description)> {
     let mut attempts = if options.ephemeral { START_ATTEMPTS } else { 1 };
     loop {
         let folder = Folder::make(path, options.ephemeral, options.mode)?;
-        let mut servers = Servers::start(&folder, options)?;
-        match servers.ready(&folder).await {
-            Ok(description) => return Ok((folder, servers, description)),
-            Err(error) => {
-                attempts -= 1;
-                // What it was stopped for is told already.
-                servers.stop().await.ok();
-                if attempts == 0 {
-                    return Err(error);
+        let error = match Servers::start(&folder, options).await {
+            Ok(mut servers) => match servers.ready(&folder).await {
+                Ok(description) => return Ok((folder, servers, description)),
+                Err(error) => {
+                    // What it was stopped for is told already.
+                    servers.stop().await.ok();
+                    error
                 }
-            }
+            },
+            Err(error) => error,
+        };
+        attempts -= 1;
+        if attempts == 0 {
+            return Err(error);
         }
     }
 }

@@ -105,7 +105,9 @@ pub use self::show_full_card::FullCard;
 pub use self::show_statement::{Statement, StatementPage};
 pub use self::show_totals::TotalList;
 use self::show_transactions::Name;
-pub(crate) use self::show_transactions::{Notified, public_id, reason};
+pub(crate) use self::show_transactions::{
+    Notified, TransactionData, data, kind_name, public_id, reason,
+};
 pub use self::show_transactions::{TransactionDetails, TransactionList, TransactionPage};
 pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;

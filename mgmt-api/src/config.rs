@@ -69,6 +69,10 @@ pub struct Config {
     /// Days for which images of decided identity checks, and the data of customers who went, are
     /// kept. Source: requirements #68.
     pub retention_days: u16,
+    /// Where the simulated partner listens that keeps the money of one sandbox program's holders;
+    /// in the sandbox profile only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_partner: Option<String>,
     /// Whether a partner balance is reloaded by two operators alone. Source: requirements #87.
     pub reloads_by_two: bool,
     /// What is logged, as `tracing` filters.
@@ -300,6 +304,7 @@ impl Default for Config {
             ca: None,
             bureau_key: None,
             retention_days: 5 * 365,
+            sandbox_partner: None,
             reloads_by_two: false,
             log: "info".into(),
             secure: SecureListener::default(),
@@ -477,6 +482,10 @@ impl Config {
         anyhow::ensure!(
             !plain_mail || self.profile == Profile::Sandbox,
             "mail.security: none only in the sandbox profile"
+        );
+        anyhow::ensure!(
+            self.sandbox_partner.is_none() || self.profile == Profile::Sandbox,
+            "sandbox_partner: only in the sandbox profile"
         );
         for (name, url) in [("database", &self.database), ("history", &self.history_url())] {
             anyhow::ensure!(

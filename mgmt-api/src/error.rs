@@ -141,6 +141,16 @@ codes! {
     BalanceNotEmpty = 409 "BALANCE_NOT_EMPTY"
         "Money is booked or held on the balance: bring both to zero first.";
     TooManyCards = 409 "TOO_MANY_CARDS" "The balance has as many cards as it may have.";
+    OtherCustody = 409 "OTHER_CUSTODY"
+        "The balance's money is with the partner, or must be for this: a program's cards draw on balances of the same kind, and money that is with the partner is not moved here.";
+    BalanceEndpointMissing = 409 "BALANCE_ENDPOINT_MISSING"
+        "The partner has no endpoint for balances: it makes one with POST /secure/endpoints first.";
+    EndpointInUse = 409 "ENDPOINT_IN_USE"
+        "The endpoint is where the money of a program's holders is, or another one is already.";
+    UserNotFoundAtPartner = 409 "USER_NOT_FOUND_AT_PARTNER"
+        "The partner, which keeps the money, does not know this customer: add the user there first.";
+    RefusedByPartner = 409 "REFUSED_BY_PARTNER"
+        "The partner, which keeps the money, did not take the balance.";
     BalanceNotCovered = 409 "BALANCE_NOT_COVERED"
         "The balance holds money that the partner's credit balance does not cover.";
     IdempotencyKeyInUse = 409 "IDEMPOTENCY_KEY_IN_USE"
@@ -178,6 +188,8 @@ codes! {
         "Something went wrong here: report the traceId. With an idempotency key the request may be sent again.";
     SwitchUnavailable = 503 "SWITCH_UNAVAILABLE"
         "The switch gave no durable answer in time: send the request again with the same idempotency key.";
+    PartnerUnavailable = 503 "PARTNER_UNAVAILABLE"
+        "The partner, which keeps the money, gave no usable answer: try again.";
     ExplanationPending = 503 "EXPLANATION_PENDING"
         "The journal is being decided again: ask again when Retry-After says so.";
     ExplanationUnavailable = 409 "EXPLANATION_UNAVAILABLE"
@@ -353,6 +365,7 @@ impl From<Refusal> for Error {
             Refusal::InsufficientCollateral => Code::InsufficientCollateral,
             Refusal::InsufficientFunds => Code::InsufficientFunds,
             Refusal::BalancesApart => Code::BalancesApart,
+            Refusal::OtherCustody => Code::OtherCustody,
             Refusal::TableFull => Code::CapacityReached,
         };
         code.into()

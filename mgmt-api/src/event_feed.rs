@@ -46,6 +46,8 @@ pub(crate) enum FeedError {
     Unknown(#[from] history::Unknown),
     #[error("vault: {0}")]
     Vault(#[from] VaultError),
+    #[error("whose the money of record {0} is, is not known")]
+    Whose(i64),
     #[error("the history was moved on by another server")]
     Overtaken,
 }
@@ -108,7 +110,10 @@ async fn again(what: &str, work: impl AsyncFn() -> Result<Infallible, FeedError>
             FeedError::Events(EventError::Connection(_)) | FeedError::Overtaken => {
                 tracing::debug!(%error, what, "begins again");
             }
-            FeedError::Store(_) | FeedError::Unknown(_) | FeedError::Vault(_) => {
+            FeedError::Store(_)
+            | FeedError::Unknown(_)
+            | FeedError::Vault(_)
+            | FeedError::Whose(_) => {
                 tracing::error!(%error, what, "begins again");
             }
             FeedError::Events(EventError::Gap { .. }) => {
@@ -198,7 +203,12 @@ impl Feed {
             | Change::PutRule(_)
             | Change::RemoveRule(_)
             | Change::ResolveException(_)
-            | Change::ChargeFee { .. } => Ok(()),
+            | Change::ChargeFee { .. }
+            | Change::PutCustody(..) => Ok(()),
+            Change::EntrustBalance(id) => match outcome.result {
+                Ok(()) => store.set_entrusted(Uuid::from_u128(id.0)).await,
+                Err(_) => Ok(()),
+            },
             Change::PutFee(fee) => match outcome.result {
                 Ok(()) => {
                     let amounts = (fee.terms.fixed.0, i64::from(fee.terms.rate_ppm));
@@ -291,5 +301,6 @@ fn kind(command: &Command) -> &'static str {
         Command::Void(..) => "void",
         Command::Expire => "expire",
         Command::Manage(..) => "manage",
+        Command::Answered(..) => "answered",
     }
 }

@@ -7,24 +7,28 @@
 //! of that transaction, unless it goes the other way.
 
 mod feed;
+mod partner;
 mod row;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
+use shared::command::NewCard;
 use shared::effect::{
     Account, BalanceSlot, Direction, Effect, Transaction, TransactionSlot, TransactionState,
 };
 use shared::fee::Payer;
+use shared::ids::{BalanceId, CustomerId};
 use shared::journal_record::Record;
-use shared::money::Amount;
+use shared::money::{Amount, Currency};
 use thiserror::Error;
 use uuid::Uuid;
 
 pub(crate) use self::feed::Keeper;
-pub(crate) use self::row::message;
-use self::row::{by_hand, number, payment, state_name};
+pub(crate) use self::partner::{Name, PartnerCall, Told, Unlinked};
+use self::row::{by_hand, number, state_name};
+pub(crate) use self::row::{message, payment};
 use crate::store::{
     Changed, CursorRow, Needs, PlacedBalance, PlacedCard, PlacedMessage, Rows, StepRow,
     TransactionRow,
@@ -57,8 +61,14 @@ pub(crate) struct Page {
     steps: Vec<StepRow>,
     /// Transactions that the record changed.
     touched: BTreeSet<i64>,
+    /// Those that it cleared for the last time.
+    cleared: BTreeSet<i64>,
     /// After each record, how the transactions that it changed stand, if somebody wants to know.
     news: Option<Vec<News>>,
+    /// What partners that keep the money must be told.
+    calls: Vec<PartnerCall>,
+    /// Balances that they keep no more.
+    unlinked: Vec<Unlinked>,
 }
 
 /// How a transaction stood after a record that changed it.
@@ -100,8 +110,9 @@ pub(crate) fn needs(records: &[Record]) -> Needs {
         } else if let Effect::Posted { from, to, .. } = effect {
             let places = [user(*from), user(*to)].into_iter().flatten();
             needs.balances.extend(places.map(|slot| i64::from(slot.0)));
-        } else if let Effect::FeeCharged { balance: slot, .. } | Effect::BalanceClosed(slot) =
-            effect
+        } else if let Effect::FeeCharged { balance: slot, .. }
+        | Effect::BalanceClosed(slot)
+        | Effect::BalanceEntrusted(slot) = effect
         {
             needs.balances.insert(i64::from(slot.0));
         } else {
@@ -118,8 +129,16 @@ fn user(account: Account) -> Option<BalanceSlot> {
 
 impl Page {
     pub(crate) fn new(rows: Rows, wants_news: bool) -> Self {
-        let (changed, steps, touched) = (Keys::default(), Vec::new(), BTreeSet::new());
-        Self { rows, changed, steps, touched, news: wants_news.then(Vec::new) }
+        Self {
+            rows,
+            changed: Keys::default(),
+            steps: Vec::new(),
+            touched: BTreeSet::new(),
+            cleared: BTreeSet::new(),
+            news: wants_news.then(Vec::new),
+            calls: Vec::new(),
+            unlinked: Vec::new(),
+        }
     }
 
     /// Takes how transactions stood after each record that changed them.
@@ -152,36 +171,25 @@ impl Page {
             self.apply(&mut taking, effect)?;
         }
         (self.rows.cursor.sequence, self.rows.cursor.at_ms) = (sequence, at_ms);
-        for id in core::mem::take(&mut self.touched) {
+        let touched = core::mem::take(&mut self.touched);
+        for id in touched {
+            self.tell_partner(&taking, id);
             if let (Some(news), Some(row)) = (&mut self.news, self.rows.transactions.get(&id)) {
                 news.push(News { sequence, at_ms, row: row.clone() });
             }
         }
+        self.cleared.clear();
         Ok(())
     }
 
     fn apply(&mut self, taking: &mut Taking<'_>, effect: &Effect) -> Result<(), Unknown> {
         match effect {
             Effect::BalanceOpened { id, customer, currency } => {
-                let slot = self.rows.cursor.next_balance;
-                self.rows.cursor.next_balance += 1;
-                let (balance_id, customer_id) = (Uuid::from_u128(id.0), number(customer.0));
-                let currency = i64::from(currency.0);
-                let row =
-                    PlacedBalance { slot, balance_id, customer_id, currency, booked: 0, closed: 0 };
-                self.rows.balances.insert(slot, row);
-                self.changed.balances.insert(slot);
+                self.open_balance(*id, *customer, *currency);
             }
-            Effect::BalanceClosed(slot) => self.balance(taking, *slot)?.closed = 1,
-            Effect::CardIssued(card) => {
-                let id = Uuid::from_u128(card.balance.0);
-                let balance = self.rows.balances.values().find(|row| row.balance_id == id);
-                let balance = balance.ok_or(taking.unknown("balance"))?.slot;
-                let (slot, card_id) = (self.rows.cursor.next_card, number(card.id.0));
-                self.rows.cursor.next_card += 1;
-                self.rows.cards.insert(slot, PlacedCard { slot, card_id, balance });
-                self.changed.cards.insert(slot);
-            }
+            Effect::BalanceClosed(slot) => self.close_balance(taking, *slot)?,
+            Effect::BalanceEntrusted(slot) => self.balance(taking, *slot)?.entrusted = 1,
+            Effect::CardIssued(card) => self.issue(taking, card)?,
             Effect::Remembered(slot, entry) => self.remember(taking, *slot, entry)?,
             Effect::Raised { transaction, amount, .. } => self.raise(taking, *transaction, *amount),
             Effect::Released(slot, amount) => self.release(taking, *slot, *amount),
@@ -192,6 +200,13 @@ impl Page {
                 self.settle(taking, *slot, Amount(amount.0.saturating_neg()))?;
             }
             Effect::Closed(slot, state) => self.close(taking, *slot, *state),
+            Effect::Decided { transaction, decision, state, .. } => {
+                if let Some(message) = self.decide(taking, *transaction, *decision, *state)
+                    && message.root == 1
+                {
+                    self.note(taking, message, state_name(*state), 0);
+                }
+            }
             Effect::FeeSet { transaction, fee, taken } if fee.terms.payer == Payer::Holder => {
                 self.charge(taking, *transaction, *taken)?;
             }
@@ -224,8 +239,47 @@ impl Page {
             | Effect::CommandRemembered(..)
             | Effect::CommandForgotten
             | Effect::FeePut(_)
-            | Effect::FeeRemoved(..) => {}
+            | Effect::FeeRemoved(..)
+            | Effect::CustodyPut(..)
+            | Effect::Asked(..) => {}
         }
+        Ok(())
+    }
+
+    fn open_balance(&mut self, id: BalanceId, customer: CustomerId, currency: Currency) {
+        let slot = self.rows.cursor.next_balance;
+        self.rows.cursor.next_balance += 1;
+        let row = PlacedBalance {
+            slot,
+            balance_id: Uuid::from_u128(id.0),
+            customer_id: number(customer.0),
+            currency: i64::from(currency.0),
+            booked: 0,
+            closed: 0,
+            entrusted: 0,
+        };
+        self.rows.balances.insert(slot, row);
+        self.changed.balances.insert(slot);
+    }
+
+    fn close_balance(&mut self, taking: &Taking<'_>, slot: BalanceSlot) -> Result<(), Unknown> {
+        let row = self.balance(taking, slot)?;
+        row.closed = 1;
+        if row.entrusted == 1 {
+            let row = *row;
+            self.unlinked.push(Unlinked { sequence: taking.sequence, at_ms: taking.at_ms, row });
+        }
+        Ok(())
+    }
+
+    fn issue(&mut self, taking: &Taking<'_>, card: &NewCard) -> Result<(), Unknown> {
+        let id = Uuid::from_u128(card.balance.0);
+        let balance = self.rows.balances.values().find(|row| row.balance_id == id);
+        let balance = balance.ok_or(taking.unknown("balance"))?.slot;
+        let (slot, card_id) = (self.rows.cursor.next_card, number(card.id.0));
+        self.rows.cursor.next_card += 1;
+        self.rows.cards.insert(slot, PlacedCard { slot, card_id, balance });
+        self.changed.cards.insert(slot);
         Ok(())
     }
 
@@ -246,7 +300,9 @@ impl Page {
                 && row.currency == i64::from(entry.currency.0)
                 && row.state != state_name(TransactionState::Answered)
         };
-        let part = base.filter(same).map(|row| row.id);
+        // What holds by itself is one too, whatever it stands for.
+        let holds = entry.state == TransactionState::Authorized;
+        let part = base.filter(same).filter(|_| !holds).map(|row| row.id);
         let reference = base.map(|row| row.id);
         let message = message(&taking.record.command);
         let (transaction_id, root) = match (message, entry.card, part) {
@@ -261,6 +317,7 @@ impl Page {
                 row.at_ms = taking.at_ms;
                 (row.customer_id, row.balance) = (customer.customer_id, balance);
                 (row.card_id, row.reference_id) = (Some(card.card_id), reference);
+                row.entrusted = customer.entrusted;
                 let id = row.id;
                 self.put(row);
                 (id, 1)
@@ -272,9 +329,22 @@ impl Page {
             .about
             .extend([transaction_id, reference.unwrap_or_default()].iter().find(|id| **id > 0));
         let balance = entry.balance.map(|slot| i64::from(slot.0));
-        self.rows
-            .messages
-            .insert(slot, PlacedMessage { slot, transaction_id, balance, credit, root });
+        let [sequence, asked_at_ms, asked_until_ms, asked] =
+            partner::asked(entry, taking.sequence, taking.at_ms);
+        self.rows.messages.insert(
+            slot,
+            PlacedMessage {
+                slot,
+                transaction_id,
+                balance,
+                credit,
+                root,
+                sequence,
+                asked_at_ms,
+                asked_until_ms,
+                asked,
+            },
+        );
         self.changed.messages.insert(slot);
         Ok(())
     }
@@ -297,6 +367,11 @@ impl Page {
     fn close(&mut self, taking: &mut Taking<'_>, slot: TransactionSlot, state: TransactionState) {
         if let Some((message, row)) = self.of(slot).filter(|(message, _)| message.root == 1) {
             row.state = state_name(state).to_owned();
+            // What is left of a hold that ends in part is final as well.
+            if matches!(state, TransactionState::Cleared | TransactionState::Expired) {
+                let id = row.id;
+                self.cleared.insert(id);
+            }
             self.note(taking, message, state_name(state), 0);
         }
     }
@@ -310,7 +385,13 @@ impl Page {
     ) -> Result<(), Unknown> {
         let message = self.rows.messages.get(&i64::from(slot.0)).copied();
         let Some(message) = message else { return Ok(()) };
+        let taken = message.balance.and_then(|slot| self.rows.balances.get(&slot));
+        let taken = taken.is_some_and(|row| row.closed == 0);
         if let Some((_, row)) = self.of(slot) {
+            if !taken && row.entrusted == 1 {
+                // It is owed here, and not by the partner.
+                row.partner_amount = row.partner_amount.saturating_add(amount.0);
+            }
             let held = if message.root == 1 { amount.0.max(0) } else { 0 };
             row.captured = row.captured.saturating_add(held);
             row.posted = row.posted.saturating_add(amount.0);
@@ -416,7 +497,9 @@ impl Page {
         let mut booked = None;
         if let Some(slot) = balance {
             let row = self.rows.balances.get_mut(&slot).ok_or(taking.unknown("balance"))?;
+            // What is with the partner is booked there.
             if row.closed == 0
+                && row.entrusted == 0
                 && let Some(after) = row.booked.checked_add(amount)
             {
                 row.booked = after;

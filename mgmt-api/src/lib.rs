@@ -20,6 +20,7 @@ pub mod art;
 pub mod audit;
 pub mod auth;
 pub mod call;
+mod callout;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -17,6 +17,9 @@ const EVENT_GAPS: &str = "mgmt_event_gaps_total";
 const EVENT_CURSOR: &str = "mgmt_event_cursor";
 const HISTORY_CURSOR: &str = "mgmt_history_cursor";
 const NOTICES: &str = "mgmt_notices_total";
+const QUESTIONS: &str = "mgmt_partner_questions_total";
+const QUESTION_SECONDS: &str = "mgmt_partner_question_duration_seconds";
+const PARTNER_CALLS: &str = "mgmt_partner_calls_waiting";
 const ENDING_CERTIFICATES: &str = "mgmt_certificates_ending";
 const MAILS: &str = "mgmt_mails_total";
 const REFUSED_CONNECTIONS: &str = "mgmt_connections_refused_total";
@@ -54,6 +57,9 @@ fn describe() {
     metrics::describe_counter!(HISTORY_CURSOR, "Last journal sequence in the history.");
     metrics::describe_gauge!(ENDING_CERTIFICATES, "Certificates that end within 30 days.");
     metrics::describe_counter!(NOTICES, "Notices tried at endpoints, by what came of it.");
+    metrics::describe_counter!(QUESTIONS, "Questions to partners, by what became of them.");
+    metrics::describe_histogram!(QUESTION_SECONDS, "From a question to its partner's answer.");
+    metrics::describe_gauge!(PARTNER_CALLS, "Calls that partners have not taken yet.");
     metrics::describe_counter!(MAILS, "E-mails tried, by what came of it.");
     metrics::describe_counter!(REFUSED_CONNECTIONS, "Connections closed at the cap, by listener.");
 }
@@ -61,6 +67,17 @@ fn describe() {
 /// A notice was tried.
 pub fn count_notice(state: &'static str) {
     metrics::counter!(NOTICES, "state" => state).increment(1);
+}
+
+/// A partner was asked.
+pub fn count_partner_question(answer: &'static str, took: Duration) {
+    metrics::counter!(QUESTIONS, "answer" => answer).increment(1);
+    metrics::histogram!(QUESTION_SECONDS).record(took);
+}
+
+/// So many calls wait for partners to take them.
+pub fn set_partner_calls(count: i64) {
+    metrics::gauge!(PARTNER_CALLS).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 /// An e-mail was tried.

@@ -12,6 +12,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use reqwest::Method;
 use serde::Serialize;
 use shared::ids::Timestamp;
 use tokio::task::JoinSet;
@@ -20,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub(crate) use self::client::{Client, check_url};
-use self::client::{OwnIdentity, Recipient};
+use self::body::Letter;
+use self::client::OwnIdentity;
+pub(crate) use self::client::{Client, Outgoing, Recipient, Sent, check_url};
 use crate::app::{App, public_id};
+use crate::callout::is_taken;
 use crate::error::{Error, Result};
 use crate::store::{
     DeliveryRow, EndpointRow, NewNotice, TransactionRow, TryEnd, VerificationToTell,
@@ -34,8 +37,10 @@ use crate::{clock, metrics};
 pub(crate) const TRANSACTION: &str = "transaction";
 pub(crate) const VERIFICATION: &str = "verification";
 pub(crate) const PING: &str = "ping";
+/// Calls to a partner that keeps its holders' money: made until they are taken.
+pub(crate) const BALANCE: &str = "balance";
 /// Kinds that an endpoint may ask for; a ping comes to each.
-pub(crate) const KINDS: [&str; 2] = [TRANSACTION, VERIFICATION];
+pub(crate) const KINDS: [&str; 3] = [TRANSACTION, VERIFICATION, BALANCE];
 
 /// Between two looks where nothing is to be done.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -46,6 +51,8 @@ const TRIES_MAX: usize = 16;
 /// After each failure, milliseconds until the next try; behind the last one there is none.
 /// Source: requirements #161.
 const RETRIES_MS: [i64; 5] = [1_000, 5_000, 30_000, 120_000, 600_000];
+/// Behind the last of these, a call is made again each time after so long.
+const CALL_PAUSE_MS: i64 = 600_000;
 /// Until a notice is made again that could not be made here.
 const OWN_PAUSE_MS: i64 = 5_000;
 /// A try that has not come back is made again after so long.
@@ -92,6 +99,7 @@ pub(crate) fn of_transaction(
         kind: TRANSACTION,
         subject,
         at_ms,
+        not_before_ms: 0,
     })
 }
 
@@ -131,7 +139,54 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 pub(crate) async fn sweep(app: &App) -> Result<u64> {
     // Two that were written at once may wait for each other.
     app.store.release_waiting().await?;
-    Ok(app.store.drop_notices(clock::now_millis() - KEPT_MS).await?)
+    let now = clock::now_millis();
+    metrics::set_partner_calls(app.store.count_pending(BALANCE, now).await?);
+    Ok(app.store.drop_notices(now - KEPT_MS).await?)
+}
+
+/// What an answer to a try means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// A notice is given up in the end.
+    Notice,
+    /// A call is made until it is taken.
+    Call,
+    /// The status of a transaction is not: one that the partner does not know.
+    Status,
+    /// What is to go is gone.
+    Removal,
+}
+
+impl Means {
+    fn of(kind: &str, method: &Method) -> Self {
+        match (kind == BALANCE, method) {
+            (false, _) => Self::Notice,
+            (true, &Method::PUT) => Self::Status,
+            (true, &Method::DELETE) => Self::Removal,
+            (true, _) => Self::Call,
+        }
+    }
+
+    /// What becomes of what was tried `tried` times before, and how long until the next try.
+    fn state(self, status: Option<u16>, tried: usize) -> (&'static str, i64) {
+        let gone = status == Some(404);
+        let later = RETRIES_MS.get(tried).copied();
+        match (self, later) {
+            (_, _) if status.is_some_and(is_taken) => ("DELIVERED", 0),
+            (Self::Removal, _) if gone => ("DELIVERED", 0),
+            (Self::Removal, _) if status == Some(403) => {
+                tracing::error!("a partner does not let go of a balance");
+                ("FAILED", 0)
+            }
+            (Self::Status, _) if gone => {
+                tracing::error!("a partner does not know a transaction that it agreed to");
+                ("FAILED", 0)
+            }
+            (_, Some(pause)) => ("PENDING", pause),
+            (Self::Notice, None) => ("FAILED", 0),
+            (Self::Call | Self::Status | Self::Removal, None) => ("PENDING", CALL_PAUSE_MS),
+        }
+    }
 }
 
 /// Tries under way.
@@ -207,26 +262,20 @@ impl Tries {
 impl App {
     /// Makes one try and writes down what came of it.
     async fn try_delivery(&self, endpoint: &EndpointRow, row: &DeliveryRow) {
-        let sent = self.send_notice(endpoint, row.notice).await;
-        let now = clock::now_millis();
-        let end = match sent {
+        let now = clock::now_millis;
+        let end = match self.send_notice(endpoint, row.notice).await {
             // It is not the partner's: it counts as no try.
             Err(error) => {
                 tracing::warn!(code = error.code.title(), "a notice was not made");
-                let (attempts, next_at_ms) = (row.attempts, now + OWN_PAUSE_MS);
+                let (attempts, next_at_ms) = (row.attempts, now() + OWN_PAUSE_MS);
                 TryEnd { state: "PENDING", status: None, attempts, next_at_ms }
             }
-            Ok(status) => {
+            Ok((means, status)) => {
                 let tried = usize::try_from(row.attempts).unwrap_or(usize::MAX);
-                let taken = matches!(status, Some(200 | 204));
-                let (state, next_at_ms) = match (taken, RETRIES_MS.get(tried)) {
-                    (true, _) => ("DELIVERED", 0),
-                    // Not all at once after an endpoint was away.
-                    (false, Some(pause)) => {
-                        ("PENDING", now + pause + row.notice.rem_euclid(101) * pause / 1_000)
-                    }
-                    (false, None) => ("FAILED", 0),
-                };
+                let (state, pause) = means.state(status, tried);
+                // Not all at once after an endpoint was away.
+                let spread = row.notice.rem_euclid(101) * pause / 1_000;
+                let next_at_ms = if pause > 0 { now() + pause + spread } else { 0 };
                 let (status, attempts) = (status.map(i64::from), row.attempts + 1);
                 TryEnd { state, status, attempts, next_at_ms }
             }
@@ -238,10 +287,38 @@ impl App {
     }
 
     /// What was answered, if anything was.
-    async fn send_notice(&self, endpoint: &EndpointRow, number: i64) -> Result<Option<u16>> {
+    async fn send_notice(
+        &self,
+        endpoint: &EndpointRow,
+        number: i64,
+    ) -> Result<(Means, Option<u16>)> {
         let missing = || Error::internal("notices", &"a notice is gone");
         let notice = self.store.notice(number).await?.ok_or_else(missing)?;
-        let mut letter = self.letter(&notice).await?;
+        let Letter { key, method, path, body } = self.letter(&notice).await?;
+        let means = Means::of(&notice.kind, &method);
+        let Some((recipient, body)) = self.addressed(endpoint, body).await? else {
+            // It is the partner's not to have a key.
+            return Ok((means, None));
+        };
+        let outgoing = Outgoing { method, path: &path, key, body, timeout: None };
+        let status = match self.notifier.send(&recipient, outgoing).await? {
+            Sent::Answered { status, .. } => Some(status),
+            Sent::Not | Sent::InDoubt => None,
+        };
+        if endpoint.encrypts == 1 && !status.is_some_and(is_taken) {
+            // It may be the key. Source: requirements #59.
+            self.notifier.forget_key(endpoint.id);
+        }
+        Ok((means, status))
+    }
+
+    /// Whom something at an endpoint is for, and its body as it is sent there; none where it is to
+    /// be encrypted and the partner has no key.
+    pub(crate) async fn addressed<'a>(
+        &self,
+        endpoint: &'a EndpointRow,
+        mut body: Option<Vec<u8>>,
+    ) -> Result<Option<(Recipient<'a>, Option<Vec<u8>>)>> {
         let keys = [Some(&endpoint.key_sealed), endpoint.key_before_sealed.as_ref()];
         let keys = keys.into_iter().flatten();
         let keys = keys.map(|sealed| self.endpoint_key(endpoint.id, sealed));
@@ -260,22 +337,16 @@ impl App {
             keys: keys.collect::<Result<_>>()?,
             encrypted_for: None,
         };
-        if endpoint.encrypts == 1 {
+        if let Some(clear) = body.take_if(|_| endpoint.encrypts == 1) {
             let key = self.notifier.partner_key(&recipient).await;
             let Ok(key) = key.and_then(|key| self.jwe.response_key(&key)) else {
-                // It is the partner's not to have one.
                 self.notifier.forget_key(endpoint.id);
                 return Ok(None);
             };
-            letter.body = self.jwe.seal_body(&key, Zeroizing::new(letter.body)).await?;
+            body = Some(self.jwe.seal_body(&key, Zeroizing::new(clear)).await?);
             recipient.encrypted_for = Some(self.jwe.public_key());
         }
-        let status = self.notifier.post(&recipient, &letter).await?;
-        if endpoint.encrypts == 1 && !matches!(status, Some(200 | 204)) {
-            // It may be the key. Source: requirements #59.
-            self.notifier.forget_key(endpoint.id);
-        }
-        Ok(status)
+        Ok(Some((recipient, body)))
     }
 
     /// Writes down the states of identity checks that were not told yet.
@@ -333,6 +404,7 @@ impl App {
             kind: VERIFICATION,
             subject: format!("customer {}", check.customer_id),
             at_ms,
+            not_before_ms: 0,
         })
     }
 
@@ -351,4 +423,36 @@ pub(crate) fn endpoint_row_name(id: Uuid) -> String {
 /// An instant as notices say it.
 fn date(at_ms: i64) -> String {
     clock::rfc3339(Timestamp(u64::try_from(at_ms).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_given_up_and_a_call_is_not() {
+        let cases = [
+            (Means::Notice, Some(204), 0, "DELIVERED"),
+            (Means::Notice, Some(500), 4, "PENDING"),
+            (Means::Notice, Some(500), 5, "FAILED"),
+            (Means::Call, Some(200), 0, "DELIVERED"),
+            (Means::Call, Some(422), 9_000, "PENDING"),
+            (Means::Call, Some(404), 0, "PENDING"),
+            (Means::Call, None, 9_000, "PENDING"),
+            (Means::Status, Some(404), 0, "FAILED"),
+            (Means::Status, Some(500), 9_000, "PENDING"),
+            (Means::Removal, Some(404), 0, "DELIVERED"),
+            (Means::Removal, Some(403), 0, "FAILED"),
+            (Means::Removal, Some(503), 9_000, "PENDING"),
+        ];
+        for (means, status, tried, state) in cases {
+            let (became, pause) = means.state(status, tried);
+            assert_eq!(became, state, "{means:?} {status:?} {tried}");
+            assert_eq!(pause > 0, state == "PENDING");
+        }
+        assert_eq!(Means::of(BALANCE, &Method::PUT), Means::Status);
+        assert_eq!(Means::of(BALANCE, &Method::DELETE), Means::Removal);
+        assert_eq!(Means::of(BALANCE, &Method::POST), Means::Call);
+        assert_eq!(Means::of(TRANSACTION, &Method::POST), Means::Notice);
+    }
 }

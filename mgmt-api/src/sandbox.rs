@@ -8,17 +8,22 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use shared::card::CardState;
-use shared::command::{Change, Collateral, Policy};
+use shared::command::{Change, Collateral, OnSilence, Policy};
 use shared::ids::{CommandId, ConfigId, PartnerId};
 use shared::money::{Amount, Currency};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::callout::derived_id;
 use crate::config::{Config, Profile};
 use crate::error::Error;
-use crate::store::{CardKind, NewClient, ProgramRow, Store, collateral_name};
-use crate::{clock, pki};
+use crate::notices::{BALANCE, check_url, endpoint_row_name};
+use crate::store::{
+    CardKind, EndpointRow, NewClient, ProgramRow, Store, collateral_name, silence_name,
+};
+use crate::vault::{Purpose, Vault};
+use crate::{clock, pki, vault};
 
 /// Months that a card is good for.
 const MONTHS_VALID: i64 = 36;
@@ -41,7 +46,12 @@ struct Row {
     first_state: CardState,
     months_valid: i64,
     kind: CardKind,
+    /// The money of its holders is with the partner.
+    entrusted: bool,
 }
+
+/// A partner has so long to answer.
+const ANSWER_MS: i64 = 2_000;
 
 /// Every rule of a program shows in the sandbox.
 const POLICY: Policy = Policy {
@@ -53,10 +63,11 @@ const POLICY: Policy = Policy {
     pin_tries_max: 3,
 };
 
-const PROGRAMS: [Row; 10] = [
+const PROGRAMS: [Row; 11] = [
     row(19_167_984, "99999984", EUR, Collateral::None),
     row(19_167_985, "99999985", EUR, Collateral::Deposit),
     row(19_167_986, "99999986", EUR, Collateral::Credit),
+    Row { entrusted: true, ..row(19_167_987, "99999987", EUR, Collateral::Deposit) },
     Row { kind: CardKind::Physical, ..row(19_167_988, "99999988", EUR, Collateral::None) },
     Row { kind: CardKind::DigitalFirst, ..row(19_167_989, "99999989", EUR, Collateral::None) },
     row(19_167_990, "99999990", PLN, Collateral::None),
@@ -68,8 +79,8 @@ const PROGRAMS: [Row; 10] = [
 
 const fn row(config: u64, bin: &'static str, currency: Currency, collateral: Collateral) -> Row {
     let (first_state, months_valid) = (CardState::Active, MONTHS_VALID);
-    let kind = CardKind::Virtual;
-    Row { config, bin, currency, collateral, first_state, months_valid, kind }
+    let (kind, entrusted) = (CardKind::Virtual, false);
+    Row { config, bin, currency, collateral, first_state, months_valid, kind, entrusted }
 }
 
 impl Row {
@@ -91,12 +102,14 @@ impl Row {
             instant_credit_max: POLICY.instant_credit_max.0,
             wrong_entries_max: i64::from(POLICY.pin_tries_max),
             iban_prefix: None,
+            answer_ms: self.entrusted.then_some(ANSWER_MS),
+            on_silence: self.entrusted.then(|| silence_name(OnSilence::Decline).to_owned()),
         }
     }
 }
 
 /// Writes partners, certificates and programs into SQL.
-pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
+pub async fn seed(config: &Config, store: &Store, vault: &Vault) -> anyhow::Result<()> {
     let home = i64::from(config.issuer_partner);
     store.put_partner(home, Some(&config.issuer_code)).await?;
     let mut clients = Vec::with_capacity(config.clients.len());
@@ -122,7 +135,47 @@ pub async fn seed(config: &Config, store: &Store) -> anyhow::Result<()> {
     for row in programs(config) {
         store.put_program(&row.program(home)).await?;
     }
+    if let Some(url) = config.sandbox_partner.as_deref() {
+        put_partner_endpoint(store, vault, home, url).await?;
+    }
     Ok(())
+}
+
+/// Where the simulated partner keeps its holders' money; none where the partner says itself.
+async fn put_partner_endpoint(
+    store: &Store,
+    vault: &Vault,
+    partner: i64,
+    url: &str,
+) -> anyhow::Result<()> {
+    check_url(url, false).map_err(|_fault| anyhow::anyhow!("sandbox_partner: no address"))?;
+    let id = derived_id("sandbox partner");
+    let known = store.endpoint_for(partner, BALANCE).await?;
+    match known {
+        Some(known) if known.id != id || known.url == url => return Ok(()),
+        Some(known) => {
+            store.update_endpoint(&EndpointRow { url: url.to_owned(), ..known }).await?;
+            return Ok(());
+        }
+        None => {}
+    }
+    let mut key = [0; 32];
+    vault::draw(&mut key).context("sandbox_partner")?;
+    let row_name = endpoint_row_name(id);
+    let row = EndpointRow {
+        id,
+        partner_id: partner,
+        url: url.to_owned(),
+        kinds: format!(",{BALANCE},"),
+        state: "ACTIVE".to_owned(),
+        key_sealed: vault.seal(Purpose::PersonalData, row_name.as_bytes(), &key)?,
+        key_before_sealed: None,
+        encrypts: 0,
+        client_key_sealed: None,
+        client_certificate: None,
+        next_key_sealed: None,
+    };
+    Ok(store.insert_endpoint(&row, clock::now_millis()).await?)
 }
 
 /// Tells the switch of partners and programs, until it has all of them or `stop`.
@@ -156,7 +209,11 @@ async fn tell_all(app: &App) -> Result<(), Error> {
         let program = row.shared().ok_or_else(|| {
             Error::internal("programs", &format!("{} is not a program", row.config_id))
         })?;
+        let id = program.id;
         tell(app, Change::PutProgram(program)).await?;
+        if let Some(custody) = row.custody() {
+            tell(app, Change::PutCustody(id, custody)).await?;
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::store::{History, Store};
 use crate::switch_link::SwitchLink;
 use crate::tls::{self, Listener};
 use crate::vault::Vault;
-use crate::{audit, clock, event_feed, mail, metrics, notices, pki, routes, sandbox};
+use crate::{audit, callout, clock, event_feed, mail, metrics, notices, pki, routes, sandbox};
 
 /// Between two sweeps of old idempotency keys, and of the recorder's histograms.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ impl Server {
         migrate(&config).await?;
         let store = Store::open(&config.database).await.context("database")?;
         let history = History::open(&config.history_url(), READERS_MAX).await.context("history")?;
-        sandbox::seed(&config, &store).await?;
+        sandbox::seed(&config, &store, &vault).await?;
 
         let (link, link_task) = SwitchLink::new(&config.switch);
         let vault = Arc::new(vault);
@@ -164,6 +164,7 @@ impl Server {
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
         background.spawn(mail::run(Arc::clone(&app), stop.clone()));
         background.spawn(notices::run(Arc::clone(&app), stop.clone()));
+        background.spawn(callout::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::watch_balances::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::charge_fees::run(Arc::clone(&app), stop.clone()));
         background.spawn(app::issue_later::run(Arc::clone(&app), stop.clone()));

@@ -5,6 +5,7 @@
 //! an error that is safe to repeat. Source: authorization 6.
 
 mod events;
+mod questions;
 mod wire;
 
 use core::time::Duration;
@@ -21,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::events::{EventError, Events};
+pub(crate) use self::questions::Questions;
 use self::wire::{Reader, Writer};
 use crate::config::SwitchLinkConfig;
 use crate::metrics;
@@ -121,7 +123,8 @@ impl SwitchLink {
             | Reply::Rejected { .. }
             | Reply::Busy { .. }
             | Reply::View { .. }
-            | Reply::Event(_) => Err(LinkError::Mismatch),
+            | Reply::Event(_)
+            | Reply::Question(_) => Err(LinkError::Mismatch),
         }
     }
 
@@ -133,7 +136,8 @@ impl SwitchLink {
             | Reply::Rejected { .. }
             | Reply::Busy { .. }
             | Reply::Outcome { .. }
-            | Reply::Event(_) => Err(LinkError::Mismatch),
+            | Reply::Event(_)
+            | Reply::Question(_) => Err(LinkError::Mismatch),
         }
     }
 
@@ -238,7 +242,7 @@ async fn read_answers(
             | Reply::Busy { request }
             | Reply::View { request, .. } => *request,
             Reply::Rejected { detail } => return Err(std::io::Error::other(detail.clone())),
-            Reply::Welcome { .. } | Reply::Event(_) => continue,
+            Reply::Welcome { .. } | Reply::Event(_) | Reply::Question(_) => continue,
         };
         // An answer to nobody is a caller that gave up.
         if let Some(call) = locked(unanswered).calls.remove(&request) {

@@ -218,6 +218,21 @@ reasons! {
     /// An administrative message was taken.
     49 AdministrativeTaken "ADMINISTRATIVE_TAKEN" 6000 b"00" b"600"
         "A message between the networks, without money."
+    /// The partner that keeps the holder's money declined without a reason of the documented ones.
+    50 PartnerDeclined "PARTNER_DECLINED" 1000 b"05" b"100"
+        "The card's partner, which keeps the money, declined the payment."
+    /// The partner did not answer in time: a final decline.
+    51 PartnerSilent "TIMEOUT" 1000 b"05" b"100"
+        "The card's partner, which keeps the money, did not answer in time; nothing was charged."
+    /// The partner did not answer in time: the network may decide by itself.
+    52 NetworkMayStandIn "TIMEOUT_STAND_IN" 9111 b"91" b"911"
+        "The card's partner, which keeps the money, did not answer in time; nothing was charged."
+    /// The partner suspects fraud.
+    53 FraudsDetected "FRAUDS_DETECTED" 1002 b"59" b"102"
+        "The card's partner, which keeps the money, does not allow the payment."
+    /// A limit at the partner.
+    54 PartnerLimitExceeded "LIMIT_EXCEED" 1021 b"61" b"121"
+        "A limit at the card's partner, which keeps the money, is reached."
 }
 
 impl Reason {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `column` | the order of checks, row by row: why a request was declined |
 //! | `request` | authorization and financial requests |
+//! | `asking` | those whose money is with the partner |
 //! | `advice`, `clearing` | what was decided elsewhere; what clears a hold |
 //! | `reversal` | what takes back |
 //! | `lapse` | approvals whose answer never left, holds past their lifetime |
@@ -16,6 +17,7 @@
 //! | `fingerprint` | what makes a repeat of a message |
 
 mod advice;
+mod asking;
 mod charging;
 mod clearing;
 mod column;
@@ -28,6 +30,7 @@ mod request;
 mod reversal;
 
 pub(crate) use advice::advise;
+pub(crate) use asking::answered;
 pub use column::{Witness, row_name};
 pub(crate) use fees::set_fees;
 pub use fingerprint::{of_authorization, of_reversal};
@@ -209,6 +212,7 @@ fn entry(request: &Authorization, content: u64, decision: Decision, stamp: Stamp
         retrieval,
         requested: request.transaction.amount,
         currency: request.billed().currency,
+        direction: Kind::of(request.processing_code).map_or(Direction::Debit, Kind::direction),
         ..bare_entry(request.key, content, decision, stamp)
     }
 }

@@ -69,6 +69,8 @@ pub struct Balance {
     pub closed: bool,
     /// The partner whose credit balance top-ups are charged to.
     pub covered_by: Option<PartnerId>,
+    /// Whether its money is with the partner: nothing is ever booked on it here.
+    pub entrusted: bool,
     /// The card issued last; the others follow from it.
     pub last_card: Option<CardSlot>,
     /// How many cards draw on it.

@@ -25,6 +25,8 @@ pub struct Book {
     pub fees: i128,
     /// User book: what partners owe for fees by invoice.
     pub invoiced: i128,
+    /// User book: what holders have with partners.
+    pub partner_held: i128,
     /// Collateral book: all deposit and credit balances.
     pub partners: i128,
     /// Collateral book: what stands behind the users' money.
@@ -70,7 +72,8 @@ impl Book {
             + self.settlement
             + self.receivable
             + self.fees
-            + self.invoiced;
+            + self.invoiced
+            + self.partner_held;
         let collateral = self.partners + self.users_cover + self.partner_settlement + self.bank;
         // Differences, not comparisons: these sums were written a moment ago half by half, and to
         // read one whole would wait until they are out of the processor's store buffer.

@@ -3,7 +3,14 @@
 //! Invariant: a command carries all that its decision needs besides the state and the time, and
 //! nothing secret: it goes into the journal as it is.
 
+mod program;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::program::{
+    ANSWER_MS_MAX, Collateral, Custody, HOLD_HOURS_MAX, OnSilence, PartnerBalanceKind, Policy,
+    Program,
+};
 
 use crate::card::{CardState, YearMonth};
 use crate::credential::{CredentialResult, Pvv};
@@ -36,6 +43,39 @@ pub enum Command {
     Expire,
     /// A change from the control link; the id makes it apply once.
     Manage(CommandId, Change),
+    /// What became of the question to a partner that the request under this key, asked at this
+    /// sequence, waits for.
+    Answered(MessageKey, Sequence, PartnerAnswer),
+}
+
+/// What became of a question to a partner that keeps its holders' money. Source: authorization 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartnerAnswer {
+    /// It agreed, and has booked it.
+    Agreed,
+    /// What the balance has: to an inquiry.
+    Has(Amount),
+    /// It declined, and has booked nothing.
+    Declined(PartnerRefusal),
+    /// It was not asked: no byte left.
+    NotAsked,
+    /// It was asked and nothing usable came back: it may have booked it.
+    InDoubt,
+}
+
+/// Why a partner declined. Source: requirements #147, #149.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartnerRefusal {
+    /// INSUFFICIENT_FUNDS.
+    InsufficientFunds,
+    /// LIMITS_EXCEEDED.
+    LimitsExceeded,
+    /// FRAUDS_DETECTED.
+    FraudsDetected,
+    /// BALANCE_NOT_FOUND.
+    BalanceNotFound,
+    /// Anything else that is a no.
+    Other,
 }
 
 /// Class of a message, the second digit of its type; requests and advices apart, since an advice
@@ -293,90 +333,6 @@ pub struct LockOutside {
     pub lock: Option<LockCode>,
 }
 
-/// How a card program treats money and cards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Program {
-    /// Its `configId`.
-    pub id: ConfigId,
-    /// Whose it is.
-    pub partner: PartnerId,
-    /// The only currency its cards have.
-    pub currency: Currency,
-    /// What the partner puts up.
-    pub collateral: Collateral,
-    /// What may change while the program lives.
-    pub policy: Policy,
-}
-
-/// The rules of a program that may change; open holds keep the lifetime they were given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// Hours that a hold of a purchase lives, 1 to [`HOLD_HOURS_MAX`].
-    pub purchase_hold_hours: u16,
-    /// Hours that a hold of a cash withdrawal or an account funding lives, in the same range.
-    pub cash_hold_hours: u16,
-    /// Hours that a pending credit lives, in the same range.
-    pub credit_hold_hours: u16,
-    /// Whether a part may be approved where the money does not cover the whole.
-    pub partial_approval: bool,
-    /// Payment credits (DE3 26, 28) up to this are available at once; others when they clear.
-    pub instant_credit_max: Amount,
-    /// Wrong PINs in a row after which lock 6 is set, at least 1.
-    pub pin_tries_max: u8,
-}
-
-/// Hours that a hold may live at most: 400 days.
-pub const HOLD_HOURS_MAX: u16 = 400 * 24;
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            purchase_hold_hours: 7 * 24,
-            cash_hold_hours: 3 * 24,
-            credit_hold_hours: 30 * 24,
-            partial_approval: false,
-            instant_credit_max: Amount::ZERO,
-            pin_tries_max: 3,
-        }
-    }
-}
-
-/// What stands behind a program's authorizations and top-ups. Source: requirements #84, #85.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Collateral {
-    /// Nothing.
-    None,
-    /// The partner deposit is held at each authorization.
-    Deposit,
-    /// The partner credit balance is charged at each top-up.
-    Credit,
-    /// The partner technical balance is held at each authorization, like a deposit.
-    Technical,
-}
-
-impl Collateral {
-    /// The kind of partner balance that is held at each authorization.
-    #[must_use]
-    pub const fn held_kind(self) -> Option<PartnerBalanceKind> {
-        match self {
-            Self::Deposit => Some(PartnerBalanceKind::Deposit),
-            Self::Technical => Some(PartnerBalanceKind::Technical),
-            Self::None | Self::Credit => None,
-        }
-    }
-}
-
-/// Kind of a partner balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum PartnerBalanceKind {
-    /// Held at each authorization.
-    Deposit,
-    /// Charged at each top-up.
-    Credit,
-    /// Held at each authorization of a program with technical collateral.
-    Technical,
-}
-
 /// A new card. Its number never comes along: the token is all that the switch knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewCard {
@@ -540,4 +496,10 @@ pub enum Change {
         /// The fee, on the balance that the money comes from.
         charge: Charge,
     },
+    /// The money of a program's holders is with its partner, which is asked like this; for ever,
+    /// from before the first card on. Source: requirements #81.
+    PutCustody(ConfigId, Custody),
+    /// The money of this balance is with the partner from now on; nothing may be booked or held on
+    /// it, and no card draw on it.
+    EntrustBalance(BalanceId),
 }

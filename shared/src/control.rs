@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::card::{CardState, YearMonth};
-use crate::command::{Change, PartnerBalanceKind};
-use crate::effect::Exception;
+use crate::command::{Authorization, Change, MessageKey, PartnerAnswer, PartnerBalanceKind};
+use crate::effect::{Exception, Transaction};
 use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Sequence,
     Timestamp,
@@ -22,7 +22,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -61,6 +61,17 @@ pub enum Request {
     Subscribe {
         /// The last sequence that is known already; 0 for all.
         after: Sequence,
+    },
+    /// From now on, questions to partners are taken here, as [`Reply::Question`].
+    TakeQuestions,
+    /// What became of one; not answered. One that comes too late changes nothing.
+    Answered {
+        /// The key of the message that waits for it.
+        key: MessageKey,
+        /// Where it was asked for.
+        id: Sequence,
+        /// What became of it.
+        answer: PartnerAnswer,
     },
 }
 
@@ -122,6 +133,30 @@ pub enum Reply {
     },
     /// One durable record of the journal.
     Event(Box<Record>),
+    /// What a partner must be asked for now; its record is durable. Each is sent once.
+    Question(Box<Question>),
+}
+
+/// What a partner that keeps the money is asked: whether `message` may be paid, or paid out, or
+/// what there is. Source: requirements #144, #147, #149.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What came over the link.
+    pub message: Authorization,
+    /// What waits for the answer, until its `expires_at`.
+    pub waiting: Transaction,
+    /// The transaction that it adds to, and when that was asked for.
+    pub adds_to: Option<(Sequence, Timestamp)>,
+    /// Its program.
+    pub program: ConfigId,
+    /// Its partner.
+    pub partner: PartnerId,
+    /// Its holder.
+    pub customer: CustomerId,
+    /// Its balance.
+    pub balance: BalanceId,
+    /// Its card.
+    pub card: CardId,
 }
 
 /// Appends the frame of a [`Reply::Event`], made of the record's own bytes: they are not decoded.
@@ -237,6 +272,9 @@ pub enum Refusal {
     /// A balance owes as many fees as it may.
     #[error("the balance owes as many fees as it may")]
     TooManyOwed,
+    /// The money is with the partner, or must not be.
+    #[error("the money is with the partner, or must not be")]
+    OtherCustody,
 }
 
 /// State as a query sees it, at one instant.
@@ -311,6 +349,8 @@ pub struct TotalView {
     pub company: i128,
     /// What partners owe for fees by invoice.
     pub invoiced: i128,
+    /// What was paid, through cards, out of what holders have with partners.
+    pub partner_held: i128,
 }
 
 /// A rule and its counter at one instant.
@@ -339,6 +379,8 @@ pub struct BalanceView {
     pub held: Amount,
     /// What is owed for fees, taken from what comes in next.
     pub owed: Amount,
+    /// Whether its money is with the partner.
+    pub entrusted: bool,
     /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards: Vec<CardView>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action_code::Reason;
 use crate::card::{CardState, YearMonth};
-use crate::command::{MessageKey, NewCard, PartnerBalanceKind, Program};
+use crate::command::{Custody, MessageKey, NewCard, PartnerBalanceKind, Program};
 use crate::control::Outcome;
 use crate::credential::Pvv;
 use crate::fee::{ChargedFee, Fee, Payer};
@@ -146,11 +146,13 @@ pub enum TransactionState {
     Voided,
     /// Reversed before it came.
     Tombstone,
+    /// The partner that keeps the holder's money is asked for it; held until that is decided.
+    Asked,
 }
 
 impl TransactionState {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Authorized,
         Self::Posted,
         Self::Answered,
@@ -159,6 +161,7 @@ impl TransactionState {
         Self::Reversed,
         Self::Voided,
         Self::Tombstone,
+        Self::Asked,
     ];
 
     /// The life of a transaction: whether one that stands here may come to stand at `next`.
@@ -177,6 +180,14 @@ impl TransactionState {
                     Self::Reversed
                 )
                 | (Self::Answered, Self::Voided)
+                | (
+                    Self::Asked,
+                    Self::Authorized
+                        | Self::Posted
+                        | Self::Answered
+                        | Self::Reversed
+                        | Self::Voided
+                )
         )
     }
 
@@ -185,9 +196,12 @@ impl TransactionState {
     pub const fn is_taken_back(self) -> bool {
         match self {
             Self::Reversed | Self::Voided | Self::Tombstone => true,
-            Self::Authorized | Self::Posted | Self::Answered | Self::Cleared | Self::Expired => {
-                false
-            }
+            Self::Authorized
+            | Self::Posted
+            | Self::Answered
+            | Self::Cleared
+            | Self::Expired
+            | Self::Asked => false,
         }
     }
 }
@@ -256,7 +270,7 @@ impl Transaction {
     #[must_use]
     pub fn open(&self) -> Amount {
         match self.state {
-            TransactionState::Authorized => {
+            TransactionState::Authorized | TransactionState::Asked => {
                 Amount(self.authorised.0 - self.captured.0 - self.released.0)
             }
             TransactionState::Posted
@@ -348,6 +362,9 @@ pub enum Account {
     Fees,
     /// User book: what partners owe for fees by invoice.
     Invoiced,
+    /// User book: what holders have with partners, in place of the balance. Source: requirements
+    /// #81.
+    PartnerHeld,
 }
 
 /// One change of a card.
@@ -515,6 +532,24 @@ pub enum Effect {
         /// What was taken of it, or of what was owed before; the rest is owed.
         taken: Amount,
     },
+    /// The money of a program's holders is with the partner, which is asked like this.
+    CustodyPut(ConfigId, Custody),
+    /// The money of a user balance is with the partner from now on.
+    BalanceEntrusted(BalanceSlot),
+    /// The partner is asked for a transaction; where it agrees, its hold lives so many milliseconds
+    /// from then on.
+    Asked(TransactionSlot, u64),
+    /// What the partner was asked for is decided; what the transaction holds moved along.
+    Decided {
+        /// Which transaction.
+        transaction: TransactionSlot,
+        /// What is told.
+        decision: Decision,
+        /// Where it stands now.
+        state: TransactionState,
+        /// When its hold ends by itself, where it stands with one.
+        until: Timestamp,
+    },
 }
 
 impl Effect {
@@ -525,6 +560,8 @@ impl Effect {
         match self {
             Self::Raised { transaction: slot, .. }
             | Self::FeeSet { transaction: slot, .. }
+            | Self::Decided { transaction: slot, .. }
+            | Self::Asked(slot, _)
             | Self::Released(slot, _)
             | Self::Captured(slot, _)
             | Self::Settled(slot, _)
@@ -552,7 +589,9 @@ impl Effect {
             | Self::CommandRemembered(..)
             | Self::CommandForgotten
             | Self::FeePut(_)
-            | Self::FeeRemoved(..) => None,
+            | Self::FeeRemoved(..)
+            | Self::CustodyPut(..)
+            | Self::BalanceEntrusted(_) => None,
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum Answer {
     Outcome(Outcome),
     /// To the shell's own notice: nothing leaves.
     Noted,
+    /// To a message for which the partner is asked: that of the request asked for at this sequence,
+    /// once it is decided.
+    Asked(Sequence),
 }
 
 /// One command, all that it changed, and its answer.

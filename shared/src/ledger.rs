@@ -15,7 +15,7 @@ mod rules;
 mod state_hash;
 mod views;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 
 use foldhash::fast::FixedState;
@@ -27,7 +27,7 @@ use crate::authorization::{self, Case, Witness};
 use crate::balance::{Balance, PartnerBalance};
 use crate::books::{Books, Imbalance};
 use crate::card::{CardState, YearMonth};
-use crate::command::{Authorization, Command, MessageKey, PartnerBalanceKind, Program};
+use crate::command::{Authorization, Command, Custody, MessageKey, PartnerBalanceKind, Program};
 use crate::control::Outcome;
 use crate::credential::Pvv;
 use crate::effect::{
@@ -108,6 +108,12 @@ pub(crate) struct ProgramRow {
     pub(crate) ruled: bool,
     /// What its payments cost besides.
     pub(crate) fees: Vec<Fee>,
+    /// How its partner is asked, where that keeps the holders' money.
+    pub(crate) custody: Option<Custody>,
+    /// Whether it ever had a card.
+    pub(crate) issued: bool,
+    /// Its open questions.
+    pub(crate) asked: u32,
 }
 
 /// A partner.
@@ -189,6 +195,8 @@ pub struct Ledger {
     pub(crate) transactions: Transactions,
     pub(crate) rules: Rules,
     pub(crate) fees: Fees,
+    /// What partners are asked for, with the milliseconds that a hold lives where they agree.
+    asked: BTreeMap<TransactionSlot, u64>,
     exceptions: VecDeque<Exception>,
     commands: Map<CommandId, Outcome>,
     commands_in_order: VecDeque<CommandId>,
@@ -252,6 +260,7 @@ impl Ledger {
             transactions: Transactions::new(),
             rules: Rules::new(),
             fees: Fees::new(),
+            asked: BTreeMap::new(),
             exceptions: VecDeque::new(),
             commands: Map::with_hasher(FixedState::with_seed(9)),
             commands_in_order: VecDeque::new(),
@@ -338,6 +347,17 @@ impl Ledger {
         self.transactions.next_expiry()
     }
 
+    /// How many questions to partners are open.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// How many milliseconds a hold lives, where its partner agrees to it.
+    pub(crate) fn hold_once_agreed(&self, slot: TransactionSlot) -> Option<u64> {
+        self.asked.get(&slot).copied()
+    }
+
     fn decide(&self, command: &Command, stamp: Stamp, effects: &mut Vec<Effect>) -> Answer {
         self.decide_before(command, stamp, effects, &mut ())
     }
@@ -353,7 +373,7 @@ impl Ledger {
         let mut case = Case { ledger: self, stamp, effects, witness };
         let (message, answer) = match command {
             Command::Authorize(request) => {
-                (Some(request), Answer::Decision(authorization::decide(&mut case, request)))
+                (Some(request), authorization::decide(&mut case, request))
             }
             Command::Advise(advice) => {
                 (Some(&advice.message), Answer::Decision(authorization::advise(&mut case, advice)))
@@ -371,6 +391,9 @@ impl Ledger {
             Command::Expire => {
                 authorization::expire(&mut case);
                 (None, Answer::Noted)
+            }
+            Command::Answered(key, id, answer) => {
+                (None, authorization::answered(&mut case, (key, *id), *answer))
             }
             Command::Manage(id, change) => {
                 return Answer::Outcome(management::decide(self, *id, change, stamp, effects));

@@ -19,6 +19,11 @@ pub const COMPARED_ON_CARD_MAX: usize = 4_096;
 /// Holds that one command lets expire at most, and answers that it forgets.
 pub const EXPIRED_A_COMMAND_MAX: usize = 32;
 
+/// Questions to partners that may be open at once.
+pub const ASKED_MAX: usize = 8_192;
+/// Those of one program: a partner that is slow takes nothing from others.
+pub const ASKED_A_PROGRAM_MAX: u32 = 1_024;
+
 /// Bounds of one ledger. A journal is replayed under the bounds it was written under or larger
 /// ones: a bound decides only what is refused or forgotten, and both are in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +80,7 @@ pub const PRODUCTION: Limits = Limits {
 /// Tiny bounds that make rare states common in tests.
 pub const TEST: Limits = Limits {
     partners_max: 3,
-    programs_max: 6,
+    programs_max: 7,
     customers_max: 6,
     balances_max: 8,
     partner_balances_max: 6,

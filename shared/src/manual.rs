@@ -12,6 +12,9 @@ pub mod messages {}
 #[doc = include_str!("manual/notices.md")]
 pub mod notices {}
 
+#[doc = include_str!("manual/partners.md")]
+pub mod partners {}
+
 #[doc = include_str!("manual/reasons.md")]
 pub mod reasons {}
 

@@ -13,7 +13,7 @@ mod slab;
 use std::collections::VecDeque;
 
 use crate::command::MessageKey;
-use crate::effect::{Transaction, TransactionSlot, TransactionState};
+use crate::effect::{Decision, Transaction, TransactionSlot, TransactionState};
 use crate::ids::Timestamp;
 use crate::limits::Limits;
 use crate::money::Amount;
@@ -273,7 +273,7 @@ impl Transactions {
             base.spoken_of = true;
         }
         match entry.state {
-            TransactionState::Authorized => {
+            TransactionState::Authorized | TransactionState::Asked => {
                 self.lanes.join(&mut self.links, slot, entry.at, entry.expires_at);
             }
             TransactionState::Posted => self.ended.push_back((entry.at, slot)),
@@ -335,6 +335,41 @@ impl Transactions {
             self.ended.push_back((now, slot));
         }
         Some(())
+    }
+
+    /// Answers what a partner was asked for: how it stood before and stands now.
+    pub(crate) fn decide(
+        &mut self,
+        slot: TransactionSlot,
+        (decision, state): (Decision, TransactionState),
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<(Transaction, Transaction)> {
+        let entry = self.rows.get_mut(slot)?;
+        let before = *entry;
+        if before.state != TransactionState::Asked || !before.state.may_become(state) {
+            return None;
+        }
+        (entry.decision, entry.state, entry.expires_at) = (decision, state, until);
+        let after = *entry;
+        self.lanes.leave(&mut self.links, slot);
+        match state {
+            TransactionState::Authorized => {
+                self.lanes.join(&mut self.links, slot, now, until);
+            }
+            TransactionState::Answered if !after.is_increment() => {
+                self.answered.push_back((now, slot));
+            }
+            TransactionState::Answered
+            | TransactionState::Posted
+            | TransactionState::Cleared
+            | TransactionState::Expired
+            | TransactionState::Reversed
+            | TransactionState::Voided
+            | TransactionState::Tombstone
+            | TransactionState::Asked => self.ended.push_back((now, slot)),
+        }
+        Some((before, after))
     }
 
     /// Frees the slot of the oldest of a queue, and says what its card's newest is now; `None`

@@ -12,31 +12,34 @@ use std::path::{Path, PathBuf};
 /// `wpin_hash` is the argon2id hash of the wallet's own PIN, which is no card's; `email` and
 /// `alert_email` are addresses of whoever looks after a certificate or a partner's balance.
 const COLUMNS: &str = "
-    alert_email alert_level alerted amount answer_sealed approval asked at_ms attempts authorised
-    auto_balance balance balance_id batch_id bin blocked_until_ms booked booked_at_ms caller
-    captured card card_id card_kind cash_back cash_hold_hours chain_hash changed_at_ms
-    client_certificate client_key_sealed closed code_hash collateral command_id comment_sealed
-    config_id content content_sealed country created_at_ms credential_hash credit credit_hold_hours
-    currency customer customer_id decided_at_ms decided_by deleted_at_ms delivery_sealed
-    description_sealed device_hash due email encrypts endpoint_id entry error expires_at_ms
-    expiry_yymm external_id failures fee fee_id field fingerprint first_state fixed flagged followed
-    form_sealed home_country iban iban_prefix id import_id installation_id instant_credit_max
-    issuer_code key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle
-    lifecycle_state locked mcc media_type merchant months_valid name networks next_at_ms
-    next_balance next_card next_key_sealed next_period_ms next_value not_after_ms notice number
+    alert_email alert_level alerted amount answer_ms answer_sealed approval asked asked_at_ms
+    asked_until_ms at_ms attempts authorised auto_balance balance balance_id batch_id bin
+    blocked_until_ms booked booked_at_ms caller captured card card_id card_kind cash_back
+    cash_hold_hours chain_hash changed_at_ms client_certificate client_key_sealed closed
+    code_hash collateral command_id comment_sealed config_id content content_sealed country
+    created_at_ms credential_hash credit credit_hold_hours currency customer customer_id
+    decided_at_ms decided_by deleted_at_ms delivery_sealed description_sealed device_hash due
+    email encrypts endpoint_id entrusted entry error expires_at_ms expiry_yymm external_id
+    failures fee fee_id field fingerprint first_state fixed flagged followed form_sealed
+    home_country iban iban_prefix id import_id installation_id instant_credit_max issuer_code
+    key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle lifecycle_state
+    locked mcc media_type merchant months_valid name networks next_at_ms next_balance next_card
+    next_key_sealed next_period_ms next_value not_after_ms not_before_ms notice number on_silence
     operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
-    partner_balance_id partner_id password_hash period period_end_ms period_ms place plan_sealed
-    posted processing_code profile_sealed purchase_hold_hours rate_ppm reason reference reference_id
-    region released request_id requested_by reserved_at_ms resource_id response_key_sha256 returned
-    revoked_at_ms roles root route row_count row_no row_state rrn scope sequence serial settlement
-    slot source spki_sha256 stan state status stepped_up_until_ms subject taken target terminal
+    partner_amount partner_balance_id partner_calls partner_id password_hash period
+    period_end_ms period_ms place plan_sealed posted processing_code profile_sealed
+    purchase_hold_hours rate_ppm reason reference reference_id region released request_id
+    requested_by reserved_at_ms resource_id response_key_sha256 returned revoked_at_ms roles
+    root route row_count row_no row_state rrn scope sequence serial settlement slot source
+    spki_sha256 stan state status stepped_up_until_ms subject taken target terminal
     to_balance_id token token_hash token_no told tracking_no transaction_id url used_at_ms
-    verification_id waived_from wallet_id warned_days wpin_failures wpin_hash wrong_entries_max zone";
+    verification_id waived_from wallet_id warned_days wpin_failures wpin_hash wrong_entries_max
+    zone";
 
 /// `cause` and `error` are texts of our own types, none of which holds what a peer sent.
 const LOG_FIELDS: &str = "
     address cause code count dropped epoch error files id is_mistyped is_past last link listener
-    micros milliseconds peer reason records route share state status torn_bytes trace what";
+    micros milliseconds partner peer reason records route share state status torn_bytes trace what";
 
 const SECRET_WORDS: [&str; 10] =
     ["pan", "track", "track2", "pin", "cvv", "cvv2", "cvc", "cvc2", "digits", "secret"];

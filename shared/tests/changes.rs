@@ -273,7 +273,8 @@ fn a_full_table_refuses_and_the_others_go_on() {
          program 4 partner=1
          program 5 partner=1
          program 6 partner=1
-         program 7 partner=1 -> TableFull
+         program 7 partner=1
+         program 8 partner=1 -> TableFull
          program 6 partner=1
          customer 1
          customer 2

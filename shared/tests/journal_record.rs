@@ -8,8 +8,8 @@ use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Change, Channel, Collateral, Command, Credentials,
-    EntryMode, LockOutside, MessageClass, MessageKey, NewCard, PartnerBalanceKind, Policy, Program,
-    References, Reversal, ReversalKind,
+    Custody, EntryMode, LockOutside, MessageClass, MessageKey, NewCard, OnSilence, PartnerAnswer,
+    PartnerBalanceKind, PartnerRefusal, Policy, Program, References, Reversal, ReversalKind,
 };
 use shared::control::{Outcome, Refusal};
 use shared::credential::{CredentialResult, Pvv};
@@ -129,13 +129,13 @@ proptest! {
 /// ([`CredentialResult`]: ok, bad, absent, unavailable); `pvv` is what a PIN is verified against, of
 /// a type that cannot be printed; `zone` is the name of a time zone.
 const FIELDS: &str = "
-    acceptance acquirer advised aml_locked amount answer approval at authorised available balance
+    acceptance acquirer advised aml_locked amount answer answer_ms approval at authorised available balance
     base billed billing bound captured card cash_back cash_hold_hours channel channels charge class
     code collateral command content converted count countries country credentials credit_hold_hours
     currency customer decision deposit detail direction due effects end entry expires_at expiry fee
     filter fixed flagged forwarder from generation id incremental instant_credit_max key kind ledger
     life_cycle link lock max mcc mccs merchant merchants message money month more_to_come
-    new_billing new_total original partial_allowed partial_approval partner payer period pin
+    new_billing new_total on_silence original partial_allowed partial_approval partner payer period pin
     pin_tries_max policy processing_code program purchase_hold_hours pvv rate_ppm reason references
     released repeat requested reserved result retrieval returned rrn rule sent_at sequence since
     source spoken_of stan start state subject taken terminal terms to token transaction until
@@ -145,9 +145,10 @@ const FIELDS: &str = "
 const TYPES: &str = "
     Acceptance Account Advice Advised Amount Answer ApprovalCode Authorization BalanceId BalanceSlot
     Bound CardChange CardId CardSlot CardState Change Channel Charge ChargedFee Collateral Command
-    CommandId ConfigId CredentialResult Credentials Currency CustomerId Decision Detail Direction
+    CommandId ConfigId CredentialResult Credentials Currency Custody CustomerId Decision Detail Direction
     Effect EntryMode Exception ExceptionKind Fee FeeId Filter LinkId Lock LockCode LockOutside
-    LockSource MessageClass MessageKey Money NewCard Option Outcome PanToken PartnerBalanceId
+    LockSource MessageClass MessageKey Money NewCard OnSilence Option Outcome PanToken PartnerAnswer
+    PartnerBalanceId PartnerRefusal
     PartnerBalanceKind PartnerBalanceSlot PartnerId Payer Period Policy Program Pvv Reason
     References Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String Subject
     Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128
@@ -166,6 +167,7 @@ fn no_field_of_a_record_can_carry_a_secret() {
         only("Rule Subject Filter Bound Period Window", include_str!("../src/rule.rs")),
         only("Fee Terms Payer Charge ChargedFee", include_str!("../src/fee.rs")),
         include_str!("../src/command.rs").to_owned(),
+        include_str!("../src/command/program.rs").to_owned(),
         include_str!("../src/effect.rs").to_owned(),
     ] {
         collect(&source, &mut fields, &mut types);
@@ -291,6 +293,7 @@ fn samples() -> Vec<Record> {
         decided(part),
         Answer::Outcome(refused),
         Answer::Noted,
+        Answer::Asked(Sequence(77)),
     ];
     let records = commands().into_iter().zip(answers.iter().cycle()).zip(1_u64..);
     records
@@ -361,6 +364,12 @@ fn commands() -> Vec<Command> {
         Command::LockOutside(lock),
         Command::Void(KEY, Sequence(12)),
         Command::Expire,
+        Command::Answered(KEY, Sequence(77), PartnerAnswer::Has(Amount(5))),
+        Command::Answered(
+            KEY,
+            Sequence(77),
+            PartnerAnswer::Declined(PartnerRefusal::FraudsDetected),
+        ),
     ];
     commands
         .extend(changes().into_iter().map(|change| Command::Manage(CommandId(1 << 100), change)));
@@ -415,6 +424,11 @@ fn changes() -> Vec<Change> {
         Change::RemoveFee(ConfigId(10), FeeId(4)),
         Change::ChargeFee { balance, charge },
         Change::TransferCharged { from: balance, to: BalanceId(9), money, charge },
+        Change::PutCustody(
+            ConfigId(3),
+            Custody { answer_ms: 2_000, on_silence: OnSilence::LetNetworkStandIn },
+        ),
+        Change::EntrustBalance(balance),
     ]
 }
 
@@ -480,6 +494,7 @@ fn effects() -> Vec<Effect> {
         returned: Amount::ZERO,
         expires_at: Timestamp(3_600_002),
     };
+    let asked = Transaction { state: TransactionState::Asked, ..entry };
     let (slot, until) = (TransactionSlot(0), Timestamp(7_200_002));
     let exception = Exception {
         sequence: Sequence(1),
@@ -558,6 +573,19 @@ fn effects() -> Vec<Effect> {
         Effect::ExceptionResolved(Sequence(1)),
         Effect::RuleRemoved(rule_slot),
         Effect::Forgotten(slot),
+        Effect::CustodyPut(
+            ConfigId(19_167_984),
+            Custody { answer_ms: 2_000, on_silence: OnSilence::Decline },
+        ),
+        Effect::BalanceEntrusted(BalanceSlot(0)),
+        Effect::Remembered(TransactionSlot(0), asked),
+        Effect::Asked(TransactionSlot(0), 9),
+        Effect::Decided {
+            transaction: TransactionSlot(0),
+            decision: Decision::bare(Reason::PartnerSilent),
+            state: TransactionState::Answered,
+            until: Timestamp(0),
+        },
         Effect::BalanceClosed(BalanceSlot(0)),
         Effect::CommandRemembered(CommandId(8), outcome),
         Effect::CommandForgotten,

@@ -31,6 +31,8 @@ mod limit;
 mod matching;
 #[path = "model/orders.rs"]
 mod orders;
+#[path = "model/partner.rs"]
+mod partner;
 #[path = "model/random.rs"]
 mod random;
 #[path = "model/request.rs"]
@@ -88,7 +90,7 @@ fn run(seed: u64, reached: &mut BTreeMap<String, u64>) {
         match bench.step(&command, now) {
             Ok((stamp, answer)) => {
                 *reached.entry(name(answer)).or_default() += 1;
-                history.sent(command, stamp.sequence);
+                history.sent(command, stamp.sequence, answer);
             }
             Err(difference) => {
                 let effects: Vec<String> = bench.effects.iter().map(|e| format!("{e:?}")).collect();
@@ -110,6 +112,7 @@ fn name(answer: Answer) -> String {
             }
         },
         Answer::Noted => "noted".to_owned(),
+        Answer::Asked(_) => "asked".to_owned(),
     }
 }
 

@@ -81,7 +81,7 @@ fn each_requirement_has_code_and_a_test() {
         ("| 97 |", "| 297 |"),
         ("`shared/src/lock_code.rs`", "`shared/src/lock.rs`"),
         ("every_lock_has_a_code_of_its_own", "every_lock_has"),
-        ("| comes with the callouts |", "| |"),
+        ("| comes with the panel |", "| |"),
     ] {
         assert!(!untraced(&root, &table.replacen(row, other, 1)).is_empty(), "{row}");
     }

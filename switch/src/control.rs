@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use shared::control::{FRAME_BYTES_MAX, Query, Reply, Request, VERSION, View, put_event_frame};
@@ -19,6 +20,7 @@ use tokio_util::codec::{Decoder, Encoder, Framed, LengthDelimitedCodec};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::clock;
 use crate::config::Control;
 use crate::engine::Gate;
 use crate::journal::Progress;
@@ -30,6 +32,8 @@ use futures_util::{SinkExt, StreamExt};
 
 /// Answers of one connection that may wait for the journal.
 const WAITING_MAX: usize = 4096;
+/// Questions are taken within this, or nobody takes them.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 /// Groups of events between the reader and the socket.
 const EVENTS_QUEUED_MAX: usize = 2;
 /// Records read from the journal at once.
@@ -68,7 +72,7 @@ pub async fn serve(
         };
         let Some((stream, permit)) = accepted else {
             warn!("accept failed on the control socket");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         if !is_allowed(&stream) {
@@ -103,6 +107,24 @@ struct Lane {
     welcomed: bool,
     waiting: VecDeque<(Gate, Reply)>,
     events: Option<mpsc::Receiver<Events>>,
+    /// Here while questions to partners are taken on this connection.
+    taker: Option<Taker>,
+}
+
+/// Takes questions to partners, until it is dropped.
+struct Taker(Rc<Shard>);
+
+impl Taker {
+    fn new(shard: &Rc<Shard>) -> Self {
+        shard.engine().questions.join();
+        Self(Rc::clone(shard))
+    }
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.0.engine().questions.leave();
+    }
 }
 
 /// Frames of events, one behind the other.
@@ -145,8 +167,8 @@ impl Lane {
     ) -> Self {
         let codec = LengthDelimitedCodec::builder().max_frame_length(FRAME_BYTES_MAX).new_codec();
         let framed = Framed::new(stream, Codec(codec));
-        let (welcomed, waiting, events) = (false, VecDeque::new(), None);
-        Self { shard, journal, retelling, framed, welcomed, waiting, events }
+        let (welcomed, waiting, events, taker) = (false, VecDeque::new(), None, None);
+        Self { shard, journal, retelling, framed, welcomed, waiting, events, taker }
     }
 
     async fn run(mut self) -> anyhow::Result<()> {
@@ -155,11 +177,18 @@ impl Lane {
             if !self.waiting.is_empty() {
                 self.send_open(*progress.borrow_and_update()).await?;
             }
+            if self.taker.is_some() {
+                let progress = *progress.borrow_and_update();
+                // One that takes none must not keep questions for as long as they live.
+                tokio::time::timeout(TAKEN_WITHIN, self.send_questions(progress)).await??;
+            }
             let draining = self.shard.draining.is_cancelled();
-            if draining && self.waiting.is_empty() {
+            // What partners were asked for is still told.
+            let answers = self.taker.is_some() && self.shard.engine().open_questions() > 0;
+            if draining && self.waiting.is_empty() && !answers {
                 return Ok(());
             }
-            let may_read = !draining && self.waiting.len() < WAITING_MAX;
+            let may_read = (!draining || answers) && self.waiting.len() < WAITING_MAX;
             let events = async {
                 match &mut self.events {
                     Some(events) => events.recv().await,
@@ -193,6 +222,21 @@ impl Lane {
             }
         }
         SinkExt::<Bytes>::flush(&mut self.framed).await?;
+        Ok(())
+    }
+
+    /// Sends every question whose record is durable.
+    async fn send_questions(&mut self, progress: Progress) -> anyhow::Result<()> {
+        let mut sent = false;
+        loop {
+            let next = self.shard.engine().next_question(progress.durable, clock::now());
+            let Some(question) = next else { break };
+            self.framed.feed(encode(&Reply::Question(Box::new(question)))?).await?;
+            sent = true;
+        }
+        if sent {
+            SinkExt::<Bytes>::flush(&mut self.framed).await?;
+        }
         Ok(())
     }
 
@@ -241,6 +285,15 @@ impl Lane {
             Request::Subscribe { after } => {
                 drop(engine);
                 self.events = Some(self.follow(after));
+            }
+            Request::TakeQuestions => {
+                drop(engine);
+                self.taker = Some(Taker::new(&self.shard));
+            }
+            Request::Answered { key, id, answer } => {
+                engine.answered(key, id, answer);
+                drop(engine);
+                self.shard.submit();
             }
             Request::Hello { .. } => {}
         }

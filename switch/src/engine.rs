@@ -4,11 +4,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use shared::command::{Authorization, Change, Command, MessageClass, MessageKey};
-use shared::control::{Outcome, Query, View};
+use shared::command::{Authorization, Change, Command, MessageClass, MessageKey, PartnerAnswer};
+use shared::control::{Outcome, Query, Question, View};
 use shared::credential::Stored;
 use shared::effect::{Decision, Effect};
-use shared::ids::{CommandId, Sequence};
+use shared::ids::{CommandId, Sequence, Timestamp};
 use shared::journal_record::{Answer, RecordRef};
 use shared::ledger::Ledger;
 use shared::money::Amount;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::Mode;
 use crate::journal::{Appender, Progress};
+use crate::questions::Questions;
 
 /// Bytes that may wait for the journal thread before no more messages are read.
 const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -43,6 +44,10 @@ pub struct Engine {
     told_again: HashMap<Sequence, u32>,
     /// The same approvals, oldest first.
     told_in_order: VecDeque<Sequence>,
+    /// What partners are asked for.
+    pub questions: Questions,
+    /// What was decided of questions, and not told yet.
+    decided: Vec<(Sequence, Decided)>,
 }
 
 /// The key of an approved message and where it was decided: what is voided if no answer with it
@@ -80,6 +85,15 @@ pub struct Decided {
     pub approval: Option<Approval>,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Ruling {
+    /// It is decided.
+    Decided(Decided),
+    /// The partner is asked for the request of this place; what it says decides.
+    Asked(Sequence),
+}
+
 impl Engine {
     /// Serves from a recovered state.
     #[must_use]
@@ -93,13 +107,21 @@ impl Engine {
             hashed,
             told_again: HashMap::new(),
             told_in_order: VecDeque::new(),
+            questions: Questions::default(),
+            decided: Vec::new(),
         }
     }
 
     /// Decides a message.
-    pub fn decide(&mut self, command: &Command) -> Option<Decided> {
+    pub fn decide(&mut self, command: &Command) -> Option<Ruling> {
         let (sequence, answer) = self.apply(command);
-        let Answer::Decision(decision) = answer else { return None };
+        let decision = match (answer, command) {
+            (Answer::Decision(decision), _) => decision,
+            (Answer::Asked(id), Command::Authorize(request)) => {
+                return Some(self.ask(sequence, id, request));
+            }
+            (Answer::Asked(_) | Answer::Outcome(_) | Answer::Noted, _) => return None,
+        };
         let approval = match command {
             Command::Authorize(request) if decision.reason.is_approval() => {
                 if self.effects.is_empty() {
@@ -114,7 +136,8 @@ impl Engine {
             | Command::LockOutside(_)
             | Command::Void(..)
             | Command::Expire
-            | Command::Manage(..) => None,
+            | Command::Manage(..)
+            | Command::Answered(..) => None,
         };
         let gate = match (self.mode, command) {
             (Mode::WriteBehind, Command::Authorize(request)) if self.only_held(request) => {
@@ -126,7 +149,61 @@ impl Engine {
             }
             (Mode::WriteBehind | Mode::Durable, _) => Gate::Durable(sequence),
         };
-        Some(Decided { decision, gate, approval })
+        Some(Ruling::Decided(Decided { decision, gate, approval }))
+    }
+
+    /// Asks the partner, where the message is the first to do so. Where nobody takes questions it
+    /// is decided without.
+    fn ask(&mut self, sequence: Sequence, id: Sequence, message: &Authorization) -> Ruling {
+        if sequence != id {
+            return Ruling::Asked(id);
+        }
+        if self.questions.are_taken() {
+            let slot = self.effects.iter().find_map(|effect| {
+                if let Effect::Remembered(slot, _) = effect { Some(*slot) } else { None }
+            });
+            let question = slot.and_then(|slot| Some((slot, self.ledger.question(slot, message)?)));
+            if let Some((slot, question)) = question {
+                self.questions.push(sequence, slot, question);
+                return Ruling::Asked(id);
+            }
+        }
+        self.answered(message.key, id, PartnerAnswer::NotAsked);
+        let own = self.decided.pop_if(|(decided, _)| *decided == id);
+        own.map_or(Ruling::Asked(id), |(_, decided)| Ruling::Decided(decided))
+    }
+
+    /// The next question that is to be asked: one that waits still.
+    pub fn next_question(&mut self, durable: Sequence, now: Timestamp) -> Option<Question> {
+        loop {
+            let (slot, question) = self.questions.next(durable, now)?;
+            if self.ledger.is_asked(slot, question.waiting.id) {
+                return Some(question);
+            }
+        }
+    }
+
+    /// What a partner said, or that it said nothing.
+    pub fn answered(&mut self, key: MessageKey, id: Sequence, answer: PartnerAnswer) {
+        self.apply(&Command::Answered(key, id, answer));
+    }
+
+    /// What was decided of questions since it was asked last.
+    pub fn take_decided(&mut self) -> Vec<(Sequence, Decided)> {
+        std::mem::take(&mut self.decided)
+    }
+
+    /// How many questions to partners are open.
+    #[must_use]
+    pub fn open_questions(&self) -> usize {
+        self.ledger.questions()
+    }
+
+    /// An approval is told to several who waited for it.
+    pub fn tell_several(&mut self, approval: Approval, told: usize) {
+        for _ in 1..told {
+            self.count_told(approval.1);
+        }
     }
 
     /// Whether the request that was just decided changed nothing but holds and counters, which a
@@ -174,7 +251,7 @@ impl Engine {
         let (sequence, answer) = self.apply(&Command::Manage(id, change));
         match answer {
             Answer::Outcome(outcome) => Some((outcome, Gate::Durable(sequence))),
-            Answer::Decision(_) | Answer::Noted => None,
+            Answer::Decision(_) | Answer::Noted | Answer::Asked(_) => None,
         }
     }
 
@@ -255,6 +332,7 @@ impl Engine {
     }
 
     fn apply(&mut self, command: &Command) -> (Sequence, Answer) {
+        let may_decide = self.ledger.questions() > 0;
         let (stamp, answer) = self.ledger.apply(command, clock::now(), &mut self.effects);
         self.appender.append(&RecordRef {
             sequence: stamp.sequence,
@@ -263,14 +341,34 @@ impl Engine {
             effects: &self.effects,
             answer,
         });
+        if may_decide {
+            self.note_decided(stamp.sequence);
+        }
         (stamp.sequence, answer)
+    }
+
+    /// Keeps what the last command decided of questions, for whom waits.
+    fn note_decided(&mut self, sequence: Sequence) {
+        for effect in &self.effects {
+            let Effect::Decided { transaction, decision, .. } = effect else { continue };
+            if let Some((key, id)) = self.ledger.asked_at(*transaction) {
+                let approval = decision.reason.is_approval().then_some((key, id));
+                let (decision, gate) = (*decision, Gate::Durable(sequence));
+                self.decided.push((id, Decided { decision, gate, approval }));
+            }
+        }
     }
 
     /// Counts an answer more to the approval that a repeat was told, and says which that is.
     fn tell_again(&mut self, repeat: &Authorization) -> Option<Approval> {
         let approval = self.ledger.told_by(repeat)?;
-        let on_their_way = self.told_again.entry(approval.1).or_insert_with(|| {
-            self.told_in_order.push_back(approval.1);
+        self.count_told(approval.1);
+        Some(approval)
+    }
+
+    fn count_told(&mut self, id: Sequence) {
+        let on_their_way = self.told_again.entry(id).or_insert_with(|| {
+            self.told_in_order.push_back(id);
             1
         });
         *on_their_way = on_their_way.saturating_add(1);
@@ -279,7 +377,6 @@ impl Engine {
         {
             self.told_again.remove(&oldest);
         }
-        Some(approval)
     }
 
     fn now_gate(&self) -> Gate {

@@ -176,7 +176,11 @@ fn references_of(command: &Command) -> Option<&References> {
         Command::Authorize(request) => Some(&request.references),
         Command::Advise(advice) => Some(&advice.message.references),
         Command::Reverse(reversal) => Some(&reversal.references),
-        Command::LockOutside(_) | Command::Void(..) | Command::Expire | Command::Manage(..) => None,
+        Command::LockOutside(_)
+        | Command::Void(..)
+        | Command::Expire
+        | Command::Manage(..)
+        | Command::Answered(..) => None,
     }
 }
 
@@ -212,6 +216,10 @@ fn command_lines(command: &Command) -> Vec<(&'static str, String)> {
             vec![("void", format!("the answer of {id} never left")), ("key", key(voided))]
         }
         Command::Expire => vec![("expire", "holds past their lifetime".to_owned())],
+        Command::Answered(asked, id, answer) => vec![
+            ("answered", format!("the partner, to the question of {id}: {answer:?}")),
+            ("key", key(asked)),
+        ],
         Command::Manage(id, change) => {
             vec![("change", format!("{change:?}")), ("command", id.to_string())]
         }
@@ -262,6 +270,7 @@ fn answer_text(answer: &Answer) -> String {
             Err(refusal) => format!("refused: {refusal}"),
         },
         Answer::Noted => "noted".to_owned(),
+        Answer::Asked(id) => format!("told when the partner has answered the question of {id}"),
     }
 }
 
@@ -291,6 +300,8 @@ fn answer_json(answer: &Answer) -> serde_json::Value {
             "approvalCode": decision.approval.map(|code| text(&code.wire()).to_owned()),
             "detail": format!("{:?}", decision.detail),
         }),
-        Answer::Outcome(_) | Answer::Noted => serde_json::json!({ "outcome": answer_text(answer) }),
+        Answer::Outcome(_) | Answer::Noted | Answer::Asked(_) => {
+            serde_json::json!({ "outcome": answer_text(answer) })
+        }
     }
 }

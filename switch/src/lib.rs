@@ -29,6 +29,7 @@ pub mod journal;
 pub mod link;
 pub mod metrics;
 pub mod outbox;
+pub mod questions;
 pub mod recovery;
 pub mod reply_fields;
 pub mod retell;
@@ -58,7 +59,7 @@ use shard::Shard;
 /// After a stop is asked for, connections have this long to take their answers; then they end.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often holds past their lifetime are looked for.
-const EXPIRY_TICK: Duration = Duration::from_secs(1);
+const EXPIRY_TICK: Duration = Duration::from_millis(100);
 /// Files that are open besides connections: the journal's, the metrics port's connections.
 const FILES_RESERVED: usize = 64;
 
@@ -243,13 +244,17 @@ async fn start_link(
 async fn let_holds_expire(shard: Rc<Shard>) {
     let mut ticks = tokio::time::interval(EXPIRY_TICK);
     loop {
+        let stopping = shard.draining.is_cancelled();
+        if stopping && (shard.engine().open_questions() == 0 || shard.cut.is_cancelled()) {
+            return;
+        }
         tokio::select! {
             _ = ticks.tick() => {}
-            () = shard.draining.cancelled() => return,
+            () = shard.draining.cancelled(), if !stopping => {}
         }
         while shard.engine().has_room(shard.progress()) {
             let more = shard.engine().expire();
-            shard.engine().submit();
+            shard.submit();
             if !more {
                 break;
             }

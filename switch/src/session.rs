@@ -16,17 +16,20 @@ use tracing::{debug, error, info};
 
 use crate::clock;
 use crate::config::{Direction, Unsigned};
-use crate::engine::{Approval, Decided, Gate};
+use crate::engine::{Approval, Decided, Gate, Ruling};
 use crate::intake::Asked;
 use crate::link::connection::Ended;
 use crate::link::network_codes::NetworkMeaning;
 use crate::link::{Link, LinkRules};
 use crate::outbox::Outbox;
+use crate::questions::Mailbox;
 use crate::reply_fields::ReplyFields;
-use crate::shard::Shard;
+use crate::shard::{Shard, Waiter};
 
 /// The gate of what no record stands behind.
 const AT_ONCE: Gate = Gate::Written(Sequence(0));
+/// Messages of one connection that may wait for what partners say: repeats too.
+const WAITING_FOR_PARTNERS_MAX: usize = 4 * 1024;
 
 /// What the messages of one connection mean, and what is said to them.
 pub struct Session {
@@ -35,10 +38,23 @@ pub struct Session {
     layout: Layout,
     /// Answers that wait for the journal, and those that may leave.
     pub(crate) outbox: Outbox,
+    /// Messages for which partners are asked.
+    asked: Vec<Waiting>,
+    mailbox: Rc<Mailbox>,
     sign_on_asked: Option<SignOnAsked>,
     echo_asked: Option<u32>,
     refused: bool,
     unreadable: u32,
+}
+
+/// A message whose answer waits for what a partner says.
+struct Waiting {
+    /// The request that it is, or repeats.
+    id: Sequence,
+    request: Authorization,
+    header: Box<[u8]>,
+    frame: Box<[u8]>,
+    at: Instant,
 }
 
 /// Our sign-on is on its way.
@@ -50,10 +66,12 @@ struct SignOnAsked {
 impl Session {
     /// Of a connection that was just made.
     #[must_use]
-    pub fn new(shard: Rc<Shard>, link: Rc<Link>) -> Self {
+    pub fn new(shard: Rc<Shard>, link: Rc<Link>, waiter: &Rc<Waiter>) -> Self {
         Self {
             shard,
             link,
+            asked: Vec::new(),
+            mailbox: Mailbox::new(Rc::clone(waiter)),
             layout: Layout::new(),
             outbox: Outbox::default(),
             sign_on_asked: None,
@@ -123,7 +141,7 @@ impl Session {
         let mut layout = std::mem::take(&mut self.layout);
         let (shard, link) = (Rc::clone(&self.shard), Rc::clone(&self.link));
         let outcome = iso8583::parse(link.rules.dialect, frame, &mut layout)
-            .and_then(|message| self.answer(&message, arrival));
+            .and_then(|message| self.answer(&message, frame, arrival));
         if outcome.is_ok() {
             self.unreadable = 0;
         } else if let Err(error) = outcome {
@@ -145,7 +163,46 @@ impl Session {
         self.layout = layout;
     }
 
-    fn answer(&mut self, message: &Message<'_>, arrival: Arrival<'_>) -> Result<(), FormatError> {
+    /// How many messages wait for what partners say.
+    #[must_use]
+    pub fn waiting_for_partners(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Answers the messages whose partners have been asked and that are decided now.
+    pub fn answer_decided(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        for (id, decided) in self.mailbox.take() {
+            let place = self.asked.iter().position(|waiting| waiting.id == id);
+            let Some(waiting) = place.map(|place| self.asked.swap_remove(place)) else { continue };
+            let arrival = Arrival { header: &waiting.header, at: waiting.at };
+            let answer = Answer { request: Some(waiting.request), ..Answer::of(&decided) };
+            let mut layout = std::mem::take(&mut self.layout);
+            let dialect = self.link.rules.dialect;
+            // It was read before, from the same bytes.
+            let told = iso8583::parse(dialect, &waiting.frame, &mut layout)
+                .and_then(|message| self.tell(&message, &answer, arrival));
+            if let Err(error) = told {
+                error!(link = self.link.rules.name, %error, "an answer cannot be written");
+            }
+            self.layout = layout;
+        }
+    }
+
+    /// The connection is gone: every approval of which no byte reached the socket.
+    pub fn abandon(&mut self) -> impl Iterator<Item = Approval> {
+        let undelivered = self.mailbox.take().into_iter().filter_map(|(_, it)| it.approval);
+        std::mem::take(&mut self.outbox).abandon().chain(undelivered)
+    }
+
+    fn answer(
+        &mut self,
+        message: &Message<'_>,
+        frame: &[u8],
+        arrival: Arrival<'_>,
+    ) -> Result<(), FormatError> {
         let mti = message.mti();
         match (mti.class, mti.function) {
             (Class::NetworkManagement, Function::Request | Function::Advice)
@@ -194,22 +251,38 @@ impl Session {
                 );
             }
         };
-        let decided = self.shard.engine().decide(&command);
-        let answer = match (decided, &command) {
-            (Some(decided), Command::Authorize(request)) => {
+        let ruling = self.shard.engine().decide(&command);
+        let answer = match (ruling, &command) {
+            (Some(Ruling::Decided(decided)), Command::Authorize(request)) => {
                 Answer { request: Some(*request), ..Answer::of(&decided) }
             }
-            (Some(decided), _) => Answer::of(&decided),
+            (Some(Ruling::Asked(id)), Command::Authorize(request))
+                if self.asked.len() < WAITING_FOR_PARTNERS_MAX =>
+            {
+                let (header, frame, at) = (arrival.header.into(), frame.into(), arrival.at);
+                self.asked.push(Waiting { id, request: *request, header, frame, at });
+                shard.listeners.add(id, &self.mailbox);
+                return Ok(());
+            }
+            (Some(Ruling::Decided(decided)), _) => Answer::of(&decided),
+            // Nobody waits for it here: what is agreed to is taken back.
+            (Some(Ruling::Asked(_)), _) => Answer::at_once(Reason::Unavailable),
             (None, _) => Answer::at_once(Reason::UnknownError),
         };
-        let told = self.reply(message, &answer, arrival);
-        let Err(error) = told else { return Ok(()) };
-        // The link's own tables cannot say it: what was decided did not leave.
-        error!(link = link.rules.name, %error, "an answer cannot be written");
-        if let Some(approval) = answer.approval
-            && shard.engine().void(approval)
-        {
-            shard.metrics.voided();
+        self.tell(message, &answer, arrival)
+    }
+
+    /// Tells what was decided; where the link's own tables cannot say it, it did not leave.
+    fn tell(
+        &mut self,
+        message: &Message<'_>,
+        answer: &Answer,
+        arrival: Arrival<'_>,
+    ) -> Result<(), FormatError> {
+        let Err(error) = self.reply(message, answer, arrival) else { return Ok(()) };
+        error!(link = self.link.rules.name, %error, "an answer cannot be written");
+        if let Some(approval) = answer.approval {
+            self.shard.void(approval);
         }
         self.reply(message, &Answer::at_once(Reason::UnknownError), arrival)
     }

@@ -9,15 +9,18 @@ use std::rc::Rc;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Approval, Engine};
 use crate::journal::Progress;
 use crate::metrics::Metrics;
+use crate::questions::Listeners;
 
 /// One shard.
 pub struct Shard {
     engine: RefCell<Engine>,
     progress: watch::Receiver<Progress>,
     waiting: RefCell<Vec<Rc<Waiter>>>,
+    /// Who waits for what a partner says.
+    pub listeners: Listeners,
     /// Counted by every task.
     pub metrics: Metrics,
     /// Cancelled when nothing new is taken any more.
@@ -34,6 +37,11 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// Wakes the task, or lets its next wait end at once.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Until the next progress after [`Shard::wait`]; at once where that has come already.
     pub async fn woken(&self) {
         self.wake.notified().await;
@@ -47,12 +55,38 @@ impl Shard {
         let progress = engine.progress();
         let waiting = RefCell::new(Vec::new());
         let (engine, cut) = (RefCell::new(engine), CancellationToken::new());
-        Rc::new(Self { engine, progress, waiting, metrics, draining, cut })
+        let listeners = Listeners::default();
+        Rc::new(Self { engine, progress, waiting, listeners, metrics, draining, cut })
     }
 
     /// The engine, for the length of one synchronous step.
     pub fn engine(&self) -> RefMut<'_, Engine> {
         self.engine.borrow_mut()
+    }
+
+    /// Hands what the engine appended to the journal thread, and what it decided of questions to
+    /// whom waits for that.
+    pub fn submit(&self) {
+        let mut engine = self.engine();
+        for (id, decided) in engine.take_decided() {
+            let told = self.listeners.tell(id, decided);
+            if let Some(approval) = decided.approval {
+                self.void_unless(told > 0, &mut engine, approval);
+                engine.tell_several(approval, told);
+            }
+        }
+        engine.submit();
+    }
+
+    /// Takes an approval back whose answer never left.
+    pub fn void(&self, approval: Approval) {
+        self.void_unless(false, &mut self.engine(), approval);
+    }
+
+    fn void_unless(&self, told: bool, engine: &mut Engine, approval: Approval) {
+        if !told && engine.void(approval) {
+            self.metrics.voided();
+        }
     }
 
     /// How far the journal is.
@@ -83,7 +117,7 @@ impl Shard {
                 return JournalEnded;
             }
             self.metrics.journal_progress(*progress.borrow());
-            self.engine().submit();
+            self.submit();
             for waiter in self.waiting.take() {
                 waiter.queued.set(false);
                 waiter.wake.notify_one();

@@ -244,7 +244,8 @@ fn key_of(record: &Record) -> Option<(bool, u64)> {
         | Command::LockOutside(_)
         | Command::Void(..)
         | Command::Expire
-        | Command::Manage(..) => None,
+        | Command::Manage(..)
+        | Command::Answered(..) => None,
     }
 }
 

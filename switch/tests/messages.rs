@@ -7,6 +7,7 @@ mod credentials;
 mod expiry;
 mod framings;
 mod golden;
+mod partners;
 mod precedence;
 mod requests;
 mod reversals;

@@ -36,6 +36,10 @@ const DEMO: &str = "demo";
 const PROCESSOR: &str = "processor";
 const PROCESSOR_ID: u32 = 1;
 const DEMO_RESPONSE_KEY: &str = "pki/demo-jwe.key";
+/// Where the simulated partner listens. Source: surface 1.
+const PARTNER_PORT: u16 = 8090;
+/// What it has done.
+pub(super) const PARTNER_FILE: &str = "partner.jsonl";
 /// Small, so that the first start need not write much.
 const SEGMENT_BYTES: u64 = 16 << 20;
 /// The partner that the sandbox's certificates stand for.
@@ -47,6 +51,7 @@ pub(super) struct Folder {
     path: PathBuf,
     switch: switch::config::Config,
     mgmt: mgmt_api::Config,
+    partner: SocketAddr,
     admin_token: String,
     mode: Mode,
 }
@@ -75,12 +80,14 @@ impl Folder {
             path: path.to_owned(),
             switch: switch_config(mode),
             mgmt: mgmt_config(&files, path),
+            partner: SocketAddr::from((Ipv4Addr::LOCALHOST, PARTNER_PORT)),
             admin_token,
             mode,
         };
         if ephemeral {
             folder.take_free_ports()?;
         }
+        folder.mgmt.sandbox_partner = Some(format!("http://{}", folder.partner));
         let text = toml::to_string_pretty(&folder.switch)?;
         std::fs::write(path.join(SWITCH_CONFIG), text)?;
         std::fs::write(path.join(MGMT_CONFIG), folder.mgmt.to_toml()?)?;
@@ -101,6 +108,11 @@ impl Folder {
         self.mgmt.public.listen
     }
 
+    /// Where the simulated partner listens.
+    pub(super) fn partner_address(&self) -> SocketAddr {
+        self.partner
+    }
+
     /// What `sandbox.json` says.
     pub(super) fn description(&self, switch_pid: u32, mgmt_pid: u32) -> Description {
         let link = |link: &switch::config::Link| description::Link {
@@ -113,6 +125,7 @@ impl Folder {
             secure: format!("https://{}", self.mgmt.secure.listen),
             public: format!("http://{}", self.mgmt.public.listen),
             metrics: format!("http://{}/metrics", self.switch.metrics.address),
+            partner_mock: format!("http://{}", self.partner),
             ca: "pki/ca.pem".into(),
             client_cert: "pki/partner.crt".into(),
             client_key: "pki/partner.key".into(),
@@ -141,6 +154,7 @@ impl Folder {
             &mut self.switch.metrics.address,
             &mut self.mgmt.secure.listen,
             &mut self.mgmt.public.listen,
+            &mut self.partner,
         ];
         let mut listeners = Vec::new();
         for address in link.chain(others) {

@@ -13,13 +13,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Options;
-use super::folder::{Folder, MGMT_CONFIG, SWITCH_CONFIG};
+use super::folder::{Folder, MGMT_CONFIG, PARTNER_FILE, SWITCH_CONFIG};
 use crate::description::Description;
+use crate::partner;
 
 /// A server must be ready within this time.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -42,10 +44,11 @@ struct Server {
     child: Child,
 }
 
-/// Both.
+/// Both, and the simulated partner beside them, which ends with the sandbox.
 pub(super) struct Servers {
     switch: Server,
     mgmt: Server,
+    _partner: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -119,12 +122,14 @@ impl Server {
 
 impl Servers {
     /// Starts both; they find each other in any order.
-    pub(super) fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
+    pub(super) async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
         let (path, program) = (folder.path(), &options.program);
+        let partner = start_partner(folder).await.context("the simulated partner")?;
         let mgmt = if options.canary { "serve-mgmt-canary" } else { "serve-mgmt" };
         Ok(Self {
             switch: Server::start("switch", ("serve-switch", SWITCH_CONFIG), path, program)?,
             mgmt: Server::start("mgmt-api", (mgmt, MGMT_CONFIG), path, program)?,
+            _partner: partner,
         })
     }
 
@@ -162,6 +167,22 @@ impl Servers {
         let switch = self.switch.stop().await;
         mgmt.and(switch)
     }
+}
+
+/// Starts the simulated partner, which finds its balances again in the folder.
+async fn start_partner(folder: &Folder) -> anyhow::Result<AbortOnDropHandle<()>> {
+    let address = folder.partner_address();
+    let listener = TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
+    let file = Some(folder.path().join(PARTNER_FILE));
+    let (path, options) =
+        (folder.path().to_owned(), partner::Options { file, ..Default::default() });
+    let serving = async move {
+        if let Err(error) = partner::serve(listener, options).await {
+            // There is nobody else to tell.
+            note(&path, &format!("the simulated partner ended: {error:#}")).ok();
+        }
+    };
+    Ok(AbortOnDropHandle::new(tokio::spawn(serving)))
 }
 
 /// Starts this program as a server, in the folder, so that its socket's path is short; in a process

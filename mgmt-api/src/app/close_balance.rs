@@ -3,18 +3,20 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
-use shared::ids::BalanceId;
+use shared::ids::{BalanceId, CommandId};
 use uuid::Uuid;
 
 use super::{App, BalancePath, Nothing, command_id};
 use crate::answer::Answer;
-use crate::call::CustomerCall;
-use crate::error::Result;
+use crate::call::{CustomerCall, Scope};
+use crate::error::{Code, Result};
 
 #[derive(Serialize, Deserialize)]
 struct Plan {
     command: Uuid,
     balance: Uuid,
+    #[serde(default)]
+    partner: i64,
 }
 
 impl App {
@@ -26,16 +28,35 @@ impl App {
         Nothing(hash): Nothing,
     ) -> Result<Response> {
         let draw = || async {
-            let balance = self.balance_at(&by, &at).await?.id;
-            Ok(Plan { command: Uuid::now_v7(), balance })
+            let customer = self.customer(&by).await?;
+            let balance = self.balance(&customer, &at.balance).await?.id;
+            Ok(Plan { command: Uuid::now_v7(), balance, partner: customer.partner_id })
         };
         self.once(&by.call, hash, draw, |plan| self.carry_out_close(plan)).await
     }
 
     async fn carry_out_close(&self, plan: Plan) -> Result<Answer> {
-        let change = Change::CloseBalance(BalanceId(plan.balance.as_u128()));
-        self.link.change(command_id(plan.command), change).await?.result?;
-        self.store.close_balance(plan.balance).await?;
+        self.close_at_switch(plan.partner, plan.balance, command_id(plan.command)).await?;
         Ok(Answer::no_content())
+    }
+
+    /// Closes a balance here; where its partner keeps the money, only while it has none either. The
+    /// history tells it. Doing it again changes nothing.
+    pub(crate) async fn close_at_switch(
+        &self,
+        partner: i64,
+        balance: Uuid,
+        command: CommandId,
+    ) -> Result<()> {
+        let row = self.store.balance_in(Scope::default(), balance).await?;
+        let entrusted = row.filter(|row| row.entrusted == 1);
+        if let Some(row) = &entrusted
+            && self.partner_amount(partner, row).await? != 0
+        {
+            return Err(Code::BalanceNotEmpty.into());
+        }
+        let change = Change::CloseBalance(BalanceId(balance.as_u128()));
+        self.link.change(command, change).await?.result?;
+        Ok(self.store.close_balance(balance).await?)
     }
 }

@@ -11,22 +11,20 @@ use std::sync::Arc;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use shared::command::Change;
-use shared::ids::{BalanceId, Timestamp};
+use shared::ids::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    App, Asked, Body, ImagePath, Nothing, VerificationForm, VerificationPath, command_id,
-    currency_of_row, customer_id, first_half, page_limit,
+    App, Asked, Body, ImagePath, Nothing, VerificationForm, VerificationPath, first_half,
+    page_limit,
 };
 use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
 use crate::clock;
 use crate::error::{Code, Error, Result};
-use crate::event_feed::state_after;
 use crate::idempotency::ContentHash;
 use crate::identity_provider::{self, Verdict};
 use crate::store::{BalanceRow, Decision, VerificationRow};
@@ -275,17 +273,9 @@ impl App {
         let currencies: BTreeSet<i64> = automatic.map(|program| program.currency).collect();
         for currency in currencies {
             let id = automatic_balance(customer, currency);
-            let row = BalanceRow { id, customer_id: customer, currency };
-            self.store.insert_balance(&row, clock::now_millis()).await?;
-            let change = Change::OpenBalance {
-                id: BalanceId(id.as_u128()),
-                customer: customer_id(customer),
-                currency: currency_of_row(currency),
-            };
-            let outcome = self.link.change(command_id(id), change).await?;
-            self.store.settle_balance(id, state_after(&outcome)).await?;
-            outcome.result?;
-            self.give_iban(partner, &row).await?;
+            let row = BalanceRow { id, customer_id: customer, currency, entrusted: 0 };
+            let entrusted = self.is_entrusted(partner, currency, None).await?;
+            self.open_at_switch(partner, &row, entrusted).await?;
         }
         Ok(())
     }

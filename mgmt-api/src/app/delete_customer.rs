@@ -8,7 +8,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::card::CardState;
 use shared::command::Change;
-use shared::ids::BalanceId;
 use uuid::Uuid;
 
 use super::{App, Nothing, customer_id, derived_command};
@@ -46,7 +45,9 @@ impl App {
         self.put_flags(&plan, "lock", (row.is_verified(), true)).await?;
         let balances = self.all_balances(plan.customer).await?;
         if let Err(refused) = self.close_all(&plan, &balances).await {
-            if refused.code == Code::BalanceNotEmpty {
+            let kept =
+                [Code::BalanceNotEmpty, Code::PartnerUnavailable, Code::BalanceEndpointMissing];
+            if kept.contains(&refused.code) {
                 self.tell_customer(Uuid::now_v7(), row).await?;
             }
             return Err(refused);
@@ -64,8 +65,16 @@ impl App {
 
     /// Removes the cards of empty balances and closes them; nothing where one is not empty.
     async fn close_all(&self, plan: &Plan, balances: &[BalanceRow]) -> Result<()> {
+        let partner = self.store.partner_of_customer(plan.customer).await?.unwrap_or_default();
         let mut views = Vec::with_capacity(balances.len());
         for balance in balances {
+            let elsewhere = match balance.entrusted {
+                1 => self.partner_amount(partner, balance).await?,
+                _ => 0,
+            };
+            if elsewhere != 0 {
+                return Err(Code::BalanceNotEmpty.into());
+            }
             let view = self.balance_view(balance.id).await?;
             if view.ledger.0 != 0 || view.held.0 != 0 {
                 return Err(Code::BalanceNotEmpty.into());
@@ -78,10 +87,8 @@ impl App {
                 let command = derived_command(plan.command, &format!("card {}", card.id));
                 self.link.change(command, change).await?.result?;
             }
-            let change = Change::CloseBalance(BalanceId(balance.id.as_u128()));
             let command = derived_command(plan.command, &format!("balance {}", balance.id));
-            self.link.change(command, change).await?.result?;
-            self.store.close_balance(balance.id).await?;
+            self.close_at_switch(partner, balance.id, command).await?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
-use crate::notices::{self, KINDS, PING, check_url, endpoint_row_name};
+use crate::notices::{self, BALANCE, KINDS, PING, check_url, endpoint_row_name};
 use crate::store::{EndpointRow, NewNotice};
 use crate::vault::{self, Purpose};
 use crate::{clock, pki};
@@ -33,7 +33,8 @@ const CHAIN_BYTES_MAX: usize = 16 * 1024;
 pub struct EndpointWish {
     /// What paths like `/notifications/transaction` are put behind.
     url: String,
-    /// Of what it is told: `transaction`, `verification`.
+    /// Of what it is told: `transaction`, `verification`; `balance` where the money of the
+    /// partner's holders is, which is asked and told there.
     events: Vec<String>,
     /// ACTIVE, or PAUSED for nothing to be sent.
     #[serde(default)]
@@ -169,7 +170,7 @@ impl EndpointWish {
         check_url(&self.url, strict)?;
         let known = self.events.iter().all(|kind| KINDS.contains(&kind.as_str()));
         if !known || self.events.is_empty() {
-            let message = "must name transaction, verification or both";
+            let message = "must name transaction, verification or balance";
             return Err(Error::fault(Code::InvalidRequest, "events", message));
         }
         let kinds = KINDS.iter().filter(|kind| self.events.iter().any(|wish| wish == *kind));
@@ -182,11 +183,13 @@ impl App {
     pub async fn add_endpoint(&self, by: Call, body: Body<EndpointWish>) -> Result<Response> {
         let wish = body.content;
         let kinds = wish.check(self.is_strict())?;
+        let wanted = kinds.clone();
         let partner = i64::from(by.partner()?.0);
         let draw = || async {
             if self.store.endpoints(partner).await?.len() >= ENDPOINTS_MAX {
                 return Err(Code::TooManyEndpoints.into());
             }
+            self.check_balances_stay(partner, None, Some(&wanted)).await?;
             Plan::draw(Uuid::now_v7())
         };
         let carry_out = async |plan: Plan| {
@@ -232,6 +235,7 @@ impl App {
         let wish = body.content;
         let kinds = wish.check(self.is_strict())?;
         let known = self.endpoint_at(&by, &at).await?;
+        self.check_balances_stay(known.partner_id, Some(&known), Some(&kinds)).await?;
         let carry_out = async |()| {
             let state = wish.state.name().to_owned();
             let encrypts = i64::from(wish.encrypted);
@@ -251,7 +255,11 @@ impl App {
         at: EndpointPath,
         Nothing(hash): Nothing,
     ) -> Result<Response> {
-        let draw = async || Ok(self.endpoint_at(&by, &at).await?.id);
+        let draw = async || {
+            let known = self.endpoint_at(&by, &at).await?;
+            self.check_balances_stay(known.partner_id, Some(&known), None).await?;
+            Ok(known.id)
+        };
         let carry_out = async |id| {
             self.store.delete_endpoint(id).await?;
             self.notifier.forget(id);
@@ -302,6 +310,7 @@ impl App {
                 kind: PING,
                 subject: format!("ping {id}"),
                 at_ms,
+                not_before_ms: 0,
             };
             self.store.insert_notices(&[notice], Some(endpoint), None).await?;
             Ok(Answer::no_content())
@@ -363,6 +372,29 @@ impl App {
             Err(fault("must be of the key that it was asked for"))
         };
         self.once(&by, body.hash, draw, carry_out).await
+    }
+
+    /// The money of a partner's holders is at one endpoint, and stays there while a program needs
+    /// it: of what is there, `known` would be told of `kinds` or be gone.
+    async fn check_balances_stay(
+        &self,
+        partner: i64,
+        known: Option<&EndpointRow>,
+        kinds: Option<&str>,
+    ) -> Result<()> {
+        let keeps = |kinds: &str| kinds.split(',').any(|kind| kind == BALANCE);
+        let kept = known.is_some_and(|known| keeps(&known.kinds));
+        let keeps = kinds.is_some_and(keeps);
+        if keeps && !kept && self.balance_endpoint(partner).await?.is_some() {
+            return Err(Code::EndpointInUse.into());
+        }
+        if kept && !keeps {
+            let programs = self.store.programs(Some(partner)).await?;
+            if programs.iter().any(|program| program.answer_ms.is_some()) {
+                return Err(Code::EndpointInUse.into());
+            }
+        }
+        Ok(())
     }
 
     fn is_strict(&self) -> bool {

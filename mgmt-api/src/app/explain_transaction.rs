@@ -110,6 +110,8 @@ impl App {
 fn shown(row: &TransactionRow, retold: Retold) -> ExplainedTransaction {
     let answered = match retold.answer {
         Recorded::Decision(decision) => Some(decision.reason),
+        // The partner was asked: what it said was told.
+        Recorded::Asked(_) => Some(reason(row)),
         Recorded::Outcome(_) | Recorded::Noted => None,
     };
     ExplainedTransaction {

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{App, Body, card_id, card_row_name, command_id};
 use crate::answer::Answer;
-use crate::call::CustomerCall;
+use crate::call::{CustomerCall, Scope};
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
 use crate::store::{CardKind, NewCardRow, ProgramRow};
@@ -50,6 +50,9 @@ pub(crate) struct NewlyDrawn {
     digits: ClearDigits,
     expiry: YearMonth,
     state: CardState,
+    /// The partner that keeps the money from now on.
+    #[serde(default)]
+    entrusts: Option<i64>,
 }
 
 /// Cards that are there at once.
@@ -138,6 +141,10 @@ impl App {
             return Err(Code::CurrencyMismatch.into());
         }
         let inactive = program.first_state == CardState::Linked.name();
+        let elsewhere = program.answer_ms.is_some();
+        if balance.entrusted == 1 && !elsewhere {
+            return Err(Code::OtherCustody.into());
+        }
         Ok(NewlyDrawn {
             card: self.store.next_number("card").await?,
             resource: Uuid::new_v4(),
@@ -146,6 +153,7 @@ impl App {
             digits: self.draw_digits(&program).await?,
             expiry: program.expiry_from(clock::now()),
             state: if inactive { CardState::Linked } else { CardState::Active },
+            entrusts: (elsewhere && balance.entrusted == 0).then_some(customer.partner_id),
         })
     }
 
@@ -169,6 +177,16 @@ impl App {
         let cvc2 = self.vault.cvc2(&pan, plan.expiry, FIRST_GENERATION)?;
         let last_four = String::from_utf8_lossy(&pan.last_four()).into_owned();
         self.store.insert_card(&self.card_row(plan, &pan, token, &last_four)?).await?;
+        if let Some(partner) = plan.entrusts {
+            let row = self.store.balance_in(Scope::default(), plan.balance).await?;
+            let row = row.ok_or(Code::BalanceNotFound)?;
+            let view = self.balance_view(row.id).await?;
+            let others = view.cards.iter().any(|card| card.id != card_id(plan.card));
+            if row.entrusted == 0 && (others || (view.ledger.0, view.held.0) != (0, 0)) {
+                return Err(Code::BalanceNotEmpty.into());
+            }
+            self.entrust(partner, &row).await?;
+        }
         let change = Change::IssueCard(NewCard {
             id: card_id(plan.card),
             token,

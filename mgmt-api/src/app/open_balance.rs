@@ -17,9 +17,13 @@ use crate::store::BalanceRow;
 
 /// The body.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBalance {
     currency: String,
+    /// A program for whose cards it is. Where the money of its holders is with the partner, the
+    /// balance is linked there; without, where that is so of all programs in the currency.
+    #[serde(default)]
+    config_id: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +32,8 @@ struct Plan {
     customer: i64,
     partner: i64,
     currency: i64,
+    #[serde(default)]
+    entrusted: bool,
 }
 
 /// A balance that was opened.
@@ -50,26 +56,70 @@ impl App {
             }
             let currency = i64::from(currency.0);
             let (customer, partner) = (customer.id, customer.partner_id);
-            Ok(Plan { balance: Uuid::now_v7(), customer, partner, currency })
+            let config = body.content.config_id.as_deref();
+            let entrusted = self.is_entrusted(partner, currency, config).await?;
+            Ok(Plan { balance: Uuid::now_v7(), customer, partner, currency, entrusted })
         };
         self.once(&by.call, body.hash, draw, |plan| self.carry_out_open(plan)).await
     }
 
     async fn carry_out_open(&self, plan: Plan) -> Result<Answer> {
-        let row =
-            BalanceRow { id: plan.balance, customer_id: plan.customer, currency: plan.currency };
-        self.store.insert_balance(&row, clock::now_millis()).await?;
-        let currency = currency_of_row(plan.currency);
+        let Plan { balance, customer, currency, entrusted, partner } = plan;
+        let row = BalanceRow { id: balance, customer_id: customer, currency, entrusted: 0 };
+        self.open_at_switch(partner, &row, entrusted).await?;
+        let currency = currency_of_row(currency).to_string();
+        Answer::created(&OpenedBalance { balance_id: balance, currency, amount: 0 })
+    }
+
+    /// Opens a balance here, and at the partner where that keeps its money. Doing it again changes
+    /// nothing.
+    pub(crate) async fn open_at_switch(
+        &self,
+        partner: i64,
+        row: &BalanceRow,
+        entrusted: bool,
+    ) -> Result<()> {
+        if entrusted {
+            // A balance that the partner does not take is not opened. Source: requirements #143.
+            self.link_balance(partner, row).await?;
+        }
+        self.store.insert_balance(row, clock::now_millis()).await?;
         let change = Change::OpenBalance {
-            id: BalanceId(plan.balance.as_u128()),
-            customer: customer_id(plan.customer),
-            currency,
+            id: BalanceId(row.id.as_u128()),
+            customer: customer_id(row.customer_id),
+            currency: currency_of_row(row.currency),
         };
-        let outcome = self.link.change(command_id(plan.balance), change).await?;
-        self.store.settle_balance(plan.balance, state_after(&outcome)).await?;
+        let outcome = self.link.change(command_id(row.id), change).await?;
+        if entrusted && outcome.result.is_ok() {
+            self.entrust_at_switch(row).await?;
+        }
+        self.store.settle_balance(row.id, state_after(&outcome)).await?;
+        if entrusted && outcome.result.is_err() {
+            self.unlink_balance(partner, row).await?;
+        }
         outcome.result?;
-        self.give_iban(plan.partner, &row).await?;
-        let currency = currency.to_string();
-        Answer::created(&OpenedBalance { balance_id: plan.balance, currency, amount: 0 })
+        self.give_iban(partner, row).await
+    }
+
+    /// Whether the partner keeps the money of a balance: as the program does that is named, or all
+    /// of its programs in the currency.
+    pub(crate) async fn is_entrusted(
+        &self,
+        partner: i64,
+        currency: i64,
+        config: Option<&str>,
+    ) -> Result<bool> {
+        let programs = self.store.programs(Some(partner)).await?;
+        let mut programs = programs.iter().filter(|program| program.currency == currency);
+        match config {
+            Some(config) => {
+                let program = programs.find(|program| program.config_id == config);
+                Ok(program.ok_or(Code::ConfigNotFound)?.answer_ms.is_some())
+            }
+            None => {
+                let first = programs.next().is_some_and(|program| program.answer_ms.is_some());
+                Ok(first && programs.all(|program| program.answer_ms.is_some()))
+            }
+        }
     }
 }

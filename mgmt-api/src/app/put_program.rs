@@ -6,14 +6,15 @@
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::card::CardState;
-use shared::command::{Change, Policy};
+use shared::command::{ANSWER_MS_MAX, Change, Policy};
 use shared::control::Refusal;
-use shared::ids::{ConfigId, PartnerId};
+use shared::ids::{CommandId, ConfigId, PartnerId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     App, Body, PartnerPath, ProgramPath, check_text, command_id, currency, currency_of_row,
+    derived_command,
 };
 use crate::answer::Answer;
 use crate::call::Call;
@@ -21,6 +22,8 @@ use crate::error::{Code, Error, Result};
 use crate::iban;
 use crate::store::ProgramRow;
 
+/// Milliseconds that a partner has to answer unless it says otherwise.
+const ANSWER_MS: u16 = 2_000;
 /// Months that a card may be good for.
 const MONTHS: core::ops::RangeInclusive<u8> = 1..=120;
 /// Digits of a BIN.
@@ -55,6 +58,37 @@ pub struct CardProgram {
     iban_prefix: Option<String>,
     #[serde(default)]
     policy: ProgramPolicy,
+    /// The money of its holders is with the partner, which is asked for each payment; for ever,
+    /// from before its first card on. Without, it is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custody: Option<ProgramCustody>,
+}
+
+/// How a partner is asked that keeps its holders' money.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProgramCustody {
+    /// Milliseconds that it has to answer, 1 to 10,000.
+    #[serde(default = "answer_ms")]
+    answer_within_ms: u16,
+    /// What is told where it does not answer.
+    #[serde(default)]
+    on_silence: ProgramSilence,
+}
+
+/// What is told where a partner does not answer in time.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ProgramSilence {
+    /// A final decline.
+    #[default]
+    Decline,
+    /// That the issuer is not there: the network may decide by itself.
+    StandIn,
+}
+
+const fn answer_ms() -> u16 {
+    ANSWER_MS
 }
 
 /// What a program's cards are made of.
@@ -207,13 +241,42 @@ impl App {
     async fn put_program_row(&self, command: Uuid, row: &ProgramRow) -> Result<()> {
         let unsound = |message| Error::fault(Code::InvalidRequest, "policy", message);
         let program = row.shared().ok_or_else(|| unsound("is out of its bounds"))?;
-        match self.link.change(command_id(command), Change::PutProgram(program)).await?.result {
-            Ok(()) => {}
-            Err(Refusal::Unsound) => return Err(unsound("cannot be a policy")),
-            Err(Refusal::IdTaken) => return Err(Code::ProgramFixed.into()),
-            Err(refusal) => return Err(refusal.into()),
+        let id = program.id;
+        let known = self.store.program_of_card(&row.config_id).await?;
+        if row.answer_ms.is_some() && self.balance_endpoint(row.partner_id).await?.is_none() {
+            return Err(Code::BalanceEndpointMissing.into());
+        }
+        if row.answer_ms.is_none() && known.as_ref().is_some_and(|known| known.answer_ms.is_some())
+        {
+            return Err(Code::ProgramFixed.into());
+        }
+        let custody = row.custody().map(|custody| Change::PutCustody(id, custody));
+        let program = Change::PutProgram(program);
+        let derived = derived_command(command, "custody");
+        // Of what is refused nothing is kept: a program that has cards is asked for its custody
+        // first.
+        match (custody, known.is_some()) {
+            (Some(custody), true) => {
+                self.put_at_switch(derived, custody).await?;
+                self.put_at_switch(command_id(command), program).await?;
+            }
+            (Some(custody), false) => {
+                self.put_at_switch(command_id(command), program).await?;
+                self.put_at_switch(derived, custody).await?;
+            }
+            (None, _) => self.put_at_switch(command_id(command), program).await?,
         }
         Ok(self.store.put_program(row).await?)
+    }
+
+    async fn put_at_switch(&self, command: CommandId, change: Change) -> Result<()> {
+        let unsound = |message| Error::fault(Code::InvalidRequest, "policy", message);
+        match self.link.change(command, change).await?.result {
+            Ok(()) => Ok(()),
+            Err(Refusal::Unsound) => Err(unsound("cannot be a policy")),
+            Err(Refusal::IdTaken | Refusal::OtherCustody) => Err(Code::ProgramFixed.into()),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 }
 
@@ -233,6 +296,11 @@ impl ProgramKind {
         (Self::Physical, "PHYSICAL"),
         (Self::DigitalFirst, "DIGITAL_FIRST"),
     ];
+}
+
+impl ProgramSilence {
+    const ALL: [(Self, &'static str); 2] =
+        [(Self::Decline, "DECLINE"), (Self::StandIn, "STAND_IN")];
 }
 
 impl ProgramCollateral {
@@ -272,6 +340,13 @@ impl CardProgram {
         if self.iban_prefix.as_deref().is_some_and(|prefix| iban::make(prefix, 1).is_none()) {
             return Err(fault("ibanPrefix", "must be a country and room for a serial number"));
         }
+        let answers = self.custody.as_ref().map(|custody| custody.answer_within_ms);
+        if answers.is_some_and(|within| !(1..=ANSWER_MS_MAX).contains(&within)) {
+            return Err(fault("custody.answerWithinMs", "must be 1 to 10000"));
+        }
+        if self.custody.is_some() && self.collateral == ProgramCollateral::Credit {
+            return Err(fault("collateral", "CREDIT needs the holders' money here"));
+        }
         let first = if self.starts_inactive { CardState::Linked } else { CardState::Active };
         let policy = &self.policy;
         Ok(ProgramRow {
@@ -291,6 +366,11 @@ impl CardProgram {
             instant_credit_max: policy.instant_credit_max,
             wrong_entries_max: i64::from(policy.pin_tries_max),
             iban_prefix: self.iban_prefix.clone(),
+            answer_ms: self.custody.as_ref().map(|custody| i64::from(custody.answer_within_ms)),
+            on_silence: self
+                .custody
+                .as_ref()
+                .map(|custody| name_in(&ProgramSilence::ALL, custody.on_silence)),
         })
     }
 }
@@ -310,6 +390,14 @@ impl ShownProgram {
                 months_valid: u8::try_from(row.months_valid).unwrap_or_default(),
                 automatic_balance: row.auto_balance != 0,
                 iban_prefix: row.iban_prefix.clone(),
+                custody: row.answer_ms.map(|within| ProgramCustody {
+                    answer_within_ms: u16::try_from(within).unwrap_or_default(),
+                    on_silence: row
+                        .on_silence
+                        .as_deref()
+                        .and_then(|name| value_in(&ProgramSilence::ALL, name).ok())
+                        .unwrap_or_default(),
+                }),
                 policy: ProgramPolicy {
                     purchase_hold_hours: hours(row.purchase_hold_hours),
                     cash_hold_hours: hours(row.cash_hold_hours),

@@ -30,7 +30,7 @@ pub struct BalanceList {
     has_more: bool,
 }
 
-/// A balance as the switch has it now; amounts in minor units.
+/// A balance as it is now; amounts in minor units.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownBalance {
@@ -41,6 +41,8 @@ pub struct ShownBalance {
     held: i64,
     /// What is owed for fees: it is taken from what comes in next.
     owed: i64,
+    /// Who keeps the money: ISSUER, or PARTNER, of whose books amount and available are.
+    custody: &'static str,
     state: &'static str,
     cards: Vec<ShownCard>,
 }
@@ -73,8 +75,13 @@ impl ShownCard {
 impl App {
     /// One balance and its cards.
     pub async fn show_balance(&self, by: CustomerCall, at: BalancePath) -> Result<Response> {
-        let row = self.balance_at(&by, &at).await?;
-        Ok(Answer::ok(&self.shown(row).await?)?.into_response())
+        let customer = self.customer(&by).await?;
+        let row = self.balance(&customer, &at.balance).await?;
+        let elsewhere = match row.entrusted {
+            1 => Some(self.partner_amount(customer.partner_id, &row).await?),
+            _ => None,
+        };
+        Ok(Answer::ok(&self.shown(row, elsewhere).await?)?.into_response())
     }
 
     /// A page of a customer's balances, oldest first.
@@ -89,14 +96,21 @@ impl App {
         let mut rows = self.store.balances(customer.id, after, i64::from(limit) + 1).await?;
         let has_more = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
+        let elsewhere = match rows.iter().any(|row| row.entrusted == 1) {
+            true => Some(self.partner_amounts(customer.partner_id, customer.id).await?),
+            false => None,
+        };
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(self.shown(row).await?);
+            let there = elsewhere.as_ref().filter(|_| row.entrusted == 1);
+            let amount = there.map(|there| there.amount(&row)).transpose()?;
+            items.push(self.shown(row, amount).await?);
         }
         Ok(Answer::ok(&BalanceList { items, has_more })?.into_response())
     }
 
-    async fn shown(&self, row: BalanceRow) -> Result<ShownBalance> {
+    /// A balance; `elsewhere` is what the partner has on it that keeps its money.
+    async fn shown(&self, row: BalanceRow, elsewhere: Option<i64>) -> Result<ShownBalance> {
         let view = self.balance_view(row.id).await?;
         let rows = self.store.cards_of_balance(row.id).await?;
         let cards = rows.into_iter().filter_map(|row| {
@@ -107,10 +121,11 @@ impl App {
         Ok(ShownBalance {
             balance_id: row.id,
             currency: view.currency.to_string(),
-            amount: view.ledger.0,
-            available: view.ledger.0.saturating_sub(view.held.0),
+            amount: elsewhere.unwrap_or(view.ledger.0),
+            available: elsewhere.unwrap_or(view.ledger.0.saturating_sub(view.held.0)),
             held: view.held.0,
             owed: view.owed.0,
+            custody: if elsewhere.is_some() { "PARTNER" } else { "ISSUER" },
             state: "OPEN",
             cards: cards.collect(),
         })

@@ -3,6 +3,8 @@
 //!
 //! Invariant: whoever reads behind the last event that it saw misses none.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,7 +64,7 @@ struct ShownEvent {
     event: String,
     date: String,
     /// The path behind the endpoint's address.
-    path: &'static str,
+    path: Cow<'static, str>,
     /// The body of its deliveries.
     #[schema(value_type = Object)]
     body: Value,
@@ -121,7 +123,7 @@ impl App {
             event: row.kind,
             date: instant(row.at_ms),
             path: letter.path,
-            body: serde_json::from_slice(&letter.body)?,
+            body: serde_json::from_slice(letter.body.as_deref().unwrap_or(b"null"))?,
             deliveries: deliveries.into_iter().map(ShownDelivery::from).collect(),
         })
     }

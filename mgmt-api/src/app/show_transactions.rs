@@ -18,9 +18,9 @@ use crate::clock;
 use crate::error::{Code, Result};
 use crate::store::{Period, StepRow, TransactionRow, TransactionWish};
 
+pub(super) use self::shape::Name;
 use self::shape::ShownTransaction;
-pub(super) use self::shape::{Name, kind_name};
-pub(crate) use self::shape::{Notified, public_id, reason};
+pub(crate) use self::shape::{Notified, TransactionData, data, kind_name, public_id, reason};
 
 /// Parts of what is old that are dropped in one sweep at most.
 const SWEPT_PARTS_MAX: usize = 200;

@@ -12,13 +12,15 @@ use std::sync::Arc;
 
 use shared::journal_record::Record;
 use tokio::time::{Duration, Instant};
+use uuid::Uuid;
 
-use super::{News, Page, needs};
+use super::{News, Page, PartnerCall, Unlinked, needs};
+use crate::call::Scope;
 use crate::event_feed::{FeedError, sequence};
-use crate::store::{CursorRow, History, Store};
+use crate::store::{CursorRow, History, NewNotice, Store, TransactionRow};
 use crate::switch_link::Events;
 use crate::vault::Vault;
-use crate::{metrics, notices};
+use crate::{callout, metrics, notices};
 
 /// How far partners were told is stored this often, where there was nothing to tell.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
@@ -68,10 +70,14 @@ impl Keeper {
         for record in batch {
             page.take(record)?;
         }
-        let news = page.take_news();
+        let (news, calls, unlinked) = (page.take_news(), page.take_calls(), page.take_unlinked());
+        let balances = page.balances_of(&calls);
         let (changed, next) = page.finish();
-        if !news.is_empty() && next.sequence > self.told {
-            self.tell(news, &wanted, next.sequence).await?;
+        let nothing = news.is_empty() && calls.is_empty() && unlinked.is_empty();
+        if !nothing && next.sequence > self.told {
+            let mut calls = self.calls(calls, &balances).await?;
+            calls.extend(self.unlinks(unlinked).await?);
+            self.tell(news, calls, (&wanted, next.sequence)).await?;
         }
         if !self.history.save(&changed, self.shown, next).await? {
             return Err(FeedError::Overtaken);
@@ -81,15 +87,50 @@ impl Keeper {
         Ok(())
     }
 
+    /// What partners that keep the money must be told, to be written down.
+    async fn calls(
+        &self,
+        calls: Vec<PartnerCall>,
+        balances: &BTreeMap<i64, Uuid>,
+    ) -> Result<Vec<NewNotice>, FeedError> {
+        let mut found = Vec::with_capacity(calls.len());
+        for call in calls.into_iter().filter(|it| it.sequence > self.told) {
+            let partner = self.store.partner_of_customer(call.row.customer_id).await?;
+            let card = match call.row.card_id {
+                Some(id) => self.store.card(Scope::default(), Some(id), None).await?,
+                None => None,
+            };
+            let balance = balances.get(&call.row.balance);
+            let of = partner.zip(balance.copied()).ok_or(FeedError::Whose(call.sequence))?;
+            found.push(callout::notice_of(&self.vault, &call, of, card.as_ref())?);
+        }
+        Ok(found)
+    }
+
+    /// The same of balances that they keep no more.
+    async fn unlinks(&self, unlinked: Vec<Unlinked>) -> Result<Vec<NewNotice>, FeedError> {
+        let mut found = Vec::with_capacity(unlinked.len());
+        for Unlinked { sequence, at_ms, row } in unlinked {
+            let partner = self.store.partner_of_customer(row.customer_id).await?;
+            let partner = partner.ok_or(FeedError::Whose(sequence))?;
+            let of = (row.customer_id, row.balance_id);
+            found.push(callout::unlink(&self.vault, partner, of, at_ms)?);
+        }
+        Ok(found)
+    }
+
     /// Writes down what partners are told of transactions up to a record.
     async fn tell(
         &mut self,
         news: Vec<News>,
-        wanted: &BTreeSet<i64>,
-        until: i64,
+        calls: Vec<NewNotice>,
+        (wanted, until): (&BTreeSet<i64>, i64),
     ) -> Result<(), FeedError> {
-        let (mut found, mut partners) = (Vec::new(), BTreeMap::new());
-        for News { sequence, at_ms, row } in news.into_iter().filter(|it| it.sequence > self.told) {
+        let (mut found, mut partners) = (calls, BTreeMap::new());
+        // What waits for a partner's answer is told when that has come.
+        let told = |row: &TransactionRow| row.state != "ASKED";
+        let news = news.into_iter().filter(|it| told(&it.row));
+        for News { sequence, at_ms, row } in news.filter(|it| it.sequence > self.told) {
             let partner = match partners.entry(row.customer_id) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {

@@ -17,7 +17,8 @@ pub(crate) fn message(command: &Command) -> Option<&Authorization> {
         | Command::LockOutside(_)
         | Command::Void(..)
         | Command::Expire
-        | Command::Manage(..) => None,
+        | Command::Manage(..)
+        | Command::Answered(..) => None,
     }
 }
 
@@ -39,7 +40,7 @@ pub(super) fn by_hand(command: &Command) -> Option<(&'static str, Uuid)> {
 }
 
 /// What a message and what is remembered of it make a transaction.
-pub(super) fn payment(message: &Authorization, entry: &Transaction) -> TransactionRow {
+pub(crate) fn payment(message: &Authorization, entry: &Transaction) -> TransactionRow {
     let made = &message.acceptance;
     // What is declined has no direction at the switch.
     let credits = entry.state == TransactionState::Answered && is_credit(message.processing_code);
@@ -88,6 +89,7 @@ pub(super) const fn state_name(state: TransactionState) -> &'static str {
         TransactionState::Reversed => "REVERSED",
         TransactionState::Voided => "VOIDED",
         TransactionState::Tombstone => "TOMBSTONE",
+        TransactionState::Asked => "ASKED",
     }
 }
 

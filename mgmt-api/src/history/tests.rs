@@ -1,6 +1,8 @@
 //! Random histories through the real core: what is kept of them is what the ledger has, however
 //! they are cut into batches.
 
+mod entrusted;
+
 use std::collections::BTreeMap;
 
 use shared::card::{CardState, YearMonth};
@@ -59,7 +61,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(has_fees: bool) -> Self {
+    /// A partner and its program.
+    fn bare() -> Self {
         let (ledger, now) = (Ledger::new(PRODUCTION), 1_795_600_000_000);
         let mut bench = Self { ledger, records: Vec::new(), sent: Vec::new(), now, commands: 0 };
         bench.change(Change::PutPartner(PartnerId(1)));
@@ -74,6 +77,11 @@ impl Bench {
                 ..Policy::default()
             },
         }));
+        bench
+    }
+
+    fn new(has_fees: bool) -> Self {
+        let mut bench = Self::bare();
         if has_fees {
             for (id, payer) in [(1, Payer::Holder), (2, Payer::Partner)] {
                 let terms = Terms { fixed: Amount(7), rate_ppm: 10_000, payer };
@@ -87,21 +95,29 @@ impl Bench {
             }
         }
         for id in 1..=BALANCES {
-            let customer = CustomerId(u64::try_from(id).unwrap().min(2));
-            bench.change(Change::PutCustomer { id: customer, verified: true, aml_locked: false });
-            let balance = BalanceId(id);
-            bench.change(Change::OpenBalance { id: balance, customer, currency: EUR });
-            bench.change(Change::IssueCard(NewCard {
-                id: CardId(u64::try_from(id).unwrap()),
-                token: token(id),
-                program: PROGRAM,
-                balance,
-                expiry: YearMonth::from_yymm(4912).unwrap(),
-                state: CardState::Active,
-            }));
-            bench.change(Change::TopUp { balance, money: Money::new(50_000, EUR) });
+            bench.open(id, false);
+            bench.change(Change::TopUp { balance: BalanceId(id), money: Money::new(50_000, EUR) });
         }
         bench
+    }
+
+    /// A balance with a card.
+    fn open(&mut self, id: u128, entrusted: bool) {
+        let customer = CustomerId(u64::try_from(id).unwrap().min(2));
+        self.change(Change::PutCustomer { id: customer, verified: true, aml_locked: false });
+        let balance = BalanceId(id);
+        self.change(Change::OpenBalance { id: balance, customer, currency: EUR });
+        if entrusted {
+            self.change(Change::EntrustBalance(balance));
+        }
+        self.change(Change::IssueCard(NewCard {
+            id: CardId(u64::try_from(id).unwrap()),
+            token: token(id),
+            program: PROGRAM,
+            balance,
+            expiry: YearMonth::from_yymm(4912).unwrap(),
+            state: CardState::Active,
+        }));
     }
 
     fn change(&mut self, change: Change) {

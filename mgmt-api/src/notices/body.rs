@@ -3,25 +3,30 @@
 //! Invariant: made of what was written down with the notice and of what never changes, so that each
 //! try says the same.
 
+use std::borrow::Cow;
+
+use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
 use shared::action_code::Reason;
 use uuid::Uuid;
 
-use super::{PING, TRANSACTION, date, id_of};
+use super::{BALANCE, PING, TRANSACTION, date, id_of};
 use crate::app::{App, Notified, reason};
+use crate::callout::{Call, damaged, derived_id};
 use crate::error::{Error, Result};
 use crate::store::{NoticeRow, TransactionRow};
 use crate::vault::Purpose;
 
 /// A notice on its way.
 pub(crate) struct Letter {
-    /// Its id.
-    pub(crate) id: Uuid,
+    /// Its id, and idempotency key.
+    pub(crate) key: Uuid,
+    pub(crate) method: Method,
     /// What is put behind the endpoint's address.
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     /// Its body.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// What became of a transaction.
@@ -85,7 +90,12 @@ fn outcome(reason: Reason) -> &'static str {
         | Reason::BudgetExceeded
         | Reason::LimitExceeded
         | Reason::InsufficientCollateral
-        | Reason::LockRefused => "DECLINED",
+        | Reason::LockRefused
+        | Reason::PartnerDeclined
+        | Reason::PartnerSilent
+        | Reason::NetworkMayStandIn
+        | Reason::FraudsDetected
+        | Reason::PartnerLimitExceeded => "DECLINED",
     }
 }
 
@@ -95,7 +105,14 @@ impl App {
         let row = format!("notice {}", notice.origin);
         let sealed = &notice.content_sealed;
         let content = self.vault.unseal(Purpose::PersonalData, row.as_bytes(), sealed)?;
-        let id = id_of(notice.number, notice.at_ms);
+        let (key, method) = (id_of(notice.number, notice.at_ms), Method::POST);
+        if notice.kind == BALANCE {
+            let Call { method, path, body } = Call::read(&content)?;
+            let method = Method::from_bytes(method.as_bytes()).map_err(|error| damaged(&error))?;
+            let body = body.map(|body| serde_json::to_vec(&body)).transpose()?;
+            let key = derived_id(&notice.origin);
+            return Ok(Letter { key, method, path: path.into(), body });
+        }
         if notice.kind == TRANSACTION {
             let row: TransactionRow = serde_json::from_slice(&content)?;
             let reason = reason(&row);
@@ -109,14 +126,14 @@ impl App {
             let description = reason.description();
             let date = date(notice.at_ms);
             let body = TransactionNotice { status, date, description, transaction };
-            let path = "/notifications/transaction";
-            return Ok(Letter { id, path, body: serde_json::to_vec(&body)? });
+            let path = "/notifications/transaction".into();
+            return Ok(Letter { key, method, path, body: Some(serde_json::to_vec(&body)?) });
         }
         let path = match notice.kind.as_str() {
             PING => "/notifications/ping",
             _ => verification_path(&content)?,
         };
-        Ok(Letter { id, path, body: content.to_vec() })
+        Ok(Letter { key, method, path: path.into(), body: Some(content.to_vec()) })
     }
 }
 

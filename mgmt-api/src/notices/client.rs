@@ -13,14 +13,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dashmap::DashMap;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, ClientBuilder, Identity, Url};
+use reqwest::{Certificate, ClientBuilder, Identity, Method, Url};
 use serde::Deserialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::body::Letter;
 use crate::config::{Config, Profile};
 use crate::error::{Code, Error, Result};
 use crate::{clock, pki};
@@ -28,7 +27,7 @@ use crate::{clock, pki};
 /// A partner has so long to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// And so long to take the connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Characters of an endpoint's address at most.
 const URL_CHARS_MAX: usize = 512;
 
@@ -55,8 +54,31 @@ pub(crate) struct OwnIdentity<'a> {
     pub(crate) key: Zeroizing<String>,
 }
 
-/// Whom a notice is for.
-pub(super) struct Recipient<'a> {
+/// Something on its way to a partner.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method,
+    /// What is put behind the endpoint's address.
+    pub(crate) path: &'a str,
+    /// Its idempotency key.
+    pub(crate) key: Uuid,
+    pub(crate) body: Option<Vec<u8>>,
+    /// The whole of it may take so long; without, as long as a notice.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What became of something that was sent.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// An answer came.
+    Answered { status: u16, body: Vec<u8> },
+    /// No byte left.
+    Not,
+    /// It left, and no answer came, or none that can be read.
+    InDoubt,
+}
+
+/// Whom something is for.
+pub(crate) struct Recipient<'a> {
     pub(super) endpoint: Uuid,
     pub(super) url: &'a str,
     pub(super) identity: Option<OwnIdentity<'a>>,
@@ -100,28 +122,50 @@ impl Client {
         Ok(Self { ca, strict, bare, known, partner_keys })
     }
 
-    /// Sends a notice, signed with each of the keys; the status that came back, if any.
-    pub(super) async fn post(&self, to: &Recipient<'_>, letter: &Letter) -> Result<Option<u16>> {
+    /// Sends something, signed with each of the keys; what became of it.
+    pub(crate) async fn send(&self, to: &Recipient<'_>, what: Outgoing<'_>) -> Result<Sent> {
         // What was allowed once may be so no more.
         if check_url(to.url, self.strict).is_err() {
-            return Ok(None);
+            return Ok(Sent::Not);
         }
-        let (id, seconds) = (letter.id.to_string(), clock::now_millis() / 1_000);
-        let signed = [format!("{id}.{seconds}.").as_bytes(), &letter.body].concat();
+        let Outgoing { method, path, key, body, timeout } = what;
+        let (key, seconds) = (key.to_string(), clock::now_millis() / 1_000);
+        let content = body.as_deref().unwrap_or_default();
+        let signed = [format!("{key}.{seconds}.").as_bytes(), content].concat();
         let signatures: Vec<_> = to.keys.iter().map(|key| signature(key, &signed)).collect();
         let mut request = self
             .http(to)?
-            .post(format!("{}{}", to.url.trim_end_matches('/'), letter.path))
+            .request(method, format!("{}{path}", to.url.trim_end_matches('/')))
             .header(CONTENT_TYPE, "application/json")
-            .header("X-Idempotency-Key", &id)
-            .header("webhook-id", &id)
+            .header(ACCEPT, "application/json")
+            .header("X-Idempotency-Key", &key)
+            .header("webhook-id", &key)
             .header("webhook-timestamp", seconds.to_string())
             .header("webhook-signature", signatures.join(" "));
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
         if let Some(own) = &to.encrypted_for {
             request = request.header("Encrypted-Request", "true").header("Public-Key", own);
         }
-        let answer = answered(request.body(letter.body.clone()).send().await);
-        Ok(answer.map(|answer| answer.status().as_u16()))
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let mut answer = match request.send().await.map_err(reqwest::Error::without_url) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%error, "an endpoint did not answer");
+                let never = error.is_connect() || error.is_builder();
+                return Ok(if never { Sent::Not } else { Sent::InDoubt });
+            }
+        };
+        let status = answer.status().as_u16();
+        Ok(match bounded(&mut answer).await {
+            Some(body) => Sent::Answered { status, body },
+            // Of a yes, nothing needs to be read.
+            None if status == 204 => Sent::Answered { status, body: Vec::new() },
+            None => Sent::InDoubt,
+        })
     }
 
     /// The partner's public key, from its own server; asked for again after [`Client::forget_key`].
@@ -134,13 +178,7 @@ impl Client {
         let request = self.http(of)?.get(url).header(CONTENT_TYPE, "application/json");
         let invalid = || Error::from(Code::InvalidPublicKey);
         let mut answer = answered(request.send().await).ok_or_else(invalid)?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answered(answer.chunk().await).flatten() {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > ANSWER_BYTES_MAX {
-                return Err(invalid());
-            }
-        }
+        let bytes = bounded(&mut answer).await.ok_or_else(invalid)?;
         let said: PublicKey = serde_json::from_slice(&bytes).map_err(|_other| invalid())?;
         if self.partner_keys.len() >= CLIENTS_MAX {
             self.partner_keys.clear();
@@ -193,6 +231,18 @@ fn builder(strict: bool, ca: Option<&Certificate>) -> ClientBuilder {
         Some(ca) => builder.tls_certs_only([ca.clone()]),
         None => builder,
     }
+}
+
+/// All of an answer's body; none where it breaks off or is too long.
+async fn bounded(answer: &mut reqwest::Response) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answered(answer.chunk().await)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return None;
+        }
+    }
+    Some(bytes)
 }
 
 /// What came back, if anything did.

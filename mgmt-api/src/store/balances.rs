@@ -14,6 +14,8 @@ pub struct BalanceRow {
     pub customer_id: i64,
     /// ISO 4217 number.
     pub currency: i64,
+    /// 1 where its money is with the partner.
+    pub entrusted: i64,
 }
 
 impl Store {
@@ -42,6 +44,13 @@ impl Store {
         Ok(())
     }
 
+    /// Marks a balance's money as being with the partner.
+    pub async fn set_entrusted(&self, id: Uuid) -> Result<()> {
+        const SQL: &str = "UPDATE balances SET entrusted = 1 WHERE id = $1";
+        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
     /// Marks a balance as closed for ever.
     pub async fn close_balance(&self, id: Uuid) -> Result<()> {
         const SQL: &str = "UPDATE balances SET row_state = 'CLOSED' WHERE id = $1";
@@ -51,7 +60,7 @@ impl Store {
 
     /// A customer's balance.
     pub async fn balance(&self, customer: i64, id: Uuid) -> Result<Option<BalanceRow>> {
-        const SQL: &str = "SELECT id, customer_id, currency FROM balances \
+        const SQL: &str = "SELECT id, customer_id, currency, entrusted FROM balances \
              WHERE id = $2 AND customer_id = $1 AND row_state = 'CONFIRMED'";
         Ok(
             on!(self, pool => sqlx::query_as(SQL).bind(customer).bind(id).fetch_optional(pool).await)?,
@@ -60,7 +69,7 @@ impl Store {
 
     /// A balance, if it is within `scope`.
     pub async fn balance_in(&self, scope: Scope, id: Uuid) -> Result<Option<BalanceRow>> {
-        const SQL: &str = "SELECT balances.id, customer_id, currency FROM balances \
+        const SQL: &str = "SELECT balances.id, customer_id, currency, entrusted FROM balances \
              JOIN customers ON customers.id = balances.customer_id \
              WHERE balances.id = $3 AND balances.row_state = 'CONFIRMED' \
              AND customers.partner_id = COALESCE($1, customers.partner_id) \
@@ -85,7 +94,7 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<BalanceRow>> {
-        const SQL: &str = "SELECT id, customer_id, currency FROM balances \
+        const SQL: &str = "SELECT id, customer_id, currency, entrusted FROM balances \
              WHERE customer_id = $1 AND id > $2 AND row_state = 'CONFIRMED' ORDER BY id LIMIT $3";
         Ok(on!(self, pool => {
             sqlx::query_as(SQL).bind(customer).bind(after).bind(limit).fetch_all(pool).await

@@ -59,6 +59,8 @@ pub struct PlacedBalance {
     pub booked: i64,
     /// 1 once it was closed.
     pub closed: i64,
+    /// 1 where its money is with the partner.
+    pub entrusted: i64,
 }
 
 /// A card by its place.
@@ -85,6 +87,14 @@ pub struct PlacedMessage {
     pub credit: i64,
     /// 1 where it began the transaction.
     pub root: i64,
+    /// Where its partner was asked for it; 0 where it was not.
+    pub sequence: i64,
+    /// When.
+    pub asked_at_ms: i64,
+    /// Until when it could answer.
+    pub asked_until_ms: i64,
+    /// For how much.
+    pub asked: i64,
 }
 
 /// A transaction; amounts in minor units, none negative.
@@ -156,6 +166,15 @@ pub struct TransactionRow {
     pub country: Option<i64>,
     /// How the card number came.
     pub entry: Option<String>,
+    /// 1 where its money is with the partner.
+    #[serde(default)]
+    pub entrusted: i64,
+    /// What the partner has of it, by what it was told.
+    #[serde(default)]
+    pub partner_amount: i64,
+    /// In how many calls; more than one where no reversal of one of them undoes it.
+    #[serde(default)]
+    pub partner_calls: i64,
 }
 
 /// What became of a transaction, or a posting.
@@ -256,15 +275,28 @@ macro_rules! table {
 
 table!(
     PlacedBalance,
-    "history_balances"(slot, balance_id, customer_id, currency, booked, closed),
-    " ON CONFLICT (slot) DO UPDATE SET booked = excluded.booked, closed = excluded.closed"
+    "history_balances"(slot, balance_id, customer_id, currency, booked, closed, entrusted),
+    " ON CONFLICT (slot) DO UPDATE SET booked = excluded.booked, closed = excluded.closed, \
+     entrusted = excluded.entrusted"
 );
 table!(PlacedCard, "history_cards"(slot, card_id, balance), "");
 table!(
     PlacedMessage,
-    "history_slots"(slot, transaction_id, balance, credit, root),
+    "history_slots"(
+        slot,
+        transaction_id,
+        balance,
+        credit,
+        root,
+        sequence,
+        asked_at_ms,
+        asked_until_ms,
+        asked
+    ),
     " ON CONFLICT (slot) DO UPDATE SET transaction_id = excluded.transaction_id, \
-     balance = excluded.balance, credit = excluded.credit, root = excluded.root"
+     balance = excluded.balance, credit = excluded.credit, root = excluded.root, \
+     sequence = excluded.sequence, asked_at_ms = excluded.asked_at_ms, \
+     asked_until_ms = excluded.asked_until_ms, asked = excluded.asked"
 );
 table!(
     TransactionRow,
@@ -301,11 +333,15 @@ table!(
         merchant,
         mcc,
         country,
-        entry
+        entry,
+        entrusted,
+        partner_amount,
+        partner_calls
     ),
     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, authorised = excluded.authorised, \
      released = excluded.released, captured = excluded.captured, posted = excluded.posted, returned = excluded.returned, \
-     fee = excluded.fee"
+     fee = excluded.fee, reason = excluded.reason, approval = excluded.approval, \
+     partner_amount = excluded.partner_amount, partner_calls = excluded.partner_calls"
 );
 table!(
     StepRow,
@@ -355,11 +391,12 @@ macro_rules! load {
         let found = rows_of!($driver, connection, PlacedCard, "slot", &cards);
         balances.extend(found.iter().map(|row| row.balance));
         $rows.cards.extend(found.into_iter().map(|row| (row.slot, row)));
+        let found = rows_of!($driver, connection, TransactionRow, "id", &transactions);
+        balances.extend(found.iter().filter(|row| row.entrusted == 1).map(|row| row.balance));
+        $rows.transactions.extend(found.into_iter().map(|row| (row.id, row)));
         let found = rows_of!($driver, connection, PlacedBalance, "slot", &balances);
         let named = rows_of!($driver, connection, PlacedBalance, "balance_id", &balance_ids);
         $rows.balances.extend(found.into_iter().chain(named).map(|row| (row.slot, row)));
-        let found = rows_of!($driver, connection, TransactionRow, "id", &transactions);
-        $rows.transactions.extend(found.into_iter().map(|row| (row.id, row)));
     }};
 }
 

@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use super::{Result, Store, on};
+use crate::notices::BALANCE;
 
 /// Where a partner is told.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -50,6 +51,8 @@ pub struct NewNotice {
     pub content_sealed: Vec<u8>,
     /// When it happened.
     pub at_ms: i64,
+    /// Not sent before this instant.
+    pub not_before_ms: i64,
 }
 
 /// What a partner is told.
@@ -184,6 +187,25 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
+    /// Where a partner is told of something of a kind; the oldest, where it is told in several.
+    pub async fn endpoint_for(&self, partner: i64, kind: &str) -> Result<Option<EndpointRow>> {
+        const SQL: &str = "SELECT * FROM endpoints WHERE partner_id = $1 AND kinds LIKE $2 \
+             ORDER BY id LIMIT 1";
+        let kind = format!("%,{kind},%");
+        Ok(on!(self, pool => {
+            sqlx::query_as(SQL).bind(partner).bind(kind).fetch_optional(pool).await
+        })?)
+    }
+
+    /// How many notices of a kind were not taken yet, and could be.
+    pub async fn count_pending(&self, kind: &str, now_ms: i64) -> Result<i64> {
+        const SQL: &str = "SELECT COUNT(*) FROM deliveries JOIN notices ON number = notice \
+             WHERE state = 'PENDING' AND kind = $1 AND not_before_ms <= $2";
+        Ok(on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(kind).bind(now_ms).fetch_one(pool).await
+        })?)
+    }
+
     /// Partners that are told of something of a kind somewhere.
     pub async fn partners_told_of(&self, kind: &str) -> Result<Vec<i64>> {
         const SQL: &str = "SELECT DISTINCT partner_id FROM endpoints WHERE kinds LIKE $1";
@@ -219,11 +241,13 @@ impl Store {
              content_sealed, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (origin) DO NOTHING";
         const DELIVERY: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, \
-             attempts, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, \
+             attempts, not_before_ms, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, $3, \
              CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE endpoint_id = endpoints.id \
              AND subject = $2 AND state = 'PENDING') THEN $7 ELSE $3 END FROM endpoints \
              WHERE partner_id = $4 AND (id = $6 OR CAST($6 AS UUID) IS NULL \
-             AND state = 'ACTIVE' AND kinds LIKE $5)";
+             AND (state = 'ACTIVE' OR $5 = '%,balance,%') AND kinds LIKE $5 \
+             AND ($5 <> '%,balance,%' OR id = (SELECT id FROM endpoints \
+             WHERE partner_id = $4 AND kinds LIKE $5 ORDER BY id LIMIT 1)))";
         let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
@@ -237,8 +261,12 @@ impl Store {
                 if row.execute(&mut *transaction).await?.rows_affected() == 1 {
                     let kind = format!("%,{},%", notice.kind);
                     let row = sqlx::query(DELIVERY).bind(number).bind(&notice.subject);
-                    let row = row.bind(0_i64).bind(notice.partner).bind(kind).bind(only);
-                    row.bind(NEVER).execute(&mut *transaction).await?;
+                    let row = row.bind(notice.not_before_ms).bind(notice.partner).bind(kind).bind(only);
+                    let made = row.bind(NEVER).execute(&mut *transaction).await?;
+                    if notice.kind == BALANCE && made.rows_affected() == 0 {
+                        let partner = notice.partner;
+                        tracing::error!(%partner, "a partner has no endpoint for balances");
+                    }
                 }
                 number += 1;
             }
@@ -253,7 +281,7 @@ impl Store {
     /// What a partner was told behind a number, oldest first.
     pub async fn notices(&self, partner: i64, after: i64, limit: i64) -> Result<Vec<NoticeRow>> {
         const SQL: &str = "SELECT number, origin, kind, content_sealed, at_ms FROM notices \
-             WHERE partner_id = $1 AND number > $2 ORDER BY number LIMIT $3";
+             WHERE partner_id = $1 AND number > $2 AND kind <> 'balance' ORDER BY number LIMIT $3";
         Ok(on!(self, pool => {
             sqlx::query_as(SQL).bind(partner).bind(after).bind(limit).fetch_all(pool).await
         })?)
@@ -294,6 +322,9 @@ impl Store {
              AND next_at_ms <= $2 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
              WHERE earlier.endpoint_id = $1 AND earlier.subject = due.subject \
              AND earlier.state = 'PENDING' AND earlier.notice < due.notice) \
+             AND (subject NOT LIKE 'unlink %' OR NOT EXISTS (SELECT 1 FROM deliveries AS open \
+             WHERE open.endpoint_id = $1 AND open.state = 'PENDING' \
+             AND open.notice <> due.notice AND open.subject LIKE '%on ' || substr(due.subject, 8))) \
              ORDER BY next_at_ms, notice LIMIT $3";
         Ok(on!(self, pool => {
             let query = sqlx::query_as(SQL).bind(endpoint).bind(now_ms).bind(limit);
@@ -320,7 +351,7 @@ impl Store {
         const SQL: &str = "UPDATE deliveries SET state = $4, status = $5, next_at_ms = $6, \
              attempts = $7 WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 \
              AND state = 'PENDING'";
-        const NEXT: &str = "UPDATE deliveries SET next_at_ms = 0 WHERE endpoint_id = $1 \
+        const NEXT: &str = "UPDATE deliveries SET next_at_ms = not_before_ms WHERE endpoint_id = $1 \
              AND next_at_ms = $3 AND state = 'PENDING' AND notice = (SELECT MIN(notice) \
              FROM deliveries AS other WHERE other.endpoint_id = $1 AND other.state = 'PENDING' \
              AND other.subject = (SELECT subject FROM deliveries AS ended \
@@ -342,8 +373,8 @@ impl Store {
 
     /// Lets the first pending notice of each subject go that waits for nothing any more; how many.
     pub async fn release_waiting(&self) -> Result<u64> {
-        const SQL: &str = "UPDATE deliveries SET next_at_ms = 0 WHERE state = 'PENDING' \
-             AND next_at_ms = $1 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
+        const SQL: &str = "UPDATE deliveries SET next_at_ms = not_before_ms \
+             WHERE state = 'PENDING' AND next_at_ms = $1 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier \
              WHERE earlier.endpoint_id = deliveries.endpoint_id \
              AND earlier.subject = deliveries.subject AND earlier.state = 'PENDING' \
              AND earlier.notice < deliveries.notice)";
@@ -357,13 +388,13 @@ impl Store {
     /// It is done part by part, so that others write in between.
     pub async fn replay(&self, partner: i64, (from_ms, to_ms): (i64, i64)) -> Result<u64> {
         const NUMBERS: &str = "SELECT number FROM notices WHERE partner_id = $1 AND number > $2 \
-             AND at_ms >= $3 AND at_ms < $4 ORDER BY number LIMIT 500";
+             AND at_ms >= $3 AND at_ms < $4 AND kind <> 'balance' ORDER BY number LIMIT 500";
         const SQL: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, attempts, \
              next_at_ms) SELECT number, endpoints.id, subject, 'PENDING', 0, $6 FROM notices \
              JOIN endpoints ON endpoints.partner_id = notices.partner_id \
              AND endpoints.state = 'ACTIVE' AND endpoints.kinds LIKE '%,' || kind || ',%' \
              WHERE notices.partner_id = $1 AND number > $2 AND number <= $3 \
-             AND at_ms >= $4 AND at_ms < $5 \
+             AND at_ms >= $4 AND at_ms < $5 AND kind <> 'balance' \
              ON CONFLICT (notice, endpoint_id) DO UPDATE SET state = 'PENDING', attempts = 0, \
              next_at_ms = excluded.next_at_ms, status = NULL";
         let (mut after, mut begun) = (0, 0);
@@ -402,9 +433,12 @@ impl Store {
 
     /// Forgets notices from before an instant and their deliveries; how many.
     pub async fn drop_notices(&self, before_ms: i64) -> Result<u64> {
+        // A call is kept until it was taken.
         const DELIVERIES: &str = "DELETE FROM deliveries WHERE notice IN \
-             (SELECT number FROM notices WHERE at_ms < $1)";
-        const SQL: &str = "DELETE FROM notices WHERE at_ms < $1";
+             (SELECT number FROM notices WHERE at_ms < $1) AND (state <> 'PENDING' OR NOT EXISTS \
+             (SELECT 1 FROM notices WHERE number = notice AND kind = 'balance'))";
+        const SQL: &str = "DELETE FROM notices WHERE at_ms < $1 AND NOT EXISTS \
+             (SELECT 1 FROM deliveries WHERE notice = number)";
         Ok(on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
             sqlx::query(DELIVERIES).bind(before_ms).execute(&mut *transaction).await?;

@@ -1,7 +1,7 @@
 //! Card programs.
 
 use shared::card::YearMonth;
-use shared::command::{Collateral, Policy, Program};
+use shared::command::{Collateral, Custody, OnSilence, Policy, Program};
 use shared::ids::{ConfigId, PartnerId, Timestamp};
 use shared::money::{Amount, Currency};
 
@@ -43,6 +43,10 @@ pub struct ProgramRow {
     pub wrong_entries_max: i64,
     /// Country and first characters of the IBANs of balances in its currency, where it gives them.
     pub iban_prefix: Option<String>,
+    /// Milliseconds that its partner has to answer, where that keeps its holders' money.
+    pub answer_ms: Option<i64>,
+    /// What is told where the partner does not: `DECLINE` or `STAND_IN`.
+    pub on_silence: Option<String>,
 }
 
 /// What cards of a program are made of. Source: requirements #94.
@@ -135,14 +139,38 @@ impl ProgramRow {
     }
 }
 
+/// Names of what is told where a partner does not answer.
+const ON_SILENCE: [(OnSilence, &str); 2] =
+    [(OnSilence::Decline, "DECLINE"), (OnSilence::LetNetworkStandIn, "STAND_IN")];
+
+impl ProgramRow {
+    /// How its partner is asked, where that keeps its holders' money.
+    #[must_use]
+    pub fn custody(&self) -> Option<Custody> {
+        let named = self.on_silence.as_deref();
+        let known = ON_SILENCE.iter().find(|(_, name)| Some(*name) == named);
+        Some(Custody {
+            answer_ms: u16::try_from(self.answer_ms?).ok()?,
+            on_silence: known.map_or(OnSilence::Decline, |(silence, _)| *silence),
+        })
+    }
+}
+
+/// The name of what is told where a partner does not answer.
+#[must_use]
+pub fn silence_name(silence: OnSilence) -> &'static str {
+    ON_SILENCE.iter().find(|(known, _)| *known == silence).map_or("DECLINE", |(_, name)| name)
+}
+
 impl Store {
     /// Makes or replaces a program.
     pub async fn put_program(&self, row: &ProgramRow) -> Result<()> {
         const SQL: &str = "INSERT INTO programs \
              (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
              auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
-             partial_approval, instant_credit_max, wrong_entries_max, iban_prefix) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+             partial_approval, instant_credit_max, wrong_entries_max, iban_prefix, answer_ms, \
+             on_silence) VALUES \
+             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
              ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
              months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
@@ -153,7 +181,8 @@ impl Store {
              partial_approval = excluded.partial_approval, \
              instant_credit_max = excluded.instant_credit_max, \
              wrong_entries_max = excluded.wrong_entries_max, \
-             iban_prefix = excluded.iban_prefix";
+             iban_prefix = excluded.iban_prefix, answer_ms = excluded.answer_ms, \
+             on_silence = excluded.on_silence";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
@@ -172,6 +201,8 @@ impl Store {
                 .bind(row.instant_credit_max)
                 .bind(row.wrong_entries_max)
                 .bind(&row.iban_prefix)
+                .bind(row.answer_ms)
+                .bind(&row.on_silence)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -190,7 +221,8 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max, iban_prefix FROM programs WHERE config_id = $1";
+             wrong_entries_max, iban_prefix, answer_ms, on_silence FROM programs \
+             WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
     }
 
@@ -199,8 +231,8 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max, iban_prefix FROM programs WHERE partner_id = COALESCE($1, partner_id) \
-             ORDER BY config_id";
+             wrong_entries_max, iban_prefix, answer_ms, on_silence FROM programs \
+             WHERE partner_id = COALESCE($1, partner_id) ORDER BY config_id";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
     }
 }

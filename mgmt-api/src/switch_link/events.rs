@@ -70,7 +70,8 @@ impl Events {
                 Reply::Welcome { .. }
                 | Reply::Outcome { .. }
                 | Reply::Busy { .. }
-                | Reply::View { .. } => {}
+                | Reply::View { .. }
+                | Reply::Question(_) => {}
             }
         };
         let expected = self.last.next();

@@ -41,7 +41,8 @@ pub(crate) async fn connect(socket: &Path) -> Result<(Reader, Writer)> {
         | Reply::Outcome { .. }
         | Reply::Busy { .. }
         | Reply::View { .. }
-        | Reply::Event(_) => Err(Error::other("the switch speaks another protocol version")),
+        | Reply::Event(_)
+        | Reply::Question(_) => Err(Error::other("the switch speaks another protocol version")),
     }
 }
 

@@ -20,6 +20,8 @@ mod channels;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod custody;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod events;

@@ -1,12 +1,13 @@
 //! A partner's server: it takes notices, writes down what came, and answers as it is told to.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use mgmt_api::config::Limits;
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// One request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Vec<u8>,
@@ -36,7 +38,11 @@ impl Taken {
 #[derive(Default)]
 struct Desk {
     taken: Vec<Taken>,
-    answers: VecDeque<u16>,
+    answers: VecDeque<(u16, Value)>,
+    /// What is read, by path.
+    there: HashMap<String, Value>,
+    /// Milliseconds until an answer.
+    slow: u64,
     key: String,
     keys_asked: usize,
     wants_certificates: bool,
@@ -94,25 +100,59 @@ impl Partner {
 
     /// Answers these next, then 204 again.
     pub(crate) fn answer(&self, statuses: &[u16]) {
-        self.desk.lock().unwrap().answers.extend(statuses);
+        let answers = statuses.iter().map(|status| (*status, Value::Null));
+        self.desk.lock().unwrap().answers.extend(answers);
+    }
+
+    /// Answers with this problem next.
+    pub(crate) fn refuse(&self, status: u16, title: &str) {
+        let problem = json!({ "title": title, "detail": "the partner's words" });
+        self.desk.lock().unwrap().answers.push_back((status, problem));
+    }
+
+    /// Has this to be read under a path.
+    pub(crate) fn put(&self, path: &str, value: Value) {
+        self.desk.lock().unwrap().there.insert(format!("/base{path}"), value);
+    }
+
+    /// Takes so long to answer from now on.
+    pub(crate) fn be_slow(&self, milliseconds: u64) {
+        self.desk.lock().unwrap().slow = milliseconds;
     }
 }
 
 async fn take(
     State(desk): State<Arc<Mutex<Desk>>>,
-    OriginalUri(uri): OriginalUri,
+    (method, OriginalUri(uri)): (Method, OriginalUri),
     headers: HeaderMap,
     Extension(peer): Extension<Peer>,
     body: Bytes,
 ) -> Response {
-    let mut desk = desk.lock().unwrap();
-    if desk.wants_certificates && peer.key.is_none() {
-        return StatusCode::UNAUTHORIZED.into_response();
+    let (answer, slow) = {
+        let mut desk = desk.lock().unwrap();
+        if desk.wants_certificates && peer.key.is_none() {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        if uri.path() == "/base/public-key" {
+            desk.keys_asked += 1;
+            return Json(json!({ "publicKey": desk.key })).into_response();
+        }
+        let (path, method) = (uri.path().to_owned(), method.to_string());
+        let there = desk.there.get(&path).cloned().filter(|_| method == "GET");
+        if there.is_none() {
+            desk.taken.push(Taken { method, path, headers, bytes: body.to_vec() });
+        }
+        let answer = match there {
+            Some(value) => (200, value),
+            None => desk.answers.pop_front().unwrap_or((204, Value::Null)),
+        };
+        (answer, desk.slow)
+    };
+    tokio::time::sleep(Duration::from_millis(slow)).await;
+    let status = StatusCode::from_u16(answer.0).unwrap();
+    if answer.1.is_null() {
+        status.into_response()
+    } else {
+        (status, Json(answer.1)).into_response()
     }
-    if uri.path() == "/base/public-key" {
-        desk.keys_asked += 1;
-        return Json(json!({ "publicKey": desk.key })).into_response();
-    }
-    desk.taken.push(Taken { path: uri.path().to_owned(), headers, bytes: body.to_vec() });
-    StatusCode::from_u16(desk.answers.pop_front().unwrap_or(204)).unwrap().into_response()
 }

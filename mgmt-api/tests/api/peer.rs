@@ -1,12 +1,14 @@
 //! The switch's end of the control link, with the real core behind it and faults on demand.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use shared::command::{Change, Command};
-use shared::control::{FRAME_BYTES_MAX, Query, Reply, Request, VERSION, View};
-use shared::effect::Decision;
+use shared::action_code::Reason;
+use shared::command::{Authorization, Change, Command};
+use shared::control::{FRAME_BYTES_MAX, Query, Question, Reply, Request, VERSION, View};
+use shared::effect::{Decision, Effect};
 use shared::ids::{Sequence, Timestamp};
 use shared::journal_record::{Answer, Record};
 use shared::ledger::Ledger;
@@ -52,6 +54,10 @@ struct State {
     core: Mutex<Core>,
     appended: watch::Sender<u64>,
     received: watch::Sender<usize>,
+    /// Questions that nobody took yet, and how many take them.
+    questions: Mutex<VecDeque<Question>>,
+    takers: watch::Sender<usize>,
+    asked: Notify,
     kick: Notify,
 }
 
@@ -100,6 +106,9 @@ impl Peer {
             core: Mutex::new(core),
             appended: watch::Sender::new(0),
             received: watch::Sender::new(0),
+            questions: Mutex::default(),
+            takers: watch::Sender::new(0),
+            asked: Notify::new(),
             kick: Notify::new(),
         };
         let peer = Self { socket, state: Arc::new(state), accepting: Mutex::default() };
@@ -157,8 +166,46 @@ impl Peer {
     pub(crate) fn message(&self, command: Command) -> Decision {
         match self.state.apply(command) {
             Answer::Decision(decision) => decision,
+            answer @ (Answer::Outcome(_) | Answer::Noted | Answer::Asked(_)) => {
+                panic!("{answer:?}")
+            }
+        }
+    }
+
+    /// A request for which the partner is asked, as a link would bring it.
+    pub(crate) fn ask(&self, request: Authorization) {
+        let command = Command::Authorize(request);
+        assert!(matches!(self.state.apply(command), Answer::Asked(_)));
+        let question = {
+            let core = self.state.lock();
+            let effects = &core.records.last().unwrap().effects;
+            let slot = effects.iter().find_map(|effect| {
+                if let Effect::Asked(slot, _) = effect { Some(*slot) } else { None }
+            });
+            core.ledger.question(slot.unwrap(), &request).unwrap()
+        };
+        self.state.questions.lock().unwrap().push_back(question);
+        self.state.asked.notify_one();
+    }
+
+    /// What was decided of a request for which the partner was asked; none before that is.
+    pub(crate) fn decided(&self, request: Authorization) -> Option<Reason> {
+        match self.state.apply(Command::Authorize(request)) {
+            Answer::Decision(decision) => Some(decision.reason),
+            Answer::Asked(_) => None,
             answer @ (Answer::Outcome(_) | Answer::Noted) => panic!("{answer:?}"),
         }
+    }
+
+    /// Lets the time of questions and holds be over.
+    pub(crate) fn expire(&self) {
+        self.state.apply(Command::Expire);
+    }
+
+    /// Waits until somebody takes questions.
+    pub(crate) async fn until_taken(&self) {
+        let mut takers = self.state.takers.subscribe();
+        takers.wait_for(|takers| *takers > 0).await.unwrap();
     }
 
     /// What `pick` takes of the newest change that has it.
@@ -171,7 +218,8 @@ impl Peer {
             | Command::LockOutside(_)
             | Command::Expire
             | Command::Reverse(_)
-            | Command::Void(..) => None,
+            | Command::Void(..)
+            | Command::Answered(..) => None,
         })
     }
 
@@ -194,7 +242,8 @@ impl Peer {
                 | Command::LockOutside(_)
                 | Command::Expire
                 | Command::Reverse(_)
-                | Command::Void(..) => None,
+                | Command::Void(..)
+                | Command::Answered(..) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -288,12 +337,47 @@ async fn serve(stream: UnixStream, state: Arc<State>) -> std::io::Result<()> {
                 };
                 send(&mut write, &reply).await?;
             }
+            Request::TakeQuestions => {
+                state.takers.send_modify(|takers| *takers += 1);
+                let asked = forward(&mut write, &state);
+                let answered = take_answers(&mut read, &mut codec, &mut buffer, &state);
+                let ended = tokio::select! {
+                    ended = asked => ended,
+                    ended = answered => ended,
+                };
+                state.takers.send_modify(|takers| *takers -= 1);
+                return ended;
+            }
+            Request::Answered { .. } => panic!("questions are taken first"),
             Request::Subscribe { after } => {
                 state.lock().subscriptions += 1;
                 return stream_events(&mut write, &state, after).await;
             }
         }
     }
+}
+
+async fn forward(write: &mut OwnedWriteHalf, state: &State) -> std::io::Result<()> {
+    loop {
+        let next = state.questions.lock().unwrap().pop_front();
+        match next {
+            Some(question) => send(write, &Reply::Question(Box::new(question))).await?,
+            None => state.asked.notified().await,
+        }
+    }
+}
+
+async fn take_answers(
+    read: &mut OwnedReadHalf,
+    codec: &mut LengthDelimitedCodec,
+    buffer: &mut BytesMut,
+    state: &State,
+) -> std::io::Result<()> {
+    while let Some(request) = next(read, codec, buffer).await? {
+        let Request::Answered { key, id, answer } = request else { panic!("{request:?}") };
+        state.apply(Command::Answered(key, id, answer));
+    }
+    Ok(())
 }
 
 async fn stream_events(

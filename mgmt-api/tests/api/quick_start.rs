@@ -150,12 +150,22 @@ async fn the_sandbox_programs_issue_what_they_promise() {
             assert_eq!(world.get(&path).await.json()["state"], state, "{config}");
         }
         let balance = world.balance(&customer, "EUR").await;
-        for absent in ["0019167987", "0019167988", "19167984", "x"] {
+        for absent in ["0019167988", "19167984", "x"] {
             let got = send(world.virtual_card(&customer, &balance, absent)).await;
             got.expect_error(404, "CONFIG_NOT_FOUND");
         }
         let got = send(world.virtual_card(&customer, &balance, "0019167990")).await;
         got.expect_error(422, "CURRENCY_MISMATCH");
+        // The money of one program's holders is with the partner, once it has said where.
+        let got = send(world.virtual_card(&customer, &balance, "0019167987")).await;
+        got.expect_error(409, "BALANCE_ENDPOINT_MISSING");
+        let partner = crate::partner::Partner::start().await;
+        world.stop_server().await;
+        world.config.sandbox_partner = Some(partner.url.clone());
+        world.start_server().await;
+        world.card(&customer, &balance, "0019167987").await;
+        let linked = partner.taken().pop().unwrap();
+        assert_eq!(linked.path, format!("/base/users/{customer}/balances"));
     })
     .await;
 }

@@ -68,6 +68,8 @@ fn program() -> ProgramRow {
         instant_credit_max: 5,
         wrong_entries_max: 3,
         iban_prefix: Some("PL10901014".to_owned()),
+        answer_ms: Some(5),
+        on_silence: Some("STAND_IN".to_owned()),
     }
 }
 
@@ -88,7 +90,7 @@ fn card(balance: Uuid) -> NewCardRow {
 async fn with_balance(store: &Store) -> BalanceRow {
     store.insert_customer(&customer(7, &[])).await.unwrap();
     store.settle_customer(7, RowState::Confirmed).await.unwrap();
-    let row = BalanceRow { id: Uuid::now_v7(), customer_id: 7, currency: 978 };
+    let row = BalanceRow { id: Uuid::now_v7(), customer_id: 7, currency: 978, entrusted: 0 };
     store.insert_balance(&row, 1).await.unwrap();
     row
 }

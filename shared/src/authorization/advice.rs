@@ -51,9 +51,12 @@ pub(crate) fn advise<W: Witness>(case: &mut Case<'_, W>, advice: &Advice) -> Dec
     let advising =
         Advising { message, content, parties, kind, direction, advised, more_to_come, room };
     let asked = case.asked_increment(&advising);
-    if asked.is_none()
+    // The network did not wait for the partner: it is as if it had not been asked for here.
+    let waiting = asked.filter(|slot| case.is_asked(*slot));
+    if (asked.is_none() || waiting.is_some())
         && let Some(decision) = case.advise_increment(&advising)
     {
+        case.end_question(waiting, advised);
         return decision;
     }
     let original = match asked {
@@ -109,7 +112,9 @@ impl<W: Witness> Case<'_, W> {
         match (found, advising.advised) {
             (Some((slot, found)), Advised::Declined) => {
                 self.push(Effect::Remembered(room.own, own));
-                if found.state == TransactionState::Authorized || found.is_increment() {
+                let open =
+                    matches!(found.state, TransactionState::Authorized | TransactionState::Asked);
+                if open || found.is_increment() {
                     self.undo(slot, &found);
                 }
             }
@@ -120,6 +125,23 @@ impl<W: Witness> Case<'_, W> {
             (None, Advised::Approved | Advised::Unknown) => self.force_hold(advising, own),
         }
         decision
+    }
+
+    pub(super) fn is_asked(&self, slot: TransactionSlot) -> bool {
+        let found = self.ledger.transactions.get(slot);
+        found.is_some_and(|found| found.state == TransactionState::Asked)
+    }
+
+    /// Ends the question of what a network decided itself.
+    pub(super) fn end_question(&mut self, waiting: Option<TransactionSlot>, advised: Advised) {
+        let state = match advised {
+            Advised::Declined => TransactionState::Reversed,
+            Advised::Approved | Advised::Unknown => TransactionState::Voided,
+        };
+        let found = waiting.and_then(|slot| Some((slot, self.ledger.transactions.get(slot)?)));
+        if let Some((slot, found)) = found {
+            self.end(slot, found, state);
+        }
     }
 
     /// What an advice of an increment reports on, where that was asked for here and approved.
@@ -183,11 +205,18 @@ impl<W: Witness> Case<'_, W> {
             TransactionState::Answered if found.is_increment() => {
                 self.adjust_increment(advising, own, (slot, found));
             }
-            TransactionState::Authorized
-            | TransactionState::Answered
-            | TransactionState::Voided => {
+            TransactionState::Authorized => {
                 own.base = None;
                 self.force_hold(advising, own);
+            }
+            // What names the original later means what stands in its place.
+            TransactionState::Answered | TransactionState::Voided => {
+                self.force_hold(advising, own);
+            }
+            // The network did not wait for the partner's answer.
+            TransactionState::Asked => {
+                self.force_hold(advising, own);
+                self.end(slot, found, TransactionState::Voided);
             }
             TransactionState::Reversed | TransactionState::Tombstone => {
                 self.note_reversed(advising, &mut own);
@@ -237,7 +266,8 @@ impl<W: Witness> Case<'_, W> {
         let ledger = self.ledger;
         let checked = check(ledger, &advising.parties, &asked, self.witness);
         let short = advising.parties.balance.is_some_and(|(_, balance)| {
-            advising.direction == Direction::Debit && !balance.funds.covers(amount)
+            let own = advising.direction == Direction::Debit && !balance.entrusted;
+            own && !balance.funds.covers(amount)
         });
         checked.err().map(|declined| declined.reason).or(short.then_some(Reason::InsufficientFunds))
     }

@@ -52,7 +52,12 @@ impl<W: Witness> Case<'_, W> {
             return decision;
         }
         let declined = advising.advised == Advised::Declined;
-        match self.original(original, declined) {
+        let named = if let Match::One(slot) = original { Some(slot) } else { None };
+        let found = self.original(original, declined);
+        // An increment that the network did not wait for: its hold is cleared.
+        let waiting = named.filter(|slot| found.is_some_and(|(found, _)| found != *slot));
+        let waiting = waiting.filter(|slot| self.is_asked(*slot));
+        match found {
             None if declined => self.push(Effect::Remembered(own_slot, own)),
             None => {
                 let kind = match original {
@@ -65,8 +70,12 @@ impl<W: Witness> Case<'_, W> {
             Some((slot, found)) if declined => {
                 own.base = Some(slot);
                 self.push(Effect::Remembered(own_slot, own));
-                let moved =
-                    matches!(found.state, TransactionState::Authorized | TransactionState::Posted);
+                let moved = matches!(
+                    found.state,
+                    TransactionState::Authorized
+                        | TransactionState::Posted
+                        | TransactionState::Asked
+                );
                 if moved || found.is_increment() {
                     self.undo(slot, &found);
                 }
@@ -74,6 +83,7 @@ impl<W: Witness> Case<'_, W> {
             Some((slot, found)) => {
                 own.base = Some(slot);
                 self.advise_on(advising, own, (slot, &found));
+                self.end_question(waiting, advising.advised);
             }
         }
         decision
@@ -85,7 +95,8 @@ impl<W: Witness> Case<'_, W> {
         let Match::One(slot) = original else { return None };
         let transactions = &self.ledger.transactions;
         let found = *transactions.get(slot)?;
-        match transactions.base_of(&found).filter(|_| found.is_increment() && !declined) {
+        let adds = found.is_increment() || found.state == TransactionState::Asked;
+        match transactions.base_of(&found).filter(|_| adds && !declined) {
             Some((base, held)) => Some((base, *held)),
             None => Some((slot, found)),
         }
@@ -129,6 +140,11 @@ impl<W: Witness> Case<'_, W> {
                 if forced.is_positive() {
                     self.charge_forced(advising, (forced, false), advising.room.own);
                 }
+            }
+            // The network did not wait for the partner's answer.
+            (_, TransactionState::Asked) => {
+                self.force_post(advising, own);
+                self.end(slot, found, TransactionState::Voided);
             }
             (false, _) | (true, _) => {
                 self.note_ended(&mut own, found, money.amount);
@@ -277,6 +293,9 @@ impl<W: Witness> Case<'_, W> {
     ) {
         match found.state {
             TransactionState::Authorized => self.release_all(slot, found, state),
+            TransactionState::Asked => {
+                self.stop_asking(slot, found, (Reason::ReversedBeforeRequest, state));
+            }
             TransactionState::Posted => {
                 self.post_back(slot, found, found.posted());
                 self.give_back(slot, found.posted(), true);

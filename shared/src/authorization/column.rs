@@ -51,6 +51,7 @@ pub const fn row_name(row: u8) -> &'static str {
         18 => "partner balance exists in the currency",
         19 => "partner balance covers it",
         20 => "holder's balance covers it",
+        21 => "the partner that keeps the money agrees in time",
         _ => "no such row",
     }
 }

@@ -94,7 +94,8 @@ fn due(fee: ChargedFee, entry: &Transaction) -> ChargedFee {
         | TransactionState::Expired
         | TransactionState::Reversed
         | TransactionState::Voided
-        | TransactionState::Tombstone => Amount::ZERO,
+        | TransactionState::Tombstone
+        | TransactionState::Asked => Amount::ZERO,
     };
     ChargedFee { reserved: fee.terms.of_holder(entry.held()), taken: fee.terms.on(posted), ..fee }
 }
@@ -120,7 +121,7 @@ fn follow(ledger: &Ledger, effects: &[Effect]) -> Vec<Followed> {
             Effect::Returned(slot, amount) => {
                 change(ledger, &mut followed, *slot, |it| it.returned.0 += amount.0);
             }
-            Effect::Closed(slot, state) => {
+            Effect::Closed(slot, state) | Effect::Decided { transaction: slot, state, .. } => {
                 change(ledger, &mut followed, *slot, |it| it.state = *state);
             }
             Effect::PartnerPut(_)
@@ -145,7 +146,10 @@ fn follow(ledger: &Ledger, effects: &[Effect]) -> Vec<Followed> {
             | Effect::FeePut(_)
             | Effect::FeeRemoved(..)
             | Effect::FeeSet { .. }
-            | Effect::FeeCharged { .. } => {}
+            | Effect::FeeCharged { .. }
+            | Effect::CustodyPut(..)
+            | Effect::BalanceEntrusted(_)
+            | Effect::Asked(..) => {}
         }
     }
     followed
@@ -191,8 +195,14 @@ fn attach(
     // A decline or a reversal that came first was never charged anything; what is forgotten now is
     // not there any more.
     let approved = |(slot, base): &(TransactionSlot, &Transaction)| {
-        !matches!(base.state, TransactionState::Answered | TransactionState::Tombstone)
-            && !effects.contains(&Effect::Forgotten(*slot))
+        let never = matches!(
+            base.state,
+            TransactionState::Answered
+                | TransactionState::Tombstone
+                | TransactionState::Asked
+                | TransactionState::Voided
+        );
+        !never && !effects.contains(&Effect::Forgotten(*slot))
     };
     let fees = match base.filter(approved) {
         Some((base, _)) => {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what ends here gives back exactly what is open, once. Source: authorization 3 and 4.
 
+use super::asking::silence_of;
 use super::{Case, Witness};
 use crate::command::MessageKey;
 use crate::effect::{Effect, TransactionState};
@@ -20,12 +21,17 @@ pub(crate) fn void<W: Witness>(case: &mut Case<'_, W>, key: &MessageKey, id: Seq
     case.end(slot, found, TransactionState::Voided);
 }
 
-/// Releases holds past their lifetime, and forgets answers past their retention.
+/// Releases holds past their lifetime, ends questions past theirs, and forgets answers past their retention.
 pub(crate) fn expire<W: Witness>(case: &mut Case<'_, W>) {
     let (ledger, now) = (case.ledger, case.stamp.at);
     for slot in ledger.transactions.expired(now).take(EXPIRED_A_COMMAND_MAX) {
-        if let Some(found) = ledger.transactions.get(slot) {
-            case.release_all(slot, found, TransactionState::Expired);
+        match ledger.transactions.get(slot) {
+            Some(found) if found.state == TransactionState::Asked => {
+                let ended = (silence_of(case, found), TransactionState::Answered);
+                case.stop_asking(slot, found, ended);
+            }
+            Some(found) => case.release_all(slot, found, TransactionState::Expired),
+            None => {}
         }
     }
     let outdated = ledger.transactions.outdated(now, &ledger.limits);

@@ -102,7 +102,7 @@ impl<'a, W: Witness> Case<'a, W> {
     /// that is still open.
     fn has_money(&self, found: &Transaction) -> bool {
         match found.state {
-            TransactionState::Authorized => {
+            TransactionState::Authorized | TransactionState::Asked => {
                 found.open().is_positive() || found.posted().is_positive()
             }
             TransactionState::Posted => found.posted().is_positive(),
@@ -146,7 +146,32 @@ impl<'a, W: Witness> Case<'a, W> {
         let asked = under(key);
         let other = under(&MessageKey { class: advice, ..*key });
         let with_money = asked.into_iter().chain(other).find(|(_, found)| self.has_money(found));
-        with_money.or(asked).or(other).map(|(slot, _)| slot)
+        let found = with_money.or(asked).or(other);
+        found.map(|(slot, found)| self.in_place_of(slot, found, room).unwrap_or(slot))
+    }
+
+    /// What stands in the place of a request that came to nothing: what the network decided itself
+    /// and told of.
+    fn in_place_of(
+        &self,
+        slot: TransactionSlot,
+        found: &Transaction,
+        room: &Room<'_>,
+    ) -> Option<TransactionSlot> {
+        let nothing = matches!(found.state, TransactionState::Answered | TransactionState::Voided);
+        if !nothing || !found.spoken_of || self.has_money(found) {
+            return None;
+        }
+        let card = self.ledger.card_at(found.card?)?;
+        let stands = |(own, entry): &(TransactionSlot, &Transaction)| {
+            let base = self.ledger.transactions.base_of(entry);
+            base.is_some_and(|(base, _)| base == slot)
+                && entry.direction == found.direction
+                && self.has_money(entry)
+                && room.keeps(*own)
+        };
+        let of_card = self.ledger.transactions.of_card(card.newest, COMPARED_ON_CARD_MAX);
+        of_card.into_iter().find(stands).map(|(own, _)| own)
     }
 
     /// The one transaction of a card that shares the life-cycle id, else RRN and terminal, of those

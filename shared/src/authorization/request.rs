@@ -8,46 +8,59 @@ use super::fees::holders_fees;
 use super::matching::Match;
 use super::{Case, Kind, Room, Witness, adds_to_another, entry, may_grow, of_authorization};
 use crate::action_code::Reason;
-use crate::command::{Authorization, Channel, MessageClass, MessageKey, Policy};
+use crate::command::{Authorization, Channel, Custody, MessageClass, MessageKey, Policy};
 use crate::credential::CredentialResult;
 use crate::effect::{
     ApprovalCode, CardChange, Decision, Detail, Direction, Effect, ExceptionKind, Transaction,
     TransactionSlot, TransactionState,
 };
 use crate::ids::Sequence;
+use crate::journal_record::Answer;
 use crate::ledger::Ledger;
 use crate::lock_code::{Lock, LockCode, LockSource};
 use crate::money::{Amount, Money};
 
 /// What is approved: in the balance's currency, and in the transaction's.
 #[derive(Clone, Copy)]
-struct Approved {
-    billed: Amount,
-    transaction: Amount,
+pub(super) struct Approved {
+    pub(super) billed: Amount,
+    pub(super) transaction: Amount,
     partial: bool,
 }
 
 /// Decides an authorization or financial request.
-pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization) -> Decision {
+pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization) -> Answer {
     let content = of_authorization(request);
     let parties = Parties::of(case.ledger, request.token);
-    if let Some(decision) = known(case, request, &parties, content) {
-        return decision; // 2, 3
+    if let Some(answer) = known(case, request, &parties, content) {
+        return answer; // 2, 3
     }
-    let reversed_before = case.is_reversed_before(request, &parties); // 2
+    decide_new(case, request, &parties, content)
+}
+
+/// A request that was not answered before.
+#[inline]
+fn decide_new<W: Witness>(
+    case: &mut Case<'_, W>,
+    request: &Authorization,
+    parties: &Parties<'_>,
+    content: u64,
+) -> Answer {
+    let reversed_before = case.is_reversed_before(request, parties); // 2
+    let full = Answer::Decision(Decision::bare(Reason::UnknownError));
     // Two slots stay free for what a reversal may need.
     if case.ledger.transactions.holds() + 2 >= case.ledger.limits.transactions_max {
-        return Decision::bare(Reason::UnknownError);
+        return full;
     }
-    let Some(room) = case.room() else { return Decision::bare(Reason::UnknownError) };
+    let Some(room) = case.room() else { return full };
     let kind = Kind::of(request.processing_code);
     if reversed_before {
         let decision = Decision::bare(Reason::ReversedBeforeRequest);
         let own = entry(request, content, decision, case.stamp);
         case.push(Effect::Remembered(room.own, Transaction { card: parties.card_slot(), ..own }));
-        return decision;
+        return Answer::Decision(decision);
     }
-    let base = case.base_of(request, &parties, kind, &room);
+    let base = case.base_of(request, parties, kind, &room);
     let asked = Asked {
         request,
         kind,
@@ -56,13 +69,13 @@ pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization
         counts: request.billed().amount.is_positive() && !adds_to_another(request, kind),
         at: case.stamp.at,
     };
-    let checked = check(case.ledger, &parties, &asked, case.witness);
+    let checked = check(case.ledger, parties, &asked, case.witness);
     if asked.rows.has(11) {
-        count_pin(case, request, &parties, checked);
+        count_pin(case, request, parties, checked);
     }
     let checked = checked.map_err(|declined| declined.reason);
     let outcome = checked.and_then(|()| refer(base)).and_then(|base| {
-        let approved = cover(case, request, &parties, (kind, base))?;
+        let approved = cover(case, request, parties, (kind, base))?;
         let held = base.and_then(|base| case.ledger.transactions.get(base));
         match held.is_none_or(|held| may_grow(held, approved.billed, approved.transaction)) {
             true => Ok((base, approved)),
@@ -72,27 +85,34 @@ pub(crate) fn decide<W: Witness>(case: &mut Case<'_, W>, request: &Authorization
     let card = parties.card_slot();
     match outcome {
         Ok((base, approved)) => {
-            let (parties, asked, room) = (&parties, &asked, &room);
-            case.approve(&Approval { request, content, parties, asked, base, approved, room })
+            let (asked, room) = (&asked, &room);
+            let approval = Approval { request, content, parties, asked, base, approved, room };
+            match case.custody_of(&approval) {
+                Some(asking) => case.ask(&approval, asking),
+                None => Answer::Decision(case.approve(&approval)),
+            }
         }
         Err(reason) => {
             let decision = Decision::bare(reason);
             let own = Transaction { card, ..entry(request, content, decision, case.stamp) };
             case.push(Effect::Remembered(room.own, own));
-            decision
+            Answer::Decision(decision)
         }
     }
 }
 
-/// Rows 2 and 3: the answer to what was answered before, or taken back before it came.
+/// Rows 2 and 3: the answer to what was answered before, or taken back before it came. What is not
+/// decided yet is waited for.
 fn known<W: Witness>(
     case: &mut Case<'_, W>,
     request: &Authorization,
     parties: &Parties<'_>,
     content: u64,
-) -> Option<Decision> {
+) -> Option<Answer> {
     let earlier = earlier(case, request, parties, content)?;
-    Some(case.answer_again(earlier, content))
+    let decision = case.answer_again(earlier, content);
+    let waits = earlier.state == TransactionState::Asked && earlier.content == content;
+    Some(if waits { Answer::Asked(earlier.id) } else { Answer::Decision(decision) })
 }
 
 /// The message that a request repeats: under its key, or, where it is marked as a repeat, by its
@@ -171,6 +191,11 @@ fn cover<W: Witness>(
     let billed = request.billed();
     let whole =
         Approved { billed: billed.amount, transaction: request.transaction.amount, partial: false };
+    if balance.entrusted && kind.is_some_and(Kind::is_debit) {
+        // Whether it is there is the partner's to say; here it only has to fit.
+        let fits = !billed.amount.is_positive() || parties.taking(billed).is_some();
+        return if fits { Ok(whole) } else { Err(Reason::InvalidAmount) };
+    }
     match kind {
         Some(Kind::Purchase | Kind::Cash) => {}
         Some(Kind::Credit | Kind::PaymentCredit) if parties.taking(billed).is_none() => {
@@ -246,6 +271,13 @@ fn affordable(most: Amount, available: Amount, fees: &impl Fn(Amount) -> Amount)
     Amount(fits)
 }
 
+/// What is told of a credit that books no pending one: a refund is of something; a payment credit
+/// need not be.
+fn of_nothing(request: &Authorization, kind: Kind) -> Option<Reason> {
+    let of_something = request.original.is_some() || kind == Kind::Credit;
+    of_something.then_some(Reason::OriginalNotFound)
+}
+
 fn wide(amount: Amount) -> i128 {
     i128::from(amount.0)
 }
@@ -255,14 +287,14 @@ fn narrow(amount: i128) -> Option<Amount> {
 }
 
 /// All that an approval is made of.
-struct Approval<'a> {
-    request: &'a Authorization,
-    content: u64,
-    parties: &'a Parties<'a>,
-    asked: &'a Asked<'a>,
-    base: Option<TransactionSlot>,
-    approved: Approved,
-    room: &'a Room<'a>,
+pub(super) struct Approval<'a> {
+    pub(super) request: &'a Authorization,
+    pub(super) content: u64,
+    pub(super) parties: &'a Parties<'a>,
+    pub(super) asked: &'a Asked<'a>,
+    pub(super) base: Option<TransactionSlot>,
+    pub(super) approved: Approved,
+    pub(super) room: &'a Room<'a>,
 }
 
 impl<W: Witness> Case<'_, W> {
@@ -278,6 +310,28 @@ impl<W: Witness> Case<'_, W> {
         grave.is_some()
     }
 
+    /// How the partner is asked for it, where it keeps the money that a request is about, and what
+    /// is told of a credit of nothing. One that it agreed to before is booked without asking again.
+    #[inline]
+    fn custody_of(&mut self, approval: &Approval<'_>) -> Option<(Custody, Option<Reason>)> {
+        let Approval { request, parties, asked, approved, room, .. } = approval;
+        let custody = parties.program?.custody?;
+        let kind = asked.kind?;
+        let moves = approved.billed.is_positive() || kind == Kind::Inquiry;
+        let credit = matches!(kind, Kind::Credit | Kind::PaymentCredit);
+        if !moves {
+            return None;
+        }
+        if !credit || request.key.class != MessageClass::Financial {
+            return Some((custody, None));
+        }
+        match self.pending_credit(request, parties, room) {
+            Match::One(_) => None,
+            Match::None => Some((custody, of_nothing(request, kind))),
+            Match::Ambiguous => Some((custody, Some(Reason::OriginalAmbiguous))),
+        }
+    }
+
     fn approve(&mut self, approval: &Approval<'_>) -> Decision {
         let Approval { request, content, parties, asked, approved, room, .. } = approval;
         let kind = asked.kind.unwrap_or(Kind::Purchase);
@@ -288,7 +342,6 @@ impl<W: Witness> Case<'_, W> {
             card: parties.card_slot(),
             balance: parties.balance.map(|(slot, _)| slot),
             deposit: parties.deposit.map(|(slot, _)| slot),
-            direction: kind.direction(),
             base: approval.base,
             requested: approved.transaction,
             ..entry(request, *content, decision, self.stamp)
@@ -366,9 +419,8 @@ impl<W: Witness> Case<'_, W> {
         match self.pending_credit(request, parties, room) {
             Match::One(slot) => self.clear(slot, own, approved.billed, (room, true)),
             Match::None => {
-                // A refund is of something; a payment credit need not be.
-                if request.original.is_some() || approval.asked.kind == Some(Kind::Credit) {
-                    own.flagged = Some(Reason::OriginalNotFound);
+                own.flagged = approval.asked.kind.and_then(|kind| of_nothing(request, kind));
+                if own.flagged.is_some() {
                     self.raise_exception(ExceptionKind::Unmatched, approved.billed);
                 }
                 self.settle_whole(own, approved.billed, room);

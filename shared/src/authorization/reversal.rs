@@ -123,13 +123,14 @@ impl<W: Witness> Case<'_, W> {
             | TransactionState::Expired
             | TransactionState::Reversed
             | TransactionState::Voided
-            | TransactionState::Tombstone => found.authorised,
+            | TransactionState::Tombstone
+            | TransactionState::Asked => found.authorised,
         };
         let left = remaining(found, total, reversal);
         match (found.state, left) {
-            (TransactionState::Authorized | TransactionState::Posted, None) => {
-                self.undo(slot, found);
-            }
+            // Of what was never approved, nothing stays.
+            (TransactionState::Authorized | TransactionState::Posted, None)
+            | (TransactionState::Asked, _) => self.undo(slot, found),
             (TransactionState::Authorized, Some(left)) => self.lower_hold(slot, found, left),
             (TransactionState::Posted, Some(left)) => {
                 let by = Amount(found.posted().0 - left.0);

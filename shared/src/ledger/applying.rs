@@ -8,12 +8,12 @@ use super::{
     Card, Customer, Ledger, Partner, PartnerBalanceKey, PartnerSlot, ProgramRow, ProgramSlot, Table,
 };
 use crate::balance::{Balance, Funds, PartnerBalance};
-use crate::command::{NewCard, Program};
+use crate::command::{Custody, NewCard, Program};
 use crate::effect::{
     BalanceSlot, CardChange, CardSlot, CustomerSlot, Effect, Exception, PartnerBalanceSlot,
     RuleSlot,
 };
-use crate::ids::{BalanceId, CustomerId, PartnerBalanceId, Timestamp};
+use crate::ids::{BalanceId, ConfigId, CustomerId, PartnerBalanceId, Sequence, Timestamp};
 use crate::limits::EXCEPTIONS_MAX;
 use crate::lock_code::LockCode;
 use crate::money::Currency;
@@ -43,14 +43,8 @@ impl Ledger {
             Effect::RuleGivenBack { rule, transaction, window_start, amount, count } => {
                 self.rules.give_back(*rule, *transaction, *window_start, (*amount, *count))
             }
-            Effect::ExceptionRaised(exception) => {
-                self.raise_exception(*exception);
-                Some(())
-            }
-            Effect::ExceptionResolved(sequence) => {
-                self.exceptions.retain(|entry| entry.sequence != *sequence);
-                Some(())
-            }
+            Effect::ExceptionRaised(exception) => self.raise_exception(*exception),
+            Effect::ExceptionResolved(sequence) => self.resolve_exceptions(*sequence),
             Effect::Posted { from, to, amount, currency } => {
                 self.post(*from, *to, *amount, *currency)
             }
@@ -59,10 +53,7 @@ impl Ledger {
             }
             Effect::ProgramPut(program) => self.put_program(program),
             Effect::CustomerPut { id, verified, aml_locked } => {
-                let ruled = self.customers.get(*id).is_some_and(|known| known.ruled);
-                let flags =
-                    Customer { id: *id, verified: *verified, aml_locked: *aml_locked, ruled };
-                put(&mut self.customers, *id, flags)
+                self.put_customer(*id, (*verified, *aml_locked))
             }
             Effect::BalanceOpened { id, customer, currency } => {
                 self.open_balance(*id, *customer, *currency)
@@ -87,6 +78,14 @@ impl Ledger {
             Effect::FeeSet { transaction, fee, taken } => self.set_fee(*transaction, *fee, *taken),
             Effect::FeeCharged { fee, balance, payer, due, taken } => {
                 self.charge_fee(*fee, *balance, *payer, (*due, *taken))
+            }
+            Effect::CustodyPut(program, custody) => self.put_custody(*program, *custody),
+            Effect::BalanceEntrusted(slot) => {
+                self.balance_mut(*slot).map(|row| row.entrusted = true)
+            }
+            Effect::Asked(slot, lifetime) => self.ask(*slot, *lifetime),
+            Effect::Decided { transaction, decision, state, until } => {
+                self.decided(*transaction, (*decision, *state), *until, at)
             }
         }
     }
@@ -115,11 +114,27 @@ impl Ledger {
         Some(())
     }
 
-    fn raise_exception(&mut self, exception: Exception) {
+    fn raise_exception(&mut self, exception: Exception) -> Option<()> {
         self.exceptions.push_back(exception);
         if self.exceptions.len() > EXCEPTIONS_MAX {
             self.exceptions.pop_front();
         }
+        Some(())
+    }
+
+    fn resolve_exceptions(&mut self, of: Sequence) -> Option<()> {
+        self.exceptions.retain(|entry| entry.sequence != of);
+        Some(())
+    }
+
+    fn put_customer(&mut self, id: CustomerId, (verified, aml_locked): (bool, bool)) -> Option<()> {
+        let ruled = self.customers.get(id).is_some_and(|known| known.ruled);
+        put(&mut self.customers, id, Customer { id, verified, aml_locked, ruled })
+    }
+
+    fn put_custody(&mut self, program: ConfigId, custody: Custody) -> Option<()> {
+        let slot = self.programs.slot(program)?;
+        self.programs.at_mut(slot).map(|row| row.custody = Some(custody))
     }
 
     fn open_partner_balance(&mut self, id: PartnerBalanceId, key: PartnerBalanceKey) -> Option<()> {
@@ -144,7 +159,19 @@ impl Ledger {
         let known = self.programs.get(program.id);
         let ruled = known.is_some_and(|known| known.ruled);
         let fees = known.map_or(Vec::new(), |known| known.fees.clone());
-        let row = ProgramRow { program: program.clone(), partner, held, ruled, fees };
+        let custody = known.and_then(|known| known.custody);
+        let issued = known.is_some_and(|known| known.issued);
+        let asked = known.map_or(0, |known| known.asked);
+        let row = ProgramRow {
+            program: program.clone(),
+            partner,
+            held,
+            ruled,
+            fees,
+            custody,
+            issued,
+            asked,
+        };
         put(&mut self.programs, program.id, row)
     }
 
@@ -161,6 +188,7 @@ impl Ledger {
             funds: Funds::default(),
             closed: false,
             covered_by: None,
+            entrusted: false,
             last_card: None,
             cards: 0,
         };
@@ -230,6 +258,7 @@ impl Ledger {
         let row = self.balance_mut(balance)?;
         row.last_card = Some(slot);
         row.cards += 1;
+        self.programs.at_mut(program.0)?.issued = true;
         yes(self.cards_by_id.insert(new.id, slot).is_none())
     }
 

@@ -91,7 +91,9 @@ impl Ledger {
             Command::Advise(advice) => Some(advice.message.token),
             Command::Reverse(reversal) => reversal.token,
             Command::LockOutside(lock) => Some(lock.token),
-            Command::Void(..) | Command::Expire | Command::Manage(..) => None,
+            Command::Void(..) | Command::Expire | Command::Manage(..) | Command::Answered(..) => {
+                None
+            }
         };
         if let Some((_, card)) = token.and_then(|token| self.card_of(token)) {
             let held = self.program_at(card.program).and_then(|row| row.held);
@@ -179,7 +181,8 @@ impl Ledger {
                 | Account::PartnerSettlement
                 | Account::Bank
                 | Account::Fees
-                | Account::Invoiced => None,
+                | Account::Invoiced
+                | Account::PartnerHeld => None,
             }));
         } else {
             found.extend(effect.transaction().and_then(of_slot));

@@ -5,24 +5,23 @@
 //! in only from the bank, or charged to the partner's credit. Source: authorization 3 and 6,
 //! requirements #27, #29, #33, #80-#87, #97-#103.
 
+mod money;
+
+use self::money::{charge_fee, put_fee, reload, remove_fee, top_up, transfer, withdraw};
 use super::{Card, Ledger, Stamp};
 use crate::balance::{Balance, Funds};
 use crate::card::CardState;
 use crate::command::{
-    Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Policy, Program,
+    ANSWER_MS_MAX, Change, Collateral, Custody, HOLD_HOURS_MAX, NewCard, Policy, Program,
 };
 use crate::control::{Outcome, Refusal};
-use crate::effect::{
-    Account, BalanceSlot, CardChange, CardSlot, Effect, PartnerBalanceSlot, RuleSlot,
-};
-use crate::fee::{Charge, FEES_A_PROGRAM_MAX, FIXED_MAX, Fee, Payer};
+use crate::effect::{BalanceSlot, CardChange, CardSlot, Effect, RuleSlot};
 use crate::ids::{
-    BalanceId, CardId, CommandId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId,
-    Timestamp,
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
 };
-use crate::limits::{CARDS_A_BALANCE_MAX, OWED_FEES_MAX, SUM_MAX};
+use crate::limits::CARDS_A_BALANCE_MAX;
 use crate::lock_code::Lock;
-use crate::money::{Amount, Currency, Money};
+use crate::money::Currency;
 use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
 
 /// Command ids that one command may forget.
@@ -138,6 +137,8 @@ fn decide_change(
         Change::PutFee(fee) => put_fee(ledger, fee, effects),
         Change::RemoveFee(program, fee) => remove_fee(ledger, *program, *fee, effects),
         Change::ChargeFee { balance, charge } => charge_fee(ledger, *balance, charge, effects),
+        Change::PutCustody(program, custody) => put_custody(ledger, *program, *custody, effects),
+        Change::EntrustBalance(balance) => entrust_balance(ledger, *balance, effects),
     }
 }
 
@@ -241,6 +242,9 @@ fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Res
     if balance.cards as usize >= CARDS_A_BALANCE_MAX {
         return Err(Refusal::TooManyCards);
     }
+    if row.custody.is_some() != balance.entrusted {
+        return Err(Refusal::OtherCustody);
+    }
     room(ledger.cards.len() < ledger.limits.cards_max)?;
     if program.collateral == Collateral::Credit && balance.covered_by != Some(program.partner) {
         if balance.covered_by.is_some() || balance.funds.ledger.0 != 0 {
@@ -249,6 +253,49 @@ fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Res
         effects.push(Effect::BalanceCovered(slot, program.partner));
     }
     effects.push(Effect::CardIssued(*card));
+    Ok(())
+}
+
+/// From before its first card on, and without fees that its holders would pay here.
+fn put_custody(
+    ledger: &Ledger,
+    program: ConfigId,
+    custody: Custody,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let row = ledger.programs.get(program).ok_or(Refusal::ProgramNotFound)?;
+    if !(1..=ANSWER_MS_MAX).contains(&custody.answer_ms) {
+        return Err(Refusal::Unsound);
+    }
+    match row.custody {
+        Some(known) if known == custody => return Ok(()),
+        Some(_) => {}
+        None if row.issued || !row.fees.is_empty() => return Err(Refusal::OtherCustody),
+        // Top-ups are what it covers, and there are none.
+        None if row.program.collateral == Collateral::Credit => return Err(Refusal::OtherCustody),
+        None => {}
+    }
+    effects.push(Effect::CustodyPut(program, custody));
+    Ok(())
+}
+
+fn entrust_balance(
+    ledger: &Ledger,
+    id: BalanceId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, id)?;
+    if balance.entrusted {
+        return Ok(());
+    }
+    let Funds { ledger: booked, held } = balance.funds;
+    if booked.0 != 0 || held.0 != 0 || balance.cards > 0 || balance.covered_by.is_some() {
+        return Err(Refusal::BalanceNotEmpty);
+    }
+    if !ledger.fees.owed_by(slot).is_empty() {
+        return Err(Refusal::BalanceNotEmpty);
+    }
+    effects.push(Effect::BalanceEntrusted(slot));
     Ok(())
 }
 
@@ -345,204 +392,16 @@ fn unlock_card(ledger: &Ledger, card: CardId, effects: &mut Vec<Effect>) -> Resu
     }
 }
 
-fn top_up(
-    ledger: &Ledger,
-    balance: BalanceId,
-    money: Money,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let (slot, balance) = open_balance_of(ledger, balance)?;
-    checked_money(money, balance.currency)?;
-    fits(balance.funds, money.amount)?;
-    if let Some(partner) = balance.covered_by {
-        let (credit, funds) = credit_of(ledger, partner, money.currency)?;
-        if !funds.covers(money.amount) {
-            return Err(Refusal::InsufficientCollateral);
-        }
-        effects.push(posted(Account::Partner(credit), Account::UsersCover, money));
-    }
-    effects.push(posted(Account::Funding, Account::User(slot), money));
-    collect(ledger, (slot, balance), money.amount, effects);
-    Ok(())
-}
-
-fn reload(
-    ledger: &Ledger,
-    balance: PartnerBalanceId,
-    money: Money,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let slot = ledger.partner_balances.slot(balance).ok_or(Refusal::PartnerBalanceNotFound)?;
-    let row = ledger.partner_balances.at(slot).ok_or(Refusal::PartnerBalanceNotFound)?;
-    checked_money(money, row.currency)?;
-    fits(row.funds, money.amount)?;
-    effects.push(posted(Account::Bank, Account::Partner(PartnerBalanceSlot(slot)), money));
-    Ok(())
-}
-
-fn withdraw(
-    ledger: &Ledger,
-    balance: BalanceId,
-    money: Money,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let (slot, balance) = open_balance_of(ledger, balance)?;
-    checked_money(money, balance.currency)?;
-    if !balance.funds.covers(money.amount) {
-        return Err(Refusal::InsufficientFunds);
-    }
-    if let Some(partner) = balance.covered_by {
-        let (credit, funds) = credit_of(ledger, partner, money.currency)?;
-        fits(funds, money.amount)?;
-        effects.push(posted(Account::UsersCover, Account::Partner(credit), money));
-    }
-    effects.push(posted(Account::User(slot), Account::Funding, money));
-    Ok(())
-}
-
-fn transfer(
-    ledger: &Ledger,
-    (from, to): (BalanceId, BalanceId),
-    money: Money,
-    charge: Option<&Charge>,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let (from_slot, giver) = open_balance_of(ledger, from)?;
-    let (to_slot, taker) = open_balance_of(ledger, to)?;
-    checked_money(money, giver.currency)?;
-    checked_money(money, taker.currency)?;
-    if from == to || giver.covered_by != taker.covered_by {
-        return Err(Refusal::BalancesApart);
-    }
-    let charged = charge.map(|charge| due(charge, giver)).transpose()?;
-    let fee = charged.map_or(Amount::ZERO, |charge| charge.of_holder());
-    let all = money.amount.checked_add(fee).ok_or(Refusal::InvalidAmount)?;
-    if !giver.funds.covers(all) {
-        return Err(Refusal::InsufficientFunds);
-    }
-    fits(taker.funds, money.amount)?;
-    effects.push(posted(Account::User(from_slot), Account::User(to_slot), money));
-    effects.extend(charged.map(|charge| charged_on(from_slot, charge, charge.money.amount)));
-    collect(ledger, (to_slot, taker), money.amount, effects);
-    Ok(())
-}
-
-fn put_fee(ledger: &Ledger, fee: &Fee, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
-    if !fee.is_sound() {
-        return Err(Refusal::Unsound);
-    }
-    let row = ledger.programs.get(fee.program).ok_or(Refusal::ProgramNotFound)?;
-    match row.fees.iter().find(|known| known.id == fee.id) {
-        Some(known) if known == fee => return Ok(()),
-        Some(_) => {}
-        None => room(row.fees.len() < FEES_A_PROGRAM_MAX)?,
-    }
-    effects.push(Effect::FeePut(fee.clone()));
-    Ok(())
-}
-
-fn remove_fee(
-    ledger: &Ledger,
-    program: ConfigId,
-    fee: FeeId,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let row = ledger.programs.get(program).ok_or(Refusal::ProgramNotFound)?;
-    let known = row.fees.iter().any(|known| known.id == fee);
-    effects.extend(known.then_some(Effect::FeeRemoved(program, fee)));
-    Ok(())
-}
-
-/// Takes what is available of a fee; the rest is owed.
-fn charge_fee(
-    ledger: &Ledger,
-    balance: BalanceId,
-    charge: &Charge,
-    effects: &mut Vec<Effect>,
-) -> Result<(), Refusal> {
-    let (slot, balance) = open_balance_of(ledger, balance)?;
-    let charge = due(charge, balance)?;
-    let available = balance.funds.available().max(Amount::ZERO);
-    let taken = match charge.payer {
-        Payer::Holder => charge.money.amount.min(available),
-        Payer::Partner => charge.money.amount,
-    };
-    let owed = ledger.fees.owed_by(slot);
-    let known = owed.iter().any(|(fee, _)| *fee == charge.fee);
-    if taken != charge.money.amount && !known && owed.len() >= OWED_FEES_MAX {
-        return Err(Refusal::TooManyOwed);
-    }
-    effects.push(charged_on(slot, charge, taken));
-    Ok(())
-}
-
-/// A fee that may be charged to a balance.
-fn due<'a>(charge: &'a Charge, balance: &Balance) -> Result<&'a Charge, Refusal> {
-    checked_money(charge.money, balance.currency)?;
-    if charge.money.amount > FIXED_MAX { Err(Refusal::InvalidAmount) } else { Ok(charge) }
-}
-
-fn charged_on(balance: BalanceSlot, charge: &Charge, taken: Amount) -> Effect {
-    let Charge { fee, money, payer } = *charge;
-    Effect::FeeCharged { fee, balance, payer, due: money.amount, taken }
-}
-
-/// Takes what is owed for fees out of what comes in, in the order in which it fell due.
-fn collect(
-    ledger: &Ledger,
-    (slot, balance): (BalanceSlot, &Balance),
-    coming: Amount,
-    effects: &mut Vec<Effect>,
-) {
-    let mut left = balance.funds.available().0.saturating_add(coming.0);
-    for (fee, owed) in ledger.fees.owed_by(slot) {
-        let taken = Amount(left.min(owed.0));
-        if !taken.is_positive() {
-            return;
-        }
-        left -= taken.0;
-        let (fee, payer, due) = (*fee, Payer::Holder, Amount::ZERO);
-        effects.push(Effect::FeeCharged { fee, balance: slot, payer, due, taken });
-    }
-}
-
-fn posted(from: Account, to: Account, money: Money) -> Effect {
-    Effect::Posted { from, to, amount: money.amount, currency: money.currency }
-}
-
-/// What comes in leaves room for what networks force and take back.
-fn fits(funds: Funds, amount: Amount) -> Result<(), Refusal> {
-    match funds.booked(amount) {
-        Some(after) if after.ledger.0 <= SUM_MAX => Ok(()),
-        Some(_) | None => Err(Refusal::InvalidAmount),
-    }
-}
-
-fn checked_money(money: Money, currency: Currency) -> Result<(), Refusal> {
-    if money.currency != currency {
-        Err(Refusal::CurrencyMismatch)
-    } else if !money.amount.is_positive() {
-        Err(Refusal::InvalidAmount)
-    } else {
-        Ok(())
-    }
-}
-
 fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Balance), Refusal> {
     let slot = BalanceSlot(ledger.balances.slot(id).ok_or(Refusal::BalanceNotFound)?);
     let balance = ledger.balance(slot).filter(|balance| !balance.closed);
     Ok((slot, balance.ok_or(Refusal::BalanceNotFound)?))
 }
 
-/// The partner's credit balance that covers what users have in a currency.
-fn credit_of(
-    ledger: &Ledger,
-    partner: PartnerId,
-    currency: Currency,
-) -> Result<(PartnerBalanceSlot, Funds), Refusal> {
-    let slot = ledger.partner_balance_of((partner, PartnerBalanceKind::Credit, currency));
-    let row = slot.and_then(|slot| Some((slot, ledger.partner_balance(slot)?.funds)));
-    row.ok_or(Refusal::CollateralBalanceNotFound)
+/// An open balance whose money is here.
+fn own_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Balance), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, id)?;
+    if balance.entrusted { Err(Refusal::OtherCustody) } else { Ok((slot, balance)) }
 }
 
 fn card_of(ledger: &Ledger, id: CardId) -> Result<(CardSlot, &Card), Refusal> {

@@ -7,7 +7,8 @@ use super::Ledger;
 use crate::balance::Funds;
 use crate::books::{Book, wide};
 use crate::effect::{
-    Account, BalanceSlot, CardSlot, Direction, Transaction, TransactionSlot, TransactionState,
+    Account, BalanceSlot, CardSlot, Decision, Direction, Transaction, TransactionSlot,
+    TransactionState,
 };
 use crate::ids::Timestamp;
 use crate::money::{Amount, Currency};
@@ -56,6 +57,35 @@ impl Ledger {
             }
         }
         self.hold(entry, entry.held())
+    }
+
+    /// Asks a partner for a transaction.
+    pub(super) fn ask(&mut self, slot: TransactionSlot, lifetime: u64) -> Option<()> {
+        let questions = self.questions_of(slot)?;
+        *questions = questions.checked_add(1)?;
+        self.asked.insert(slot, lifetime).is_none().then_some(())
+    }
+
+    /// How many questions are open in the program of a transaction's card.
+    fn questions_of(&mut self, slot: TransactionSlot) -> Option<&mut u32> {
+        let card = self.transactions.get(slot)?.card?;
+        let program = self.card_at(card)?.program;
+        self.programs.at_mut(program.0).map(|row| &mut row.asked)
+    }
+
+    /// Answers what a partner was asked for.
+    pub(super) fn decided(
+        &mut self,
+        slot: TransactionSlot,
+        decided: (Decision, TransactionState),
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Option<()> {
+        self.asked.remove(&slot)?;
+        let questions = self.questions_of(slot)?;
+        *questions = questions.checked_sub(1)?;
+        let (before, after) = self.transactions.decide(slot, decided, until, at)?;
+        self.hold(&after, after.held().checked_sub(before.held())?)
     }
 
     pub(super) fn forget(&mut self, slot: TransactionSlot) -> Option<()> {
@@ -153,8 +183,13 @@ impl Ledger {
     /// Whom a posting of `by` is charged to: the balance, or the receivable account where it takes
     /// none.
     pub(super) fn payer(&self, balance: Option<BalanceSlot>, by: Amount) -> Account {
-        let user = balance.filter(|slot| self.takes(*slot, by));
-        user.map_or(Account::Receivable, Account::User)
+        match balance.filter(|slot| self.takes(*slot, by)) {
+            Some(slot) if self.balance(slot).is_some_and(|row| row.entrusted) => {
+                Account::PartnerHeld
+            }
+            Some(slot) => Account::User(slot),
+            None => Account::Receivable,
+        }
     }
 
     /// Whether a balance takes a posting of `by` from it: one that was closed takes none any more.
@@ -193,7 +228,8 @@ impl Ledger {
             | Account::UsersCover
             | Account::Bank
             | Account::Fees
-            | Account::Invoiced => {}
+            | Account::Invoiced
+            | Account::PartnerHeld => {}
         }
         *sum_of(self.books.of(currency), account) += wide(amount);
         Some(())
@@ -212,5 +248,6 @@ fn sum_of(book: &mut Book, account: Account) -> &mut i128 {
         Account::Bank => &mut book.bank,
         Account::Fees => &mut book.fees,
         Account::Invoiced => &mut book.invoiced,
+        Account::PartnerHeld => &mut book.partner_held,
     }
 }

@@ -170,8 +170,11 @@ impl Rules {
         let charge = of_row.next()?;
         charge.amount = charge.amount.checked_sub(amount).filter(|left| left.0 >= 0)?;
         charge.counted &= count == 0;
-        row.spent = Amount(row.spent.0.saturating_sub(amount.0).max(0));
-        row.count = row.count.saturating_sub(count);
+        // What the same message counted may have begun another period.
+        if row.window.start == window_start {
+            row.spent = Amount(row.spent.0.saturating_sub(amount.0).max(0));
+            row.count = row.count.saturating_sub(count);
+        }
         Some(())
     }
 

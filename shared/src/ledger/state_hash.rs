@@ -60,6 +60,7 @@ impl Ledger {
             }
         }
         hasher.put_all(self.fees.all_owed().count(), self.fees.all_owed());
+        hasher.put_all(self.asked.len(), self.asked.iter());
         hasher.put_all(self.exceptions.len(), self.exceptions.iter());
         let commands = self.commands_in_order.iter().map(|id| (id, self.commands.get(id)));
         hasher.put_all(self.commands_in_order.len(), commands);

@@ -4,13 +4,14 @@
 use super::{Card, Ledger};
 use crate::balance::Balance;
 use crate::books::{Book, Imbalance, wide};
+use crate::command::{Authorization, MessageKey};
 use crate::control::{
-    BalanceView, CardView, EXCEPTIONS_A_VIEW_MAX, PartnerBalanceView, Query, RuleView, StatusView,
-    TotalView, View,
+    BalanceView, CardView, EXCEPTIONS_A_VIEW_MAX, PartnerBalanceView, Query, Question, RuleView,
+    StatusView, TotalView, View,
 };
 use crate::credential::{Pvv, Stored};
-use crate::effect::BalanceSlot;
-use crate::ids::{BalanceId, CardId, ConfigId, CustomerId};
+use crate::effect::{BalanceSlot, TransactionSlot};
+use crate::ids::{BalanceId, CardId, ConfigId, CustomerId, Sequence};
 use crate::money::{Amount, Currency};
 use crate::pan::PanToken;
 use hashbrown::HashMap;
@@ -62,10 +63,44 @@ impl Ledger {
                     partners: book.partners,
                     company: book.fees,
                     invoiced: -book.invoiced,
+                    partner_held: book.partner_held,
                 });
                 Some(View::Totals(totals.collect()))
             }
         }
+    }
+
+    /// What the partner is asked for `message`, which waits at this place.
+    #[must_use]
+    pub fn question(&self, slot: TransactionSlot, message: &Authorization) -> Option<Question> {
+        let waiting = *self.transactions.get(slot)?;
+        let card = self.card_at(waiting.card?)?;
+        let program = self.program_at(card.program)?;
+        let balance = self.balance(card.balance)?;
+        let adds_to = self.transactions.base_of(&waiting);
+        Some(Question {
+            message: *message,
+            adds_to: adds_to.map(|(_, base)| (base.id, base.at)),
+            program: program.program.id,
+            partner: program.program.partner,
+            customer: self.holder(balance.customer)?.id,
+            balance: balance.id,
+            card: card.id,
+            waiting,
+        })
+    }
+
+    /// Where the request at a place was asked for, and under which key.
+    #[must_use]
+    pub fn asked_at(&self, slot: TransactionSlot) -> Option<(MessageKey, Sequence)> {
+        self.transactions.get(slot).map(|entry| (entry.key, entry.id))
+    }
+
+    /// Whether the partner is still asked for what was asked for at `id`, at this place.
+    #[must_use]
+    pub fn is_asked(&self, slot: TransactionSlot, id: Sequence) -> bool {
+        self.asked.contains_key(&slot)
+            && self.transactions.get(slot).is_some_and(|entry| entry.id == id)
     }
 
     /// What a card's credentials are verified against. An unknown card has nothing, and costs as
@@ -170,6 +205,7 @@ impl Ledger {
             ledger: balance.funds.ledger,
             held: balance.funds.held,
             owed: self.owed_by(balance.id),
+            entrusted: balance.entrusted,
             cards,
         }
     }

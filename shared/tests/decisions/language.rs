@@ -10,6 +10,8 @@
 //! | `sale ..`, `advice ..`, `clear ..` | 0200; 0120, 0220, which may be `declined`, `unknown`, `more` |
 //! | `reverse stan=9 of=1 [ofclass=sale advice base= total= ..]`, `nack stan=1 of=1` | 0400 (0420 where `advice`), 0190 or 0290 |
 //! | `lock-outside stan=1 card=1 code=7`, `.. lift` | 0300 |
+//! | `answered stan=1 agreed [class= by=]`, `.. has=500`, `.. no=funds`, `.. not-asked`, `.. in-doubt` | what became of the question to the partner |
+//! | `custody 10 answer=2000 [stand-in]`, `entrust A` | changes: the money is with the partner |
 //! | `void stan=1 [class= by=]`, `expire` | the answer to that request never left; time has passed |
 //! | `partner 1`, `customer 1 [unverified] [aml]`, `balance A customer=1 cur=EUR`, `close A` | changes |
 //! | `program 10 partner=1 cur=EUR collateral=deposit [partial instant= pin-tries= cash-hours= ..]` | a change |
@@ -163,6 +165,13 @@ impl Desk {
                 Command::Void(key, by.expect("nothing was decided for it"))
             }
             "expire" => Command::Expire,
+            "answered" => {
+                let key = key_of(line, class_of(line.text("class", "auth")), "stan", "link");
+                let by = line.maybe("by").map(Sequence);
+                let by = by.or_else(|| self.decided_at.get(&format!("{key:?}")).copied());
+                let by = by.expect("nothing was asked for it");
+                Command::Answered(key, by, messages::partner_answer(line))
+            }
             _ => {
                 self.next_command += 1;
                 let id = CommandId(line.maybe("id").unwrap_or(self.next_command));
@@ -201,7 +210,13 @@ impl Desk {
                 (text + again, outcome.result.is_ok() && again.is_empty())
             }
             Answer::Noted => ("noted".to_owned(), true),
+            Answer::Asked(id) => {
+                let again = if id == sequence { "" } else { " again" };
+                (format!("asked{again}"), again.is_empty())
+            }
         };
+        // What declines a question gives back what was held for it.
+        let moves = moves || matches!(line.verb.as_str(), "answered");
         assert!(moves || before == self.all_funds(), "money moved: {}", line.left);
         text
     }
@@ -268,6 +283,7 @@ impl Desk {
             ("bank", book.bank),
             ("fees", book.fees),
             ("invoiced", book.invoiced),
+            ("partner-held", book.partner_held),
         ];
         let told = sums.iter().filter(|(_, sum)| *sum != 0);
         told.map(|(name, sum)| format!("{name}={sum}")).collect::<Vec<_>>().join(" ")

@@ -1,7 +1,9 @@
 //! Lines that are changes from the control link.
 
 use shared::card::{CardState, YearMonth};
-use shared::command::{Change, Collateral, NewCard, PartnerBalanceKind, Policy, Program};
+use shared::command::{
+    Change, Collateral, Custody, NewCard, OnSilence, PartnerBalanceKind, Policy, Program,
+};
 use shared::credential::Pvv;
 use shared::fee::{Charge, Fee, Payer, Terms};
 use shared::ids::{
@@ -76,9 +78,19 @@ pub(super) fn change(line: &Line) -> Change {
                 charge: Charge { fee, money, payer: payer(line) },
             }
         }
+        "custody" => Change::PutCustody(ConfigId(line.named()), custody(line)),
+        "entrust" => Change::EntrustBalance(balance()),
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
     }
+}
+
+fn custody(line: &Line) -> Custody {
+    let on_silence = match line.has("stand-in") {
+        true => OnSilence::LetNetworkStandIn,
+        false => OnSilence::Decline,
+    };
+    Custody { answer_ms: line.number("answer"), on_silence }
 }
 
 fn transfer(line: &Line) -> Change {

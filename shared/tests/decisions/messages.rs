@@ -3,7 +3,7 @@
 
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Channel, Credentials, EntryMode, LockOutside,
-    MessageClass, MessageKey, References, Reversal, ReversalKind,
+    MessageClass, MessageKey, PartnerAnswer, PartnerRefusal, References, Reversal, ReversalKind,
 };
 use shared::credential::CredentialResult;
 use shared::ids::LinkId;
@@ -157,6 +157,25 @@ fn credential(name: &str) -> CredentialResult {
         "absent" => CredentialResult::Absent,
         "unavailable" => CredentialResult::Unavailable,
         other => panic!("no such result: {other}"),
+    }
+}
+
+pub(super) fn partner_answer(line: &Line) -> PartnerAnswer {
+    line.understands(
+        &["agreed", "not-asked", "in-doubt"],
+        &["stan", "sent", "acq", "fwd", "link", "class", "by", "has", "no"],
+    );
+    match (line.maybe("has"), line.text("no", "")) {
+        (Some(amount), _) => PartnerAnswer::Has(Amount(amount)),
+        (None, "funds") => PartnerAnswer::Declined(PartnerRefusal::InsufficientFunds),
+        (None, "limits") => PartnerAnswer::Declined(PartnerRefusal::LimitsExceeded),
+        (None, "fraud") => PartnerAnswer::Declined(PartnerRefusal::FraudsDetected),
+        (None, "balance") => PartnerAnswer::Declined(PartnerRefusal::BalanceNotFound),
+        (None, "other") => PartnerAnswer::Declined(PartnerRefusal::Other),
+        (None, _) if line.has("agreed") => PartnerAnswer::Agreed,
+        (None, _) if line.has("not-asked") => PartnerAnswer::NotAsked,
+        (None, _) if line.has("in-doubt") => PartnerAnswer::InDoubt,
+        (None, other) => panic!("no such answer: {other}"),
     }
 }
 

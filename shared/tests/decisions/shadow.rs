@@ -39,6 +39,11 @@ impl Shadow {
                 assert_eq!(entry.open(), Amount::ZERO, "what is closed holds nothing");
                 entry.state = *state;
             }
+            Effect::Decided { transaction, decision, state, until } => {
+                let entry = self.of(*transaction);
+                assert!(entry.state.may_become(*state), "{:?} to {state:?}", entry.state);
+                (entry.decision, entry.state, entry.expires_at) = (*decision, *state, *until);
+            }
             Effect::PartnerPut(_)
             | Effect::ProgramPut(_)
             | Effect::CustomerPut { .. }
@@ -60,7 +65,10 @@ impl Shadow {
             | Effect::FeePut(_)
             | Effect::FeeRemoved(..)
             | Effect::FeeSet { .. }
-            | Effect::FeeCharged { .. } => {}
+            | Effect::FeeCharged { .. }
+            | Effect::CustodyPut(..)
+            | Effect::BalanceEntrusted(_)
+            | Effect::Asked(..) => {}
         }
     }
 

@@ -37,9 +37,20 @@ impl Model {
             return Decision::bare(Reason::UnknownError);
         }
         let asked = self.asked_increment(message);
-        if asked.is_none()
+        let is_asked = |number: &u64| self.entry(*number).unwrap().state == TransactionState::Asked;
+        let waiting = asked.filter(is_asked);
+        if (asked.is_none() || waiting.is_some())
             && let Some(decision) = self.advise_increment(advice)
         {
+            if let Some(number) = waiting {
+                self.take_back(
+                    number,
+                    match advice.advised {
+                        Advised::Declined => TransactionState::Reversed,
+                        Advised::Approved | Advised::Unknown => TransactionState::Voided,
+                    },
+                );
+            }
             return decision;
         }
         let meant = match asked {
@@ -67,6 +78,13 @@ impl Model {
             self.remember(own);
             return decision;
         }
+        self.advise_on(advice, own, meant);
+        decision
+    }
+
+    fn advise_on(&mut self, advice: &Advice, own: Entry, meant: Meant) {
+        let amount = advice.message.billed().amount.0;
+        let financial = advice.message.key.class == MessageClass::FinancialAdvice;
         match (financial, advice.advised, meant) {
             (_, Advised::Declined, _) => self.declined(own, meant),
             (false, _, Meant::One(number)) => self.authorized(advice, own, number),
@@ -86,7 +104,6 @@ impl Model {
                 self.force_post(advice, own);
             }
         }
-        decision
     }
 
     /// What was asked for here under the trace of something that adds to a hold.
@@ -149,6 +166,7 @@ impl Model {
         let user = &self.users[self.cards[self.card_of(message.token)?].user];
         let short = Entry::direction_of(message) == Direction::Debit
             && amount > 0
+            && !user.entrusted
             && user.available() < amount;
         short.then_some(Reason::InsufficientFunds)
     }
@@ -185,7 +203,8 @@ impl Model {
             Meant::One(number) => {
                 let entry = self.entry(number).unwrap();
                 let posted = entry.state == TransactionState::Posted && financial;
-                if entry.is_open() || posted {
+                let asked = entry.state == TransactionState::Asked;
+                if entry.is_open() || posted || asked {
                     self.take_back(number, TransactionState::Reversed);
                 } else if entry.still_adds() {
                     self.take_off(number, 0);
@@ -206,11 +225,14 @@ impl Model {
             TransactionState::Answered if increment => {
                 self.adjust_increment(&advice.message, own, number);
             }
-            TransactionState::Authorized
-            | TransactionState::Answered
-            | TransactionState::Voided => {
+            TransactionState::Authorized => {
                 own.base = None;
                 self.force_hold(advice, own);
+            }
+            TransactionState::Answered | TransactionState::Voided => self.force_hold(advice, own),
+            TransactionState::Asked => {
+                self.force_hold(advice, own);
+                self.take_back(number, TransactionState::Voided);
             }
             TransactionState::Reversed | TransactionState::Tombstone => {
                 self.note_reversed(&mut own);
@@ -314,14 +336,22 @@ impl Model {
     }
 
     /// 0220 with an original, approved.
-    fn posted(&mut self, advice: &Advice, mut own: Entry, number: u64) {
+    fn posted(&mut self, advice: &Advice, own: Entry, named: u64) {
+        let entry = self.entry(named).unwrap();
+        let asked = entry.state == TransactionState::Asked;
+        // An increment stands for its hold.
+        let adds = entry.still_adds() || asked;
+        let base = entry.base.filter(|base| adds && self.entry(*base).is_some());
+        let number = base.unwrap_or(named);
+        self.posted_on(advice, own, number);
+        if asked && number != named {
+            self.take_back(named, TransactionState::Voided);
+        }
+    }
+
+    fn posted_on(&mut self, advice: &Advice, mut own: Entry, number: u64) {
         let message = &advice.message;
         let amount = message.billed().amount.0;
-        let named = self.entry(number).unwrap();
-        // An increment stands for its hold.
-        let increment = named.still_adds();
-        let number =
-            named.base.filter(|base| increment && self.entry(*base).is_some()).unwrap_or(number);
         own.base = Some(number);
         let entry = self.entry(number).unwrap();
         let (entry_class, class) = (entry.key.class, entry.key.class.of_request());
@@ -338,6 +368,10 @@ impl Model {
                 } else {
                     self.force_post(advice, own);
                 }
+            }
+            (_, TransactionState::Asked) => {
+                self.force_post(advice, own);
+                self.take_back(number, TransactionState::Voided);
             }
             (MessageClass::Financial, TransactionState::Posted)
                 if entry.direction == own.direction =>

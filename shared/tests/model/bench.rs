@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use shared::command::Command;
 use shared::control::{Query, View};
-use shared::effect::{Effect, Transaction};
+use shared::effect::{Effect, Transaction, TransactionState};
 use shared::ids::{Sequence, Timestamp};
 use shared::journal_record::{Answer, Record, RecordRef};
 use shared::ledger::{Ledger, Stamp};
@@ -112,6 +112,9 @@ impl Bench {
                 self.compare_transaction(&told)?;
             }
         }
+        let asked = self.model.entries.iter();
+        let asked = asked.filter(|entry| entry.state == TransactionState::Asked).count();
+        same("open questions", self.ledger.questions(), asked)?;
         same("transactions kept", self.ledger.sizes().1, self.model.entries.len())?;
         let next = self.ledger.next_expiry().map(|at| at.0);
         let open = self.model.entries.iter().filter(|entry| entry.ends());
@@ -157,6 +160,11 @@ impl Bench {
                 told[at(slot)].as_mut()?.state = *state;
                 Some(at(slot))
             }
+            Effect::Decided { transaction, decision, state, until } => {
+                let entry = told[at(transaction)].as_mut()?;
+                (entry.decision, entry.state, entry.expires_at) = (*decision, *state, *until);
+                Some(at(transaction))
+            }
             Effect::PartnerPut(_)
             | Effect::ProgramPut(_)
             | Effect::CustomerPut { .. }
@@ -178,7 +186,10 @@ impl Bench {
             | Effect::FeePut(_)
             | Effect::FeeRemoved(..)
             | Effect::FeeSet { .. }
-            | Effect::FeeCharged { .. } => None,
+            | Effect::FeeCharged { .. }
+            | Effect::CustodyPut(..)
+            | Effect::BalanceEntrusted(_)
+            | Effect::Asked(..) => None,
         }
     }
 
@@ -195,7 +206,7 @@ impl Bench {
         let core = [told.authorised.0, told.captured.0, told.released.0, told.returned.0];
         same("authorised, captured, released, returned", core, entry.amounts())?;
         same("asked for", told.requested.0, entry.requested)?;
-        if entry.is_open() {
+        if entry.ends() {
             same("expires at", told.expires_at.0, entry.expires_at)?;
         }
         Ok(())
@@ -297,6 +308,7 @@ impl Bench {
                 book.bank,
                 book.fees,
                 book.invoiced,
+                book.partner_held,
             ];
             let model = [
                 sums.funding,
@@ -307,6 +319,7 @@ impl Bench {
                 sums.bank,
                 sums.fees,
                 sums.invoiced,
+                sums.partner_held,
             ];
             same("sums of the books", core, model.map(i128::from))?;
         }

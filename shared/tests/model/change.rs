@@ -6,7 +6,7 @@ use shared::card::CardState;
 use shared::command::{Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Program};
 use shared::control::{Outcome, Refusal};
 use shared::fee::{Charge, Payer};
-use shared::ids::{BalanceId, CardId, CommandId, Sequence, Timestamp};
+use shared::ids::{BalanceId, CardId, CommandId, PartnerBalanceId, Sequence, Timestamp};
 use shared::limits::CARDS_A_BALANCE_MAX;
 use shared::lock_code::{Lock, LockCode};
 use shared::money::{Currency, Money};
@@ -113,14 +113,9 @@ impl Model {
                 Ok(())
             }
             Change::ChargeFee { balance, charge } => self.charge_fee(*balance, charge),
-            Change::Reload { balance, money } => {
-                let pot = self.pots.iter().position(|pot| pot.id == *balance);
-                let pot = pot.ok_or(Refusal::PartnerBalanceNotFound)?;
-                sound(*money, self.pots[pot].currency)?;
-                self.pots[pot].ledger += money.amount.0;
-                self.sums(money.currency).bank -= money.amount.0;
-                Ok(())
-            }
+            Change::PutCustody(program, custody) => self.put_custody(*program, *custody),
+            Change::EntrustBalance(balance) => self.entrust(*balance),
+            Change::Reload { balance, money } => self.reload(*balance, *money),
         }
     }
 
@@ -177,6 +172,7 @@ impl Model {
                     held,
                     closed,
                     covered_by,
+                    entrusted: false,
                     owed: Vec::new(),
                     cards,
                 });
@@ -223,6 +219,9 @@ impl Model {
         }
         if self.users[user].cards >= CARDS_A_BALANCE_MAX {
             return Err(Refusal::TooManyCards);
+        }
+        if self.is_entrusted(card.program) != self.users[user].entrusted {
+            return Err(Refusal::OtherCustody);
         }
         room(self.cards.len() < self.limits.cards_max)?;
         let partner = self.programs[program].partner;
@@ -326,7 +325,7 @@ impl Model {
     }
 
     fn top_up(&mut self, balance: BalanceId, money: Money) -> Refused {
-        let user = self.open_user(balance)?;
+        let user = self.own_user(balance)?;
         sound(money, self.users[user].currency)?;
         let amount = money.amount.0;
         if let Some(partner) = self.users[user].covered_by {
@@ -346,8 +345,17 @@ impl Model {
         Ok(())
     }
 
+    fn reload(&mut self, balance: PartnerBalanceId, money: Money) -> Refused {
+        let pot = self.pots.iter().position(|pot| pot.id == balance);
+        let pot = pot.ok_or(Refusal::PartnerBalanceNotFound)?;
+        sound(money, self.pots[pot].currency)?;
+        self.pots[pot].ledger += money.amount.0;
+        self.sums(money.currency).bank -= money.amount.0;
+        Ok(())
+    }
+
     fn withdraw(&mut self, balance: BalanceId, money: Money) -> Refused {
-        let user = self.open_user(balance)?;
+        let user = self.own_user(balance)?;
         sound(money, self.users[user].currency)?;
         let amount = money.amount.0;
         if self.users[user].ledger - self.users[user].held < amount {
@@ -371,7 +379,7 @@ impl Model {
         money: Money,
         charge: Option<&Charge>,
     ) -> Refused {
-        let (giver, taker) = (self.open_user(from)?, self.open_user(to)?);
+        let (giver, taker) = (self.own_user(from)?, self.own_user(to)?);
         sound(money, self.users[giver].currency)?;
         sound(money, self.users[taker].currency)?;
         if giver == taker || self.users[giver].covered_by != self.users[taker].covered_by {

@@ -86,7 +86,8 @@ impl Model {
             | Command::LockOutside(_)
             | Command::Void(..)
             | Command::Expire
-            | Command::Manage(..) => None,
+            | Command::Manage(..)
+            | Command::Answered(..) => None,
         };
         let numbers: Vec<u64> = self.entries.iter().map(|entry| entry.number).collect();
         for number in numbers.iter().filter(|number| **number > made_before) {
@@ -107,9 +108,14 @@ impl Model {
         let posted = own.posted();
         let base = own.base.and_then(|base| self.entry(base));
         let lines = match base.map(|base| (base.number, base.state)) {
-            None | Some((_, TransactionState::Answered | TransactionState::Tombstone)) => {
-                message.map_or(Vec::new(), |message| self.lines_for(message))
-            }
+            None
+            | Some((
+                _,
+                TransactionState::Answered
+                | TransactionState::Tombstone
+                | TransactionState::Asked
+                | TransactionState::Voided,
+            )) => message.map_or(Vec::new(), |message| self.lines_for(message)),
             Some((base, _)) => {
                 let hold = self.entry_mut(base);
                 let mut lines = hold.fees.clone();
@@ -169,6 +175,9 @@ impl Model {
         if !self.programs.iter().any(|program| program.id == fee.program) {
             return Err(Refusal::ProgramNotFound);
         }
+        if self.is_entrusted(fee.program) {
+            return Err(Refusal::OtherCustody);
+        }
         let same = |known: &&mut Fee| known.program == fee.program && known.id == fee.id;
         if let Some(known) = self.fees.iter_mut().find(same) {
             *known = fee.clone();
@@ -192,7 +201,10 @@ impl Model {
     }
 
     pub(crate) fn charge_fee(&mut self, id: BalanceId, charge: &Charge) -> Result<(), Refusal> {
-        let user = self.open_user(id)?;
+        let user = match charge.payer {
+            Payer::Holder => self.own_user(id)?,
+            Payer::Partner => self.open_user(id)?,
+        };
         let amount = self.chargeable(user, charge)?;
         if charge.payer == Payer::Partner {
             self.sums(charge.money.currency).invoiced -= amount;

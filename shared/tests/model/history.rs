@@ -3,13 +3,15 @@
 
 use shared::command::{
     Advice, Advised, Authorization, Channel, Command, Credentials, LockOutside, MessageClass,
-    MessageKey, References, Reversal, ReversalKind,
+    MessageKey, PartnerAnswer, PartnerRefusal, References, Reversal, ReversalKind,
 };
 use shared::credential::CredentialResult;
 use shared::ids::{CommandId, LinkId, Sequence, Timestamp};
+use shared::journal_record::Answer;
 use shared::lock_code::LockCode;
 use shared::money::{Amount, Money};
 
+use crate::partner::has;
 use crate::random::Random;
 use crate::world::{EUR, PLN, START, month, opening, purchase, token};
 
@@ -23,6 +25,8 @@ pub(crate) struct History {
     opening: Vec<shared::command::Change>,
     /// What was sent, with its place.
     sent: Vec<(Command, Sequence)>,
+    /// Questions that may still be open.
+    asked: Vec<(MessageKey, Sequence)>,
     ids: u128,
 }
 
@@ -30,7 +34,14 @@ impl History {
     pub(crate) fn new(seed: u64) -> Self {
         let mut opening = opening();
         opening.reverse();
-        Self { random: Random(seed), now: START, opening, sent: Vec::new(), ids: 0 }
+        Self {
+            random: Random(seed),
+            now: START,
+            opening,
+            sent: Vec::new(),
+            asked: Vec::new(),
+            ids: 0,
+        }
     }
 
     /// The next command and its time, which may go back.
@@ -52,9 +63,15 @@ impl History {
     }
 
     /// Notes what was sent.
-    pub(crate) fn sent(&mut self, command: Command, at: Sequence) {
-        if matches!(command, Command::Manage(..) | Command::Expire | Command::Void(..)) {
+    pub(crate) fn sent(&mut self, command: Command, at: Sequence, answer: Answer) {
+        if matches!(
+            command,
+            Command::Manage(..) | Command::Expire | Command::Void(..) | Command::Answered(..)
+        ) {
             return;
+        }
+        if let (Command::Authorize(request), Answer::Asked(id)) = (&command, answer) {
+            self.asked.push((request.key, id));
         }
         if self.sent.len() < REMEMBERED {
             self.sent.push((command, at));
@@ -64,7 +81,37 @@ impl History {
         }
     }
 
+    /// What became of a question: mostly of one that is open.
+    fn answered(&mut self) -> Option<Command> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        let place = self.random.place(self.asked.len());
+        let (key, id) = self.asked.swap_remove(place);
+        let refusals = [
+            PartnerRefusal::InsufficientFunds,
+            PartnerRefusal::LimitsExceeded,
+            PartnerRefusal::FraudsDetected,
+            PartnerRefusal::BalanceNotFound,
+            PartnerRefusal::Other,
+        ];
+        let refusal = PartnerAnswer::Declined(self.random.pick(&refusals));
+        let has = has(self.random.pick(&AMOUNTS));
+        let answers =
+            [PartnerAnswer::Agreed, PartnerAnswer::NotAsked, PartnerAnswer::InDoubt, refusal, has];
+        let answer = answers[[0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 4, 4][self.random.place(12)]];
+        if self.random.percent(10) {
+            self.asked.push((key, id)); // and once more
+        }
+        Some(Command::Answered(key, id, answer))
+    }
+
     fn command(&mut self) -> Command {
+        if self.random.percent(25)
+            && let Some(answered) = self.answered()
+        {
+            return answered;
+        }
         match self.random.below(100) {
             0..24 => Command::Authorize(self.request()),
             24..42 => Command::Advise(self.advice()),
@@ -123,7 +170,8 @@ impl History {
                 | Command::LockOutside(_)
                 | Command::Void(..)
                 | Command::Expire
-                | Command::Manage(..) => None,
+                | Command::Manage(..)
+                | Command::Answered(..) => None,
             })
             .collect();
         if messages.is_empty() {
@@ -133,7 +181,7 @@ impl History {
     }
 
     fn plain(&mut self, class: MessageClass) -> Authorization {
-        let card = [1, 2, 2, 2, 3, 4, 5, 6, 6, 7][self.random.place(10)];
+        let card = [1, 2, 2, 2, 3, 4, 5, 6, 7, 7, 7, 8][self.random.place(12)];
         let stan = self.random.below(24);
         let currency = if card == 5 || self.random.percent(2) { PLN } else { EUR };
         let amount = self.random.pick(&AMOUNTS);
@@ -332,7 +380,10 @@ impl History {
                 lock.lock = None;
                 Command::LockOutside(lock)
             }
-            other @ (Command::Void(..) | Command::Expire | Command::Manage(..)) => other,
+            other @ (Command::Void(..)
+            | Command::Expire
+            | Command::Manage(..)
+            | Command::Answered(..)) => other,
         }
     }
 
@@ -370,7 +421,8 @@ impl History {
             other @ (Command::LockOutside(_)
             | Command::Void(..)
             | Command::Expire
-            | Command::Manage(..)) => other,
+            | Command::Manage(..)
+            | Command::Answered(..)) => other,
         }
     }
 

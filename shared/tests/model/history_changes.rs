@@ -1,7 +1,7 @@
 //! Random changes of the issuer's own data, mostly ones that keep the world alive.
 
 use shared::card::{CardState, YearMonth};
-use shared::command::{Change, Channel, Collateral, NewCard, PartnerBalanceKind};
+use shared::command::{Change, Channel, Collateral, NewCard, OnSilence, PartnerBalanceKind};
 use shared::credential::Pvv;
 use shared::fee::{Charge, Fee, Payer};
 use shared::ids::{
@@ -12,7 +12,7 @@ use shared::money::{Amount, Money};
 use shared::rule::{Bound, Filter, Period, Rule, Subject};
 
 use crate::history::History;
-use crate::world::{EUR, PLN, fee, month, program, token};
+use crate::world::{EUR, PLN, custody, fee, month, program, token};
 
 impl History {
     pub(crate) fn change(&mut self) -> Change {
@@ -76,7 +76,7 @@ impl History {
     }
 
     fn rare_change(&mut self, card: CardId) -> Change {
-        match self.random.below(12) {
+        match self.random.below(13) {
             0..4 => self.program_change(),
             4 => Change::CloseBalance(BalanceId(u128::from(self.random.below(9) + 1))),
             5 => Change::OpenBalance {
@@ -94,6 +94,16 @@ impl History {
             },
             7 => Change::PutPartner(PartnerId(u32::try_from(self.random.below(6)).unwrap())),
             8..10 => self.new_card(),
+            10 if self.random.percent(60) => {
+                let answer_ms = self.random.pick(&[0, 400, 2_000, 2_000, 9_000, 10_001]);
+                let mut custody = custody(answer_ms);
+                if self.random.percent(50) {
+                    custody.on_silence = OnSilence::LetNetworkStandIn;
+                }
+                let program = self.random.pick(&[6, 6, 6, 1, 2, 7, 8]);
+                Change::PutCustody(ConfigId(program), custody)
+            }
+            10 => Change::EntrustBalance(BalanceId(u128::from(self.random.below(9) + 1))),
             _ => {
                 let states = [
                     CardState::Linked,

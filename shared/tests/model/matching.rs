@@ -72,7 +72,9 @@ impl Entry {
     /// Holds, posted and did not take back, or adds to another one.
     fn has_money(&self, model: &Model) -> bool {
         match self.state {
-            TransactionState::Authorized => self.open() > 0 || self.posted() > 0,
+            TransactionState::Authorized | TransactionState::Asked => {
+                self.open() > 0 || self.posted() > 0
+            }
             TransactionState::Posted => self.posted() > 0,
             TransactionState::Answered => {
                 let base = self.base.filter(|_| self.still_adds());
@@ -146,7 +148,24 @@ impl Model {
             .filter(|entry| self.of_same_card(entry, token))
             .collect();
         let with_money = found.iter().find(|entry| entry.has_money(self));
-        with_money.or(found.first()).map(|entry| entry.number)
+        let meant = with_money.or(found.first())?;
+        Some(self.instead_of(meant).unwrap_or(meant.number))
+    }
+
+    /// What a network decided itself, where what it had asked for came to nothing.
+    fn instead_of(&self, entry: &Entry) -> Option<u64> {
+        let nothing = matches!(entry.state, TransactionState::Answered | TransactionState::Voided);
+        if !nothing || !entry.spoken_of || entry.has_money(self) {
+            return None;
+        }
+        let of_card = self.entries.iter().rev().filter(|other| other.card == entry.card);
+        let of_card = of_card.take(COMPARED).filter(|_| entry.card.is_some());
+        let mut stands = of_card.filter(|other| {
+            other.base == Some(entry.number)
+                && other.direction == entry.direction
+                && other.has_money(self)
+        });
+        stands.next().map(|other| other.number)
     }
 
     /// By life-cycle id, then by RRN and terminal, of those that `fits` on the same card.

@@ -6,6 +6,7 @@ use shared::command::{Authorization, Channel, Collateral, EntryMode, MessageClas
 use shared::credential::CredentialResult;
 use shared::effect::{ApprovalCode, Decision, Detail, Direction, ExceptionKind, TransactionState};
 use shared::ids::{Sequence, Timestamp};
+use shared::journal_record::Answer;
 use shared::lock_code::{Lock, LockCode, LockSource};
 use shared::money::{Amount, Currency};
 
@@ -59,7 +60,7 @@ pub(crate) fn adds(request: &Authorization) -> bool {
 }
 
 /// Whether a request is one more payment.
-fn is_payment(request: &Authorization) -> bool {
+pub(crate) fn is_payment(request: &Authorization) -> bool {
     !adds(request) && request.billed().amount.0 > 0
 }
 
@@ -99,6 +100,7 @@ impl Entry {
             released: 0,
             returned: 0,
             expires_at: 0,
+            lives_ms: 0,
             began: (0, 0),
             answered: None,
             spoken_of: false,
@@ -181,6 +183,9 @@ impl Model {
             18 | 19 => self.deposit_row(row, asked),
             20 => {
                 let user = &self.users[self.cards[self.card_of(message.token)?].user];
+                if user.entrusted {
+                    return None;
+                }
                 // What is forced is flagged by what it forces, fees aside; what is added to a hold
                 // is looked at when that is known.
                 let fees = match asked.advised || adds(message) {
@@ -268,26 +273,29 @@ impl Model {
     }
 
     /// 0100, 0101, 0200, 0201.
-    pub(crate) fn authorize(&mut self, request: &Authorization) -> Decision {
+    pub(crate) fn authorize(&mut self, request: &Authorization) -> Answer {
+        if let Some(asked) = self.waits_for(request) {
+            return Answer::Asked(Sequence(asked));
+        }
         let content = content_of(request);
         if let Some(before) = self.answered_before(&request.key, &content) {
-            return before;
+            return Answer::Decision(before);
         }
         if request.repeat {
             let first = self.repeated(&request.key, request.token, request.references, &content);
             if let Some(first) = first {
-                return first;
+                return Answer::Decision(first);
             }
         }
         // Two places stay free for what a reversal may need.
         let holds = self.entries.iter().filter(|entry| entry.answered.is_none()).count();
         if holds + 2 >= self.limits.transactions_max {
-            return Decision::bare(Reason::UnknownError);
+            return Answer::Decision(Decision::bare(Reason::UnknownError));
         }
         let buried = self.is_buried(request);
         self.make_room();
         if buried {
-            return self.decline(request, Reason::ReversedBeforeRequest);
+            return Answer::Decision(self.decline(request, Reason::ReversedBeforeRequest));
         }
         self.decide(request)
     }
@@ -298,27 +306,32 @@ impl Model {
         Decision::bare(reason)
     }
 
-    fn decide(&mut self, request: &Authorization) -> Decision {
+    fn decide(&mut self, request: &Authorization) -> Answer {
         let amount = request.billed().amount.0;
         let asked =
             Asked { message: request, amount, payment: is_payment(request), advised: false };
         let failed = self.failing(&asked);
         self.note_pin(request, failed);
         if let Some((_, reason)) = failed.filter(|(row, _)| *row < 20) {
-            return self.decline(request, reason);
+            return Answer::Decision(self.decline(request, reason));
         }
         let kind = Kind::of(request.processing_code).unwrap();
         let card = self.card_of(request.token).unwrap();
-        if adds(request) {
-            return self.increment(request, card, failed);
+        match self.ask(request, kind, card) {
+            Some(Ok(())) => return Answer::Asked(Sequence(self.sequence)),
+            Some(Err(reason)) => return Answer::Decision(self.decline(request, reason)),
+            None => {}
         }
-        if failed.is_none() {
-            return self.approve(request, kind, card, None);
-        }
-        match self.part(request, kind, card) {
-            Some(part) => self.approve(request, kind, card, Some(part)),
-            None => self.decline(request, Reason::InsufficientFunds),
-        }
+        Answer::Decision(if adds(request) {
+            self.increment(request, card, failed)
+        } else if failed.is_none() {
+            self.approve(request, kind, card, None)
+        } else {
+            match self.part(request, kind, card) {
+                Some(part) => self.approve(request, kind, card, Some(part)),
+                None => self.decline(request, Reason::InsufficientFunds),
+            }
+        })
     }
 
     /// A wrong PIN is counted where row 11 was the first to fail, a right one where it passed.

@@ -36,6 +36,7 @@ impl Model {
             released: 0,
             returned: 0,
             expires_at: 0,
+            lives_ms: 0,
             began: (0, 0),
             answered: None,
             spoken_of: false,
@@ -112,6 +113,7 @@ impl Model {
             (TransactionState::Authorized | TransactionState::Posted, None) => {
                 self.take_back(number, TransactionState::Reversed);
             }
+            (TransactionState::Asked, _) => self.take_back(number, TransactionState::Reversed),
             (TransactionState::Authorized, Some(left)) => self.lower(number, left),
             (TransactionState::Posted, Some(left)) => {
                 let back = (entry.posted() - left).max(0);
@@ -143,6 +145,10 @@ impl Model {
     /// Releases what is open, and posts back what is posted.
     pub(crate) fn take_back(&mut self, number: u64, state: TransactionState) {
         let entry = self.entry(number).unwrap();
+        if entry.state == TransactionState::Asked {
+            self.stop_asking(number, Reason::ReversedBeforeRequest, state);
+            return;
+        }
         if entry.is_open() {
             self.end_hold(number, state);
             return;
@@ -199,7 +205,8 @@ impl Model {
             | TransactionState::Expired
             | TransactionState::Reversed
             | TransactionState::Voided
-            | TransactionState::Tombstone => {}
+            | TransactionState::Tombstone
+            | TransactionState::Asked => {}
         }
     }
 

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 
 use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
-use shared::command::{Collateral, MessageKey, PartnerBalanceKind, Program};
+use shared::command::{Collateral, Custody, MessageKey, PartnerBalanceKind, Program};
 use shared::control::Outcome;
 use shared::credential::Pvv;
 use shared::effect::{Decision, Direction, Exception, ExceptionKind, TransactionState};
 use shared::fee::Fee;
 use shared::ids::{
-    BalanceId, CardId, CommandId, CustomerId, FeeId, PartnerBalanceId, PartnerId, Sequence,
-    Timestamp,
+    BalanceId, CardId, CommandId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId,
+    Sequence, Timestamp,
 };
 use shared::limits::Limits;
 use shared::lock_code::Lock;
@@ -34,6 +34,8 @@ pub(crate) struct User {
     pub(crate) held: i64,
     pub(crate) closed: bool,
     pub(crate) covered_by: Option<PartnerId>,
+    /// Its money is with the partner.
+    pub(crate) entrusted: bool,
     pub(crate) owed: Vec<(FeeId, i64)>,
     pub(crate) cards: usize,
 }
@@ -117,6 +119,8 @@ pub(crate) struct Entry {
     pub(crate) released: i64,
     pub(crate) returned: i64,
     pub(crate) expires_at: u64,
+    /// For how long it holds, where its partner agrees.
+    pub(crate) lives_ms: u64,
     /// When its lifetime began, and how many others' did before it: the order in which holds end
     /// that end with one command.
     pub(crate) began: (u64, u64),
@@ -133,7 +137,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// What is still held or pending.
     pub(crate) fn open(&self) -> i64 {
-        match self.state == TransactionState::Authorized {
+        match self.is_open() || self.state == TransactionState::Asked {
             true => self.authorised - self.captured - self.released,
             false => 0,
         }
@@ -146,7 +150,7 @@ impl Entry {
 
     /// Whether it ends by itself one day.
     pub(crate) fn ends(&self) -> bool {
-        self.is_open() && self.began.0 != u64::MAX
+        (self.is_open() || self.state == TransactionState::Asked) && self.began.0 != u64::MAX
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -165,6 +169,7 @@ pub(crate) struct Sums {
     pub(crate) bank: i64,
     pub(crate) fees: i64,
     pub(crate) invoiced: i64,
+    pub(crate) partner_held: i64,
 }
 
 /// Everything.
@@ -175,6 +180,7 @@ pub(crate) struct Model {
     pub(crate) sequence: u64,
     pub(crate) partners: Vec<PartnerId>,
     pub(crate) programs: Vec<Program>,
+    pub(crate) custody: Vec<(ConfigId, Custody)>,
     pub(crate) customers: Vec<(CustomerId, bool, bool)>,
     pub(crate) users: Vec<User>,
     pub(crate) pots: Vec<Pot>,
@@ -199,6 +205,7 @@ impl Model {
             sequence: 0,
             partners: Vec::new(),
             programs: Vec::new(),
+            custody: Vec::new(),
             customers: Vec::new(),
             users: Vec::new(),
             pots: Vec::new(),
@@ -306,7 +313,7 @@ impl Model {
     pub(crate) fn remember(&mut self, mut entry: Entry) -> u64 {
         self.entries_made += 1;
         entry.number = self.entries_made;
-        if !entry.is_open() {
+        if !entry.is_open() && entry.state != TransactionState::Asked {
             entry.answered = Some((entry.at, self.next_answer()));
             let moved = entry.state == TransactionState::Posted || entry.is_increment();
             entry.ended = moved && entry.state != TransactionState::Tombstone;
@@ -322,13 +329,13 @@ impl Model {
         number
     }
 
-    fn next_answer(&mut self) -> u64 {
+    pub(crate) fn next_answer(&mut self) -> u64 {
         self.answers_made += 1;
         self.answers_made
     }
 
     /// Holds more (less, where negative) on both sides; a credit holds nothing.
-    fn hold(&mut self, number: u64, amount: i64) {
+    pub(crate) fn hold(&mut self, number: u64, amount: i64) {
         let entry = self.entry(number).unwrap();
         if entry.direction == Direction::Credit || amount == 0 {
             return;
@@ -355,6 +362,7 @@ impl Model {
             Direction::Credit => -amount,
         };
         match user.filter(|user| !self.users[*user].closed) {
+            Some(user) if self.users[user].entrusted => self.sums(currency).partner_held -= out,
             Some(user) => self.users[user].ledger -= out,
             None => self.sums(currency).receivable -= out,
         }
@@ -452,7 +460,13 @@ impl Model {
             outdated.extend(answers.take_while(|(since, _)| self.outdated(*since, ended)));
         }
         for (_, _, number) in due.into_iter().take(most) {
-            self.end_hold(number, TransactionState::Expired);
+            let entry = self.entry(number).unwrap();
+            if entry.state == TransactionState::Asked {
+                let reason = self.silence_of(entry);
+                self.stop_asking(number, reason, TransactionState::Answered);
+            } else {
+                self.end_hold(number, TransactionState::Expired);
+            }
         }
         for (_, number) in outdated.into_iter().take(most) {
             self.forget(number);

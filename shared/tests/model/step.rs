@@ -21,7 +21,7 @@ impl Model {
 
     fn carry(&mut self, command: &Command) -> Answer {
         match command {
-            Command::Authorize(request) => Answer::Decision(self.authorize(request)),
+            Command::Authorize(request) => self.authorize(request),
             Command::Advise(advice) => Answer::Decision(self.advise(advice)),
             Command::Reverse(reversal) => Answer::Decision(self.reverse(reversal)),
             Command::LockOutside(lock) => Answer::Decision(self.lock_outside(lock)),
@@ -33,6 +33,7 @@ impl Model {
                 self.expire();
                 Answer::Noted
             }
+            Command::Answered(key, id, answer) => self.answered(key, id.0, *answer),
             Command::Manage(id, change) => Answer::Outcome(self.manage(*id, change)),
         }
     }

@@ -1,10 +1,10 @@
-//! The small world that histories happen in: two partners, a program of each kind of collateral,
-//! six cards, and the names of everything.
+//! The small world that histories happen in: two partners, a program of each kind of collateral, one whose money is with the partner,
+//! seven cards, and the names of everything.
 
 use shared::card::{CardState, YearMonth};
 use shared::command::{
-    Acceptance, Authorization, Change, Channel, Collateral, EntryMode, MessageClass, MessageKey,
-    NewCard, PartnerBalanceKind, Policy, Program, References,
+    Acceptance, Authorization, Change, Channel, Collateral, Custody, EntryMode, MessageClass,
+    MessageKey, NewCard, OnSilence, PartnerBalanceKind, Policy, Program, References,
 };
 use shared::credential::CredentialResult;
 use shared::fee::{Fee, Payer, Terms};
@@ -81,6 +81,11 @@ pub(crate) fn program(id: u64, currency: Currency, collateral: Collateral) -> Pr
     Program { id: ConfigId(id), partner: PartnerId(1), currency, collateral, policy }
 }
 
+/// The partner has so long to answer.
+pub(crate) fn custody(answer_ms: u16) -> Custody {
+    Custody { answer_ms, on_silence: OnSilence::Decline }
+}
+
 /// A fee of `fixed` and a share on the payments of a program.
 pub(crate) fn fee(id: u64, program: u64, fixed: i64, rate_ppm: u32) -> Fee {
     let terms = Terms { fixed: Amount(fixed), rate_ppm, payer: Payer::Holder };
@@ -98,6 +103,8 @@ pub(crate) fn opening() -> Vec<Change> {
         Change::PutProgram(program(3, EUR, Collateral::Credit)),
         Change::PutProgram(program(4, EUR, Collateral::Technical)),
         Change::PutProgram(program(5, PLN, Collateral::Deposit)),
+        Change::PutProgram(program(6, EUR, Collateral::Technical)),
+        Change::PutCustody(ConfigId(6), custody(2_000)),
         Change::PutFee(fee(1, 1, 3, 25_000)),
         Change::PutFee(fee(2, 2, 0, 100_000)),
     ];
@@ -113,12 +120,13 @@ pub(crate) fn opening() -> Vec<Change> {
         changes.push(Change::PutCustomer { id, verified: true, aml_locked: false });
     }
     for (balance, (customer, currency)) in
-        (1..).zip([(1, EUR), (2, EUR), (3, EUR), (4, EUR), (1, PLN)])
+        (1..).zip([(1, EUR), (2, EUR), (3, EUR), (4, EUR), (1, PLN), (2, EUR)])
     {
         let (id, customer) = (BalanceId(balance), CustomerId(customer));
         changes.push(Change::OpenBalance { id, customer, currency });
     }
-    for (card, balance) in (1..).zip([1, 2, 3, 4, 5, 2]) {
+    changes.push(Change::EntrustBalance(BalanceId(6)));
+    for (card, balance) in (1..).zip([1, 2, 3, 4, 5, 2, 6]) {
         changes.push(Change::IssueCard(NewCard {
             id: CardId(card),
             token: token(card),

@@ -106,11 +106,12 @@ impl Connection {
     /// On an accepted or opened socket, its TLS handshake done.
     #[must_use]
     pub fn new(shard: Rc<Shard>, link: Rc<Link>, stream: Stream) -> Self {
+        let waiter = Rc::default();
         Self {
-            session: Session::new(Rc::clone(&shard), Rc::clone(&link)),
+            session: Session::new(Rc::clone(&shard), Rc::clone(&link), &waiter),
             input: BytesMut::with_capacity(READ_BYTES),
             begun: None,
-            waiter: Rc::default(),
+            waiter,
             stuck: None,
             input_ended: None,
             silence: Silence { since: Instant::now(), echo_asked: false },
@@ -143,14 +144,10 @@ impl Connection {
             // A peer that neither closes nor stops sending has had its time.
             tokio::time::timeout(LINGER, self.stream.close()).await.ok();
         }
-        let mut engine = self.shard.engine();
-        for approval in std::mem::take(&mut self.session.outbox).abandon() {
-            if engine.void(approval) {
-                self.shard.metrics.voided();
-            }
+        for approval in self.session.abandon() {
+            self.shard.void(approval);
         }
-        engine.submit();
-        drop(engine);
+        self.shard.submit();
         ended
     }
 
@@ -160,10 +157,12 @@ impl Connection {
 
     /// Writes what may leave, then waits for the next thing to do and does it.
     async fn turn(&mut self) -> Result<(), Ended> {
+        self.session.answer_decided();
         self.release();
         self.write()?;
         let draining = self.shard.draining.is_cancelled();
-        if self.session.outbox.is_empty() && self.stuck.is_none() {
+        let asked = self.session.waiting_for_partners();
+        if self.session.outbox.is_empty() && self.stuck.is_none() && asked == 0 {
             if self.input_ended.is_some() {
                 return Err(Ended::ByPeer);
             }
@@ -271,13 +270,10 @@ impl Connection {
         }
         self.session.outbox.release(self.shard.progress(), Instant::now(), &mut self.void);
         if !self.void.is_empty() {
-            let mut engine = self.shard.engine();
             for approval in self.void.drain(..) {
-                if engine.void(approval) {
-                    self.shard.metrics.voided();
-                }
+                self.shard.void(approval);
             }
-            engine.submit();
+            self.shard.submit();
         }
     }
 
@@ -342,7 +338,7 @@ impl Connection {
         let (consumed, left) = (input.len() - rest.len(), rest.len());
         self.input = input;
         self.input.advance(consumed);
-        self.shard.engine().submit();
+        self.shard.submit();
         self.begun = match (left, consumed) {
             (0, _) => None,
             (_, 0) => self.begun.or(Some(now)),

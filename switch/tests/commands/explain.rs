@@ -368,7 +368,8 @@ fn retold(control: &mut Control, id: u64) -> Option<Retold> {
             other @ (Reply::Welcome { .. }
             | Reply::Rejected { .. }
             | Reply::Outcome { .. }
-            | Reply::Event(_)) => panic!("{other:?}"),
+            | Reply::Event(_)
+            | Reply::Question(_)) => panic!("{other:?}"),
         }
         std::thread::yield_now();
     }

@@ -93,7 +93,9 @@ impl Model {
             }
             Command::Expire => return,
             Command::Manage(_, change) => return self.change(change),
-            Command::Advise(_) | Command::LockOutside(_) => panic!("{record:?}"),
+            Command::Advise(_) | Command::LockOutside(_) | Command::Answered(..) => {
+                panic!("{record:?}")
+            }
         };
         let Answer::Decision(decision) = record.answer else { panic!("{record:?}") };
         let code = decision.approval.map(|code| String::from_utf8(code.wire().to_vec()).unwrap());
@@ -152,7 +154,9 @@ impl Model {
             | Change::PutFee(_)
             | Change::RemoveFee(..)
             | Change::ChargeFee { .. }
-            | Change::TransferCharged { .. } => {}
+            | Change::TransferCharged { .. }
+            | Change::PutCustody(..)
+            | Change::EntrustBalance(_) => {}
         }
     }
 

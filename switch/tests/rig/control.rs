@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use shared::command::Change;
-use shared::control::{BalanceView, Outcome, Query, Reply, Request, StatusView, VERSION, View};
+use shared::command::{Change, PartnerAnswer};
+use shared::control::{
+    BalanceView, Outcome, Query, Question, Reply, Request, StatusView, VERSION, View,
+};
 use shared::ids::{BalanceId, CommandId, Sequence};
 use shared::journal_record::Record;
 
@@ -87,6 +89,23 @@ impl Control {
             Some(View::Status(view)) => view,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// From now on [`Self::question`] and [`Self::answer`] only.
+    pub(crate) fn take_questions(&mut self) {
+        self.send(&Request::TakeQuestions);
+    }
+
+    /// The next question to a partner; `None` where the switch has closed.
+    pub(crate) fn question(&mut self) -> Option<Question> {
+        let reply = self.receive()?;
+        let Reply::Question(question) = reply else { panic!("{reply:?}") };
+        Some(*question)
+    }
+
+    pub(crate) fn answer(&mut self, question: &Question, answer: PartnerAnswer) {
+        let (key, id) = (question.waiting.key, question.waiting.id);
+        self.send(&Request::Answered { key, id, answer });
     }
 
     /// From now on [`Self::event`] only.

@@ -1,7 +1,9 @@
 //! An issuer with a few cards, made over the control link.
 
 use shared::card::{CardState, YearMonth};
-use shared::command::{Change, Collateral, Command, NewCard, PartnerBalanceKind, Policy, Program};
+use shared::command::{
+    Change, Collateral, Command, Custody, NewCard, OnSilence, PartnerBalanceKind, Policy, Program,
+};
 use shared::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId,
 };
@@ -33,6 +35,27 @@ pub(crate) fn balance_id(card: u64) -> BalanceId {
 impl Issuer {
     pub(crate) const NO_COLLATERAL: ConfigId = ConfigId(19_167_984);
     pub(crate) const DEPOSIT: ConfigId = ConfigId(19_167_985);
+
+    /// Its holders' money is with the partner, and the deposit stands behind it.
+    pub(crate) const ENTRUSTED: ConfigId = ConfigId(19_167_987);
+
+    /// A card whose money is with the partner, which has `answer_ms` to answer.
+    pub(crate) fn entrust(&self, control: &mut Control, card: u64, answer_ms: u16) {
+        let (partner, policy) = (PartnerId(1), Policy::default());
+        let (id, collateral) = (Self::ENTRUSTED, Collateral::Deposit);
+        let custody = Custody { answer_ms, on_silence: OnSilence::Decline };
+        let [open, _, issue] = Self::issuing(id, card, 0);
+        for (step, change) in (0_u128..).zip([
+            Change::PutProgram(Program { id, partner, currency: EUR, collateral, policy }),
+            Change::PutCustody(id, custody),
+            open,
+            Change::EntrustBalance(balance_id(card)),
+            issue,
+        ]) {
+            let outcome = control.change(u128::from(card) * 10 + 1_000 + step, change);
+            assert_eq!(outcome.result, Ok(()));
+        }
+    }
 
     /// Sets all up but the cards.
     pub(crate) fn found(control: &mut Control) -> Self {

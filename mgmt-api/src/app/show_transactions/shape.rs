@@ -83,7 +83,7 @@ impl Notified {
 /// What the message said besides; empty for what no card made.
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct TransactionData {
+pub(crate) struct TransactionData {
     #[serde(skip_serializing_if = "Option::is_none")]
     mcc: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +109,20 @@ struct TransactionData {
     /// The check that an advice did not pass: it counts all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     flagged: Option<&'static str>,
+}
+
+impl TransactionData {
+    /// With the members alone that the seed prints. Source: requirements #154.
+    pub(crate) fn printed(self) -> Self {
+        Self {
+            terminal_identifier: None,
+            retrieval_reference_number: None,
+            system_trace_audit_number: None,
+            approval_code: None,
+            flagged: None,
+            ..self
+        }
+    }
 }
 
 impl ShownTransaction {
@@ -147,7 +161,7 @@ pub(crate) fn public_id(id: i64, at_ms: i64, command: Option<Uuid>) -> Uuid {
 }
 
 /// What kind of transaction something is, by what made it and DE3.
-pub(in crate::app) fn kind_name(kind: &str, processing_code: i64) -> &'static str {
+pub(crate) fn kind_name(kind: &str, processing_code: i64) -> &'static str {
     match (kind, processing_code / 10_000) {
         (CARD, 0 | 2 | 11) => "POS",
         (CARD, 9) => "Cashback",
@@ -179,7 +193,8 @@ fn status(row: &TransactionRow) -> &'static str {
     let approved = matches!(reason(row).action_code().0, 0 | 2);
     let inquiry = matches!(row.processing_code / 10_000, 30 | 31);
     match row.state.as_str() {
-        "AUTHORIZED" => "AUTHORIZED",
+        // What waits for a partner's answer is held.
+        "AUTHORIZED" | "ASKED" => "AUTHORIZED",
         _ if row.posted > 0 => "CLEARED",
         _ if !approved => "DECLINED",
         // An advice of what was declined elsewhere.
@@ -206,7 +221,7 @@ fn held(row: &TransactionRow, status: &str) -> i64 {
     }
 }
 
-fn data(row: &TransactionRow, card: Option<&CardRow>) -> TransactionData {
+pub(crate) fn data(row: &TransactionRow, card: Option<&CardRow>) -> TransactionData {
     if row.kind != CARD {
         return TransactionData::default();
     }
