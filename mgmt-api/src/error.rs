@@ -255,6 +255,12 @@ impl Error {
         self.code.status() >= 500 || self.code.status() == 429
     }
 
+    /// The same; others need not wait for it.
+    #[must_use]
+    pub fn holds_up_all(&self) -> bool {
+        self.is_passing() && self.code != Code::PartnerUnavailable
+    }
+
     /// The body for a request at `instance` with this trace id.
     #[must_use]
     pub fn body(&self, instance: &str, trace_id: &str) -> Vec<u8> {

@@ -47,6 +47,7 @@ use crate::transactions::Transactions;
 use cards::{CardPlace, Cards};
 pub use explaining::{Explanation, Retold, Sight, Touched};
 use fees::Fees;
+pub(crate) use rules::Charge;
 use rules::Rules;
 
 type Map<K, V> = HashMap<K, V, FixedState>;

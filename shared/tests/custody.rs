@@ -256,6 +256,41 @@ fn what_the_network_decided_itself_stands_for_what_came_to_nothing() {
 }
 
 #[test]
+fn a_stand_ins_hold_is_found_by_references_and_a_clearing_stands_for_nothing() {
+    check(
+        "auth stan=1 card=1 amount=700 rrn=ONE terminal=T -> asked
+         answered stan=1 not-asked -> TIMEOUT 1000 05 100 1000
+         advice stan=2 card=1 amount=700 of=1 rrn=ONE terminal=T -> ADVICE_RECORDED 0000 00 000 0000
+         clear stan=3 card=1 amount=700 rrn=ONE terminal=T -> ADVICE_RECORDED 0000 00 000 0000
+         life 2 class=advice -> Cleared 700/700/0/0
+         show A D -> A 0/0/0 D 4300/0/4300
+         auth stan=4 card=1 amount=100 -> asked
+         answered stan=4 no=funds -> INSUFFICIENT_FUNDS 1016 51 116 1016
+         clear stan=5 card=1 amount=40 of=4 -> ADVICE_RECORDED 0000 00 000 0000
+         clear stan=6 card=1 amount=60 of=4 -> ADVICE_RECORDED 0000 00 000 0000
+         show A D -> A 0/0/0 D 4200/0/4200                             # both, each whole
+         reverse stan=7 card=1 of=4 -> REVERSAL_ACCEPTED 4000 00 400 4000
+         show A D -> A 0/0/0 D 4200/0/4200",
+    );
+}
+
+#[test]
+fn a_message_that_gives_back_twice_gives_back_no_more_than_was_counted() {
+    check(
+        "auth stan=1 card=1 amount=100 -> asked
+         answered stan=1 agreed -> APPROVED 0000 00 000 0000
+         rule 1 card=1 amount=day:EUR:60
+         auth stan=2 card=1 amount=50 of=1 incremental -> asked
+         clear stan=3 card=1 amount=80 of=2 -> ADVICE_RECORDED 0000 00 000 0000
+         life 1 -> Cleared 100/80/20/0
+         life 2 -> Voided 50/0/50/0
+         auth stan=4 card=1 amount=61 -> EXCEEDS_AMOUNT_LIMIT 1021 61 121 1021
+         auth stan=5 card=1 amount=60 -> asked
+         show D -> D 4860/60/4920",
+    );
+}
+
+#[test]
 fn an_increment_that_a_network_did_not_wait_for_counts_once() {
     check(
         "auth stan=1 card=1 amount=500 rrn=ONE terminal=T -> asked

@@ -265,6 +265,10 @@ impl Session {
                 return Ok(());
             }
             (Some(Ruling::Decided(decided)), _) => Answer::of(&decided),
+            // The message that it repeats waits.
+            (Some(Ruling::Asked(id)), _) if self.asked.iter().any(|it| it.id == id) => {
+                return Ok(());
+            }
             // Nobody waits for it here: what is agreed to is taken back.
             (Some(Ruling::Asked(_)), _) => Answer::at_once(Reason::Unavailable),
             (None, _) => Answer::at_once(Reason::UnknownError),

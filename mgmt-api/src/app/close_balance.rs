@@ -36,25 +36,19 @@ impl App {
     }
 
     async fn carry_out_close(&self, plan: Plan) -> Result<Answer> {
-        self.close_at_switch(plan.partner, plan.balance, command_id(plan.command)).await?;
-        Ok(Answer::no_content())
-    }
-
-    /// Closes a balance here; where its partner keeps the money, only while it has none either. The
-    /// history tells it. Doing it again changes nothing.
-    pub(crate) async fn close_at_switch(
-        &self,
-        partner: i64,
-        balance: Uuid,
-        command: CommandId,
-    ) -> Result<()> {
-        let row = self.store.balance_in(Scope::default(), balance).await?;
-        let entrusted = row.filter(|row| row.entrusted == 1);
-        if let Some(row) = &entrusted
-            && self.partner_amount(partner, row).await? != 0
+        let row = self.store.balance_in(Scope::default(), plan.balance).await?;
+        if let Some(row) = row.filter(|row| row.entrusted == 1)
+            && self.partner_amount(plan.partner, &row).await? != 0
         {
             return Err(Code::BalanceNotEmpty.into());
         }
+        self.close_at_switch(plan.balance, command_id(plan.command)).await?;
+        Ok(Answer::no_content())
+    }
+
+    /// Closes a balance; where its partner keeps the money, the history tells it. Doing it again
+    /// changes nothing.
+    pub(crate) async fn close_at_switch(&self, balance: Uuid, command: CommandId) -> Result<()> {
         let change = Change::CloseBalance(BalanceId(balance.as_u128()));
         self.link.change(command, change).await?.result?;
         Ok(self.store.close_balance(balance).await?)

@@ -273,6 +273,9 @@ impl App {
         let currencies: BTreeSet<i64> = automatic.map(|program| program.currency).collect();
         for currency in currencies {
             let id = automatic_balance(customer, currency);
+            if self.store.was_opened(id).await? {
+                continue;
+            }
             let row = BalanceRow { id, customer_id: customer, currency, entrusted: 0 };
             let entrusted = self.is_entrusted(partner, currency, None).await?;
             self.open_at_switch(partner, &row, entrusted).await?;

@@ -10,7 +10,7 @@ use shared::card::CardState;
 use shared::command::Change;
 use uuid::Uuid;
 
-use super::{App, Nothing, customer_id, derived_command};
+use super::{App, Nothing, command_id, customer_id, derived_command};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
@@ -42,7 +42,8 @@ impl App {
 
     async fn carry_out_delete(&self, plan: Plan) -> Result<Answer> {
         let row = self.store.customer_flags(plan.customer).await?.ok_or(Code::UserNotFound)?;
-        self.put_flags(&plan, "lock", (row.is_verified(), true)).await?;
+        // Each run locks anew: one before may have been undone.
+        self.put_flags(&plan, Uuid::now_v7(), (row.is_verified(), true)).await?;
         let balances = self.all_balances(plan.customer).await?;
         if let Err(refused) = self.close_all(&plan, &balances).await {
             let kept =
@@ -52,15 +53,15 @@ impl App {
             }
             return Err(refused);
         }
-        self.put_flags(&plan, "leave", (false, true)).await?;
+        self.put_flags(&plan, plan.command, (false, true)).await?;
         self.store.delete_customer(plan.customer, clock::now_millis()).await?;
         Ok(Answer::no_content())
     }
 
-    async fn put_flags(&self, plan: &Plan, step: &str, flags: (bool, bool)) -> Result<()> {
+    async fn put_flags(&self, plan: &Plan, command: Uuid, flags: (bool, bool)) -> Result<()> {
         let (verified, aml_locked) = flags;
         let change = Change::PutCustomer { id: customer_id(plan.customer), verified, aml_locked };
-        Ok(self.link.change(derived_command(plan.command, step), change).await?.result?)
+        Ok(self.link.change(command_id(command), change).await?.result?)
     }
 
     /// Removes the cards of empty balances and closes them; nothing where one is not empty.
@@ -88,7 +89,7 @@ impl App {
                 self.link.change(command, change).await?.result?;
             }
             let command = derived_command(plan.command, &format!("balance {}", balance.id));
-            self.close_at_switch(partner, balance.id, command).await?;
+            self.close_at_switch(balance.id, command).await?;
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ impl App {
             }
         };
         match result {
-            Err(error) if error.is_passing() => return Err(error),
+            Err(error) if error.holds_up_all() => return Err(error),
             Err(error) => {
                 done.error = Some(error.code.title().to_owned());
                 done.field = error.faults.first().map(|fault| fault.field.to_owned());

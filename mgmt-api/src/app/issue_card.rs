@@ -182,10 +182,11 @@ impl App {
             let row = row.ok_or(Code::BalanceNotFound)?;
             let view = self.balance_view(row.id).await?;
             let others = view.cards.iter().any(|card| card.id != card_id(plan.card));
-            if row.entrusted == 0 && (others || (view.ledger.0, view.held.0) != (0, 0)) {
+            let money = (view.ledger.0, view.held.0, view.owed.0) != (0, 0, 0);
+            if row.entrusted == 0 && (others || money) {
                 return Err(Code::BalanceNotEmpty.into());
             }
-            self.entrust(partner, &row).await?;
+            self.entrust(partner, &row, plan.resource).await?;
         }
         let change = Change::IssueCard(NewCard {
             id: card_id(plan.card),

@@ -109,7 +109,7 @@ impl App {
         let result = match plan {
             Some(plan) => match self.issue_drawn(&plan).await {
                 Ok(issued) => Ok(issued.card),
-                Err(error) if error.is_passing() => return Err(error),
+                Err(error) if error.holds_up_all() => return Err(error),
                 Err(error) => Err(error.code.title()),
             },
             // It will never open: the others must not wait for it.

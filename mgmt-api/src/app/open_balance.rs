@@ -3,6 +3,7 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
+use shared::control::Refusal;
 use shared::ids::BalanceId;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -81,7 +82,7 @@ impl App {
     ) -> Result<()> {
         if entrusted {
             // A balance that the partner does not take is not opened. Source: requirements #143.
-            self.link_balance(partner, row).await?;
+            self.link_balance(partner, row, row.id).await?;
         }
         self.store.insert_balance(row, clock::now_millis()).await?;
         let change = Change::OpenBalance {
@@ -91,11 +92,11 @@ impl App {
         };
         let outcome = self.link.change(command_id(row.id), change).await?;
         if entrusted && outcome.result.is_ok() {
-            self.entrust_at_switch(row).await?;
+            self.entrust_at_switch(row, row.id).await?;
         }
         self.store.settle_balance(row.id, state_after(&outcome)).await?;
-        if entrusted && outcome.result.is_err() {
-            self.unlink_balance(partner, row).await?;
+        if entrusted && outcome.result.is_err_and(|refusal| refusal != Refusal::IdTaken) {
+            self.unlink_balance(partner, row, row.id).await?;
         }
         outcome.result?;
         self.give_iban(partner, row).await

@@ -143,7 +143,7 @@ impl App {
                         result.applied += 1;
                         result.linked += usize::from(linked);
                     }
-                    Err(error) if error.is_passing() => return Err(error),
+                    Err(error) if error.holds_up_all() => return Err(error),
                     Err(error) => {
                         result
                             .failed

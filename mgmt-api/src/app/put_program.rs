@@ -24,6 +24,8 @@ use crate::store::ProgramRow;
 
 /// Milliseconds that a partner has to answer unless it says otherwise.
 const ANSWER_MS: u16 = 2_000;
+/// With less, nobody could be asked.
+const ANSWER_MS_MIN: u16 = 100;
 /// Months that a card may be good for.
 const MONTHS: core::ops::RangeInclusive<u8> = 1..=120;
 /// Digits of a BIN.
@@ -68,7 +70,7 @@ pub struct CardProgram {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProgramCustody {
-    /// Milliseconds that it has to answer, 1 to 10,000.
+    /// Milliseconds that it has to answer, 100 to 10,000.
     #[serde(default = "answer_ms")]
     answer_within_ms: u16,
     /// What is told where it does not answer.
@@ -341,8 +343,8 @@ impl CardProgram {
             return Err(fault("ibanPrefix", "must be a country and room for a serial number"));
         }
         let answers = self.custody.as_ref().map(|custody| custody.answer_within_ms);
-        if answers.is_some_and(|within| !(1..=ANSWER_MS_MAX).contains(&within)) {
-            return Err(fault("custody.answerWithinMs", "must be 1 to 10000"));
+        if answers.is_some_and(|within| !(ANSWER_MS_MIN..=ANSWER_MS_MAX).contains(&within)) {
+            return Err(fault("custody.answerWithinMs", "must be 100 to 10000"));
         }
         if self.custody.is_some() && self.collateral == ProgramCollateral::Credit {
             return Err(fault("collateral", "CREDIT needs the holders' money here"));

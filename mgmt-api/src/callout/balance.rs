@@ -52,30 +52,36 @@ fn code(currency: i64) -> String {
 }
 
 impl App {
-    /// Has the partner keep a balance, from before any money is on it. Doing it again changes
-    /// nothing.
-    pub(crate) async fn entrust(&self, partner: i64, row: &BalanceRow) -> Result<()> {
-        self.link_balance(partner, row).await?;
-        let entrusted = self.entrust_at_switch(row).await;
+    /// Has the partner keep a balance, from before any money is on it. Doing it again for the same
+    /// reason changes nothing.
+    pub(crate) async fn entrust(&self, partner: i64, row: &BalanceRow, why: Uuid) -> Result<()> {
+        self.link_balance(partner, row, why).await?;
+        let entrusted = self.entrust_at_switch(row, why).await;
         if entrusted.as_ref().is_err_and(|error| error.code == Code::BalanceNotEmpty) {
-            self.unlink_balance(partner, row).await?;
+            self.unlink_balance(partner, row, why).await?;
         }
         entrusted
     }
 
     /// The same of a balance that the partner has already.
-    pub(crate) async fn entrust_at_switch(&self, row: &BalanceRow) -> Result<()> {
+    pub(crate) async fn entrust_at_switch(&self, row: &BalanceRow, why: Uuid) -> Result<()> {
         let change = Change::EntrustBalance(BalanceId(row.id.as_u128()));
-        self.link.change(derived_command(row.id, "entrust"), change).await?.result?;
+        self.link.change(derived_command(why, "entrust"), change).await?.result?;
         Ok(self.store.set_entrusted(row.id).await?)
     }
 
     /// Tells the partner whose balance it is.
-    pub(crate) async fn link_balance(&self, partner: i64, row: &BalanceRow) -> Result<()> {
+    pub(crate) async fn link_balance(
+        &self,
+        partner: i64,
+        row: &BalanceRow,
+        why: Uuid,
+    ) -> Result<()> {
         let endpoint = self.partners_endpoint(partner).await?;
         let body = serde_json::json!({ "balanceId": row.id, "currency": code(row.currency) });
         let path = format!("/users/{}/balances", row.customer_id);
-        let errand = Errand::post(path, &format!("link {}", row.id), serde_json::to_vec(&body)?);
+        let errand =
+            Errand::post(path, &format!("link {} for {why}", row.id), serde_json::to_vec(&body)?);
         let sent = self.call_partner(&endpoint, errand, Instant::now() + TIMEOUT).await?;
         match sent {
             Sent::Answered { status, .. } if is_taken(status) => Ok(()),
@@ -108,8 +114,14 @@ impl App {
     }
 
     /// Has the partner keep a balance no more that was not opened here, as soon as it takes that.
-    pub(crate) async fn unlink_balance(&self, partner: i64, row: &BalanceRow) -> Result<()> {
-        let call = unlink(&self.vault, partner, (row.customer_id, row.id), clock::now_millis())?;
+    pub(crate) async fn unlink_balance(
+        &self,
+        partner: i64,
+        row: &BalanceRow,
+        why: Uuid,
+    ) -> Result<()> {
+        let (of, why) = ((row.customer_id, row.id), why.to_string());
+        let call = unlink(&self.vault, partner, of, (&why, clock::now_millis()))?;
         Ok(self.store.insert_notices(&[call], None, None).await?)
     }
 

@@ -166,12 +166,12 @@ pub(crate) fn unlink(
     vault: &Vault,
     partner: i64,
     (customer, balance): (i64, Uuid),
-    at_ms: i64,
+    (why, at_ms): (&str, i64),
 ) -> Result<NewNotice, VaultError> {
     let path = format!("/users/{customer}/balances/{balance}");
     let kept = Call { method: "DELETE".to_owned(), path, body: None };
-    let origin = format!("unlink {balance}");
-    to_keep(vault, &kept, (origin.clone(), origin), (partner, at_ms, 0))
+    let (origin, subject) = (format!("unlink {balance} for {why}"), format!("unlink {balance}"));
+    to_keep(vault, &kept, (origin, subject), (partner, at_ms, 0))
 }
 
 fn to_keep(

@@ -114,7 +114,7 @@ impl Keeper {
             let partner = self.store.partner_of_customer(row.customer_id).await?;
             let partner = partner.ok_or(FeedError::Whose(sequence))?;
             let of = (row.customer_id, row.balance_id);
-            found.push(callout::unlink(&self.vault, partner, of, at_ms)?);
+            found.push(callout::unlink(&self.vault, partner, of, (&sequence.to_string(), at_ms))?);
         }
         Ok(found)
     }

@@ -150,17 +150,8 @@ impl Page {
         let instants = core::iter::once(until)
             .chain(CONFIRMED_AFTER_MS.iter().map(|later| taking.at_ms.max(until) + later));
         for (confirms, not_before_ms) in (0_u8..).zip(instants) {
-            let told = Told::Reversal(message.asked);
-            let (sequence, at_ms, row) = (taking.sequence, taking.at_ms, row.clone());
-            self.calls.push(PartnerCall {
-                sequence,
-                at_ms,
-                told,
-                name,
-                row,
-                not_before_ms,
-                confirms,
-            });
+            let call = call(taking, row, (Told::Reversal(message.asked), name));
+            self.calls.push(PartnerCall { not_before_ms, confirms, ..call });
         }
     }
 
@@ -192,20 +183,15 @@ impl Page {
         let told = told.map(|told| (told, name));
         let cleared = self.cleared.remove(&id) && now > 0;
         let cleared = cleared.then_some((Told::Cleared(now), Name::Own));
-        for (told, name) in told.into_iter().chain(cleared) {
-            let (sequence, at_ms, row) = (taking.sequence, taking.at_ms, row.clone());
-            let (not_before_ms, confirms) = (0, 0);
-            self.calls.push(PartnerCall {
-                sequence,
-                at_ms,
-                told,
-                name,
-                row,
-                not_before_ms,
-                confirms,
-            });
-        }
+        let told = told.into_iter().chain(cleared);
+        self.calls.extend(told.map(|what| call(taking, &row, what)));
     }
+}
+
+/// To be told behind a record, at once.
+fn call(taking: &Taking<'_>, row: &TransactionRow, (told, name): (Told, Name)) -> PartnerCall {
+    let (sequence, at_ms, row) = (taking.sequence, taking.at_ms, row.clone());
+    PartnerCall { sequence, at_ms, told, name, row, not_before_ms: 0, confirms: 0 }
 }
 
 /// What a partner is asked for a message, if it is.

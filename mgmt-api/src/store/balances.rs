@@ -58,6 +58,14 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a balance is open or was once.
+    pub async fn was_opened(&self, id: Uuid) -> Result<bool> {
+        const SQL: &str = "SELECT COUNT(*) FROM balances WHERE id = $1 \
+             AND row_state IN ('CONFIRMED', 'CLOSED')";
+        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
     /// A customer's balance.
     pub async fn balance(&self, customer: i64, id: Uuid) -> Result<Option<BalanceRow>> {
         const SQL: &str = "SELECT id, customer_id, currency, entrusted FROM balances \

@@ -7,7 +7,7 @@
 use super::column::{Asked, Parties};
 use super::{Case, Witness};
 use crate::effect::{Effect, RuleSlot, TransactionSlot};
-use crate::ledger::Ledger;
+use crate::ledger::{Charge, Ledger};
 use crate::money::Amount;
 use crate::rule::Subject;
 
@@ -79,13 +79,34 @@ impl<W: Witness> Case<'_, W> {
         }
     }
 
+    /// What the message gave back already of what was counted.
+    fn given_back(&self, transaction: TransactionSlot, charge: &Charge) -> (Amount, u32) {
+        let of_charge = |effect: &Effect| {
+            if let Effect::RuleGivenBack { rule, transaction: of, window_start, amount, count } =
+                *effect
+                && (rule, of, window_start) == (charge.rule, transaction, charge.window_start)
+            {
+                Some((amount, count))
+            } else {
+                None
+            }
+        };
+        let given = self.effects.iter().filter_map(of_charge);
+        given.fold((Amount::ZERO, 0), |(sum, counts), (amount, count)| {
+            (Amount(sum.0.saturating_add(amount.0)), counts + count)
+        })
+    }
+
     /// Gives back `amount` of what was counted for `transaction`, and the payment itself where
     /// nothing is left of it.
     pub(super) fn give_back(&mut self, transaction: TransactionSlot, amount: Amount, whole: bool) {
         let ledger = self.ledger;
         for charge in ledger.rules.running_charges(transaction) {
-            let given = charge.amount.min(amount);
-            let count = u32::from(whole && charge.counted);
+            // One message may give back for two reasons.
+            let (before, counts) = self.given_back(transaction, charge);
+            let left = Amount(charge.amount.0.saturating_sub(before.0));
+            let given = left.min(amount);
+            let count = u32::from(whole && charge.counted && counts == 0);
             if given.is_positive() || count > 0 {
                 self.push(Effect::RuleGivenBack {
                     rule: charge.rule,

@@ -166,6 +166,7 @@ impl<'a, W: Witness> Case<'a, W> {
         let stands = |(own, entry): &(TransactionSlot, &Transaction)| {
             let base = self.ledger.transactions.base_of(entry);
             base.is_some_and(|(base, _)| base == slot)
+                && entry.key.class.of_request() == found.key.class.of_request()
                 && entry.direction == found.direction
                 && self.has_money(entry)
                 && room.keeps(*own)
@@ -354,11 +355,9 @@ impl<'a, W: Witness> Case<'a, W> {
                         | MessageClass::NegativeAcknowledgement => false,
                     };
                     let moved = found.authorised.is_positive() || found.captured.is_positive();
-                    room.keeps(slot)
-                        && of_class
-                        && moved
-                        && found.base.is_none()
-                        && found.direction == direction
+                    // What stands in the place of another holds by itself.
+                    let own = found.base.is_none() || found.state == TransactionState::Authorized;
+                    room.keeps(slot) && of_class && moved && own && found.direction == direction
                 })
             }
         };

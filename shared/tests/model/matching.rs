@@ -162,6 +162,7 @@ impl Model {
         let of_card = of_card.take(COMPARED).filter(|_| entry.card.is_some());
         let mut stands = of_card.filter(|other| {
             other.base == Some(entry.number)
+                && other.key.class.of_request() == entry.key.class.of_request()
                 && other.direction == entry.direction
                 && other.has_money(self)
         });
@@ -271,7 +272,8 @@ impl Model {
                 | MessageClass::FileAction
                 | MessageClass::NegativeAcknowledgement => false,
             };
-            class && entry.moved() && entry.base.is_none() && entry.direction == direction
+            let own = entry.base.is_none() || entry.is_open();
+            class && entry.moved() && own && entry.direction == direction
         })
     }
 
