@@ -215,7 +215,7 @@ fn a_stop_waits_for_the_partner_and_a_crash_declines() {
     let mut control = running.control();
     // It is not asked again; its time ends it.
     let mut partner = taker(&running);
-    while held(&mut control).0 > 700 {
+    while control.balance(balance_id(CARD)).held.0 > 700 {
         std::thread::yield_now();
     }
     partner.answer(&question, PartnerAnswer::Agreed);
@@ -237,7 +237,7 @@ fn a_yes_after_a_crash_finds_nobody_who_waits_and_is_taken_back() {
     let mut control = running.control();
     assert_eq!(held(&mut control).0, 700);
     taker(&running).answer(&question, PartnerAnswer::Agreed);
-    while held(&mut control).0 > 0 {
+    while control.balance(balance_id(CARD)).held.0 > 0 {
         std::thread::yield_now();
     }
     running.stop();
