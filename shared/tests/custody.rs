@@ -291,6 +291,20 @@ fn a_message_that_gives_back_twice_gives_back_no_more_than_was_counted() {
 }
 
 #[test]
+fn what_is_given_back_of_yesterday_takes_nothing_of_today() {
+    check(
+        "rule 1 card=1 amount=day:EUR:100
+         clock 2026-12-20T23:59:59Z
+         auth stan=1 card=1 amount=60 -> asked
+         clock 2026-12-21T00:00:00Z
+         clear stan=2 card=1 amount=60 of=1 -> ADVICE_RECORDED 0000 00 000 0000
+         life 1 -> Voided 60/0/60/0
+         auth stan=3 card=1 amount=60 -> EXCEEDS_AMOUNT_LIMIT 1021 61 121 1021
+         auth stan=4 card=1 amount=40 -> asked",
+    );
+}
+
+#[test]
 fn an_increment_that_a_network_did_not_wait_for_counts_once() {
     check(
         "auth stan=1 card=1 amount=500 rrn=ONE terminal=T -> asked
