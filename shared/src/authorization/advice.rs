@@ -241,7 +241,6 @@ impl<W: Witness> Case<'_, W> {
         }
         Transaction {
             card: advising.parties.card_slot(),
-            direction: advising.direction,
             flagged: unknown.then_some(Reason::FormatError),
             ..entry(advising.message, advising.content, decision, self.stamp)
         }

@@ -99,8 +99,7 @@ impl Ledger {
     /// Whether the partner is still asked for what was asked for at `id`, at this place.
     #[must_use]
     pub fn is_asked(&self, slot: TransactionSlot, id: Sequence) -> bool {
-        self.asked.contains_key(&slot)
-            && self.transactions.get(slot).is_some_and(|entry| entry.id == id)
+        self.asked.contains_key(&slot) && self.asked_at(slot).is_some_and(|(_, of)| of == id)
     }
 
     /// What a card's credentials are verified against. An unknown card has nothing, and costs as
