@@ -45,6 +45,12 @@ pub struct Description {
     pub application_id: String,
     /// For /admin.
     pub admin_token: String,
+    /// Where operators work.
+    pub panel: String,
+    /// Who may sign in there.
+    pub operator: String,
+    /// With what.
+    pub operator_password: String,
     /// `durable` or `write-behind`.
     pub mode: String,
     /// Process of the switch.

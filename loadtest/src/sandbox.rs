@@ -122,6 +122,7 @@ async fn serve(
 ) -> anyhow::Result<bool> {
     let rest = Arc::new(Rest::demo(folder.path(), description)?);
     partner_money::put_up(&rest, folder.path()).await?;
+    folder.add_operator().await?;
     description.write(folder.path())?;
     let mut supervised = std::pin::pin!(servers.supervise(folder));
     let agreed = if options.demo {

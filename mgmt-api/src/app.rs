@@ -41,8 +41,10 @@ mod set_pin;
 mod show_audit;
 mod show_balance;
 mod show_card;
+mod show_customer;
 mod show_events;
 mod show_full_card;
+mod show_partners;
 mod show_statement;
 mod show_totals;
 mod show_transactions;
@@ -63,7 +65,9 @@ use uuid::Uuid;
 pub use self::activate_card::Activation;
 pub use self::add_customer::{AddedCustomer, NewWallet};
 pub use self::art::TakenArt;
-pub use self::bank_accounts::{BankAccount, BankAccountList, NewBankAccount, OfBalance};
+pub use self::bank_accounts::{
+    BankAccount, BankAccountList, MaskedBankAccountList, NewBankAccount, OfBalance,
+};
 pub use self::card_tokens::{CardToken, CardTokenList, NewCardToken};
 pub(crate) use self::certificates::hex;
 pub use self::certificates::{CertificateList, CertificateRequest, SignedCertificate};
@@ -83,7 +87,9 @@ pub use self::issue_later::{BegunOperation, ShownOperation};
 pub use self::limits::{LimitUsage, Limits};
 pub use self::lock_card::LockRequest;
 pub use self::lock_outside::OutsideLock;
-pub use self::log_in::{BegunSession, NewCustomerSession, NewOperatorSession, StepUp, StepUpEnd};
+pub use self::log_in::{
+    BegunSession, NewCustomerSession, NewOperatorSession, OperatorSession, StepUp, StepUpEnd,
+};
 pub use self::move_money::{BookedMovement, Credit, Transfer};
 pub use self::open_balance::{NewBalance, OpenedBalance};
 pub use self::open_partner_balance::{NewPartnerBalance, PartnerBalanceList, ShownPartnerBalance};
@@ -100,8 +106,10 @@ pub use self::set_pin::NewPin;
 pub use self::show_audit::{AuditList, AuditPage};
 pub use self::show_balance::{BalanceList, Page, ShownBalance};
 pub use self::show_card::{CardDetails, CardList, CardPage};
+pub use self::show_customer::{CustomerDetails, CustomerList, CustomerPage, CustomerSearch};
 pub use self::show_events::{BegunReplay, EventList, EventPage, Replay};
 pub use self::show_full_card::FullCard;
+pub use self::show_partners::PartnerList;
 pub use self::show_statement::{Statement, StatementPage};
 pub use self::show_totals::TotalList;
 use self::show_transactions::Name;

@@ -45,6 +45,20 @@ const LENGTHS: [(&str, usize); 36] = [
 /// Digits of the serial part at least, so that a prefix does not run out.
 const SERIAL_DIGITS_MIN: usize = 8;
 
+/// Characters of a number that are shown at its beginning and at its end.
+const SHOWN: usize = 4;
+
+/// A number of which only country, check digits and end are shown; nothing of one too short.
+#[must_use]
+pub fn masked(iban: &str) -> String {
+    let hidden = iban.chars().count().saturating_sub(2 * SHOWN);
+    if hidden == 0 {
+        return "*".repeat(iban.chars().count());
+    }
+    let mask = |(at, char)| if (SHOWN..SHOWN + hidden).contains(&at) { '*' } else { char };
+    iban.chars().enumerate().map(mask).collect()
+}
+
 /// The number of `serial` under `prefix`, the country's letters and the first characters behind the
 /// check digits; `None` where the prefix is of no known country, leaves no room, or is full.
 #[must_use]

@@ -38,6 +38,7 @@ pub mod metrics;
 mod notices;
 pub mod openapi;
 pub mod operators;
+mod panel;
 pub mod pki;
 pub mod routes;
 pub mod sandbox;

@@ -28,6 +28,7 @@ use crate::auth::access::Access;
 use crate::config::Limits;
 use crate::error::{Code, Error};
 use crate::openapi;
+use crate::panel::{self, Panel};
 
 /// What every handler is given.
 type Ours = axum::extract::State<Arc<App>>;
@@ -40,6 +41,11 @@ macro_rules! on {
     ($call:ident: $a:ty, $b:ty) => {
         (stringify!($call), async |axum::extract::State(app): Ours, a: $a, b: $b| {
             app.$call(a, b).await
+        })
+    };
+    ($call:ident: $a:ty, $b:ty, $c:ty, $d:ty) => {
+        (stringify!($call), async |axum::extract::State(app): Ours, a: $a, b: $b, c: $c, d: $d| {
+            app.$call(a, b, c, d).await
         })
     };
     ($call:ident: $a:ty, $b:ty, $c:ty) => {
@@ -62,13 +68,23 @@ pub fn all(limits: &Limits) -> (Vec<Route>, Vec<Route>) {
     )
 }
 
+/// What operators have, which the panel asks.
+fn admin_routes(limits: &Limits) -> Vec<Route> {
+    let (_secure, public) = all(limits);
+    let is_theirs = |route: &Route| route.path.starts_with("/admin/");
+    public.into_iter().filter(is_theirs).collect()
+}
+
 /// What the listener with client certificates serves, and what the other one does.
 pub fn routers(app: &Arc<App>) -> (Router, Router) {
     let (secure, public) = all(&app.config.limits);
     // The page and its scripts are part of the program: it needs no network.
     let page = SwaggerUi::new("/docs")
         .external_url_unchecked(openapi::ADDRESS, openapi::document(&app.config.limits));
-    let public = table::router(app, public).merge(page);
+    let operators = finished(app, table::router(app, admin_routes(&app.config.limits)));
+    let panel =
+        Panel::new(operators, &public, Arc::clone(&app.jwe), app.config.public.key.is_some());
+    let public = table::router(app, public).merge(page).merge(panel::router(panel));
     (finished(app, table::router(app, secure)), finished(app, public))
 }
 

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use mgmt_api::auth::admin_token;
+use mgmt_api::auth::role::Roles;
 use mgmt_api::config::{ClientConfig, ProcessorConfig};
+use mgmt_api::operators;
 use mgmt_api::{pki, vault};
 use switch::config::Mode;
 
@@ -42,6 +44,9 @@ const PARTNER_PORT: u16 = 8090;
 pub(super) const PARTNER_FILE: &str = "partner.jsonl";
 /// Small, so that the first start need not write much.
 const SEGMENT_BYTES: u64 = 16 << 20;
+/// Who may sign in at the panel.
+const OPERATOR: &str = "sandbox";
+const OPERATOR_PASSWORD: &str = "operator.password";
 /// The partner that the sandbox's certificates stand for.
 pub(super) const PARTNER: u32 = 1;
 
@@ -53,6 +58,7 @@ pub(super) struct Folder {
     mgmt: mgmt_api::Config,
     partner: SocketAddr,
     admin_token: String,
+    operator_password: String,
     mode: Mode,
 }
 
@@ -76,12 +82,15 @@ impl Folder {
         ResponseKey::open(&path.join(DEMO_RESPONSE_KEY))?;
         vault::generate_keys_if_absent(&path.join(KEYS))?;
         let admin_token = admin_token::generate_if_absent(&path.join(ADMIN_TOKEN))?.to_string();
+        let operator_password =
+            admin_token::generate_if_absent(&path.join(OPERATOR_PASSWORD))?.to_string();
         let mut folder = Self {
             path: path.to_owned(),
             switch: switch_config(mode),
             mgmt: mgmt_config(&files, path),
             partner: SocketAddr::from((Ipv4Addr::LOCALHOST, PARTNER_PORT)),
             admin_token,
+            operator_password,
             mode,
         };
         if ephemeral {
@@ -135,6 +144,9 @@ impl Folder {
             issuer_code: self.mgmt.issuer_code.clone(),
             application_id: self.mgmt.application_id.clone(),
             admin_token: self.admin_token.clone(),
+            panel: format!("http://{}/panel", self.mgmt.public.listen),
+            operator: OPERATOR.to_owned(),
+            operator_password: self.operator_password.clone(),
             mode: match self.mode {
                 Mode::Durable => "durable".to_owned(),
                 Mode::WriteBehind => "write-behind".to_owned(),
@@ -145,6 +157,14 @@ impl Folder {
             mgmt_config: MGMT_CONFIG.into(),
             journal: JOURNAL.into(),
         }
+    }
+
+    /// Lets an operator with every role into the panel.
+    pub(super) async fn add_operator(&self) -> anyhow::Result<()> {
+        let config = mgmt_api::Config::load(&self.path.join(MGMT_CONFIG))?;
+        let password = self.operator_password.as_str();
+        let wish = operators::Wish { name: OPERATOR, password, roles: Roles::ALL, partner: None };
+        operators::add(&config, &wish).await
     }
 
     /// All at once, so that none is given out twice.
@@ -225,6 +245,7 @@ mod tests {
         let secrets = [
             KEYS,
             ADMIN_TOKEN,
+            OPERATOR_PASSWORD,
             DEMO_RESPONSE_KEY,
             "pki/demo.key",
             "pki/partner.key",

@@ -64,6 +64,7 @@ pub(super) fn text(shown: &Shown) -> String {
 pub(super) fn addresses(folder: &Path, description: &Description) -> String {
     let folder = absolute(folder);
     let Description { secure, public, metrics, client_cert, client_key, ca, .. } = description;
+    let Description { panel, operator, operator_password, .. } = description;
     let file = |path: &Path| folder.join(path).display().to_string();
     let mut text = String::from("Serving:\n");
     for link in &description.iso8583 {
@@ -71,6 +72,7 @@ pub(super) fn addresses(folder: &Path, description: &Description) -> String {
     }
     let lines = [
         format!("  REST       {secure} (client certificate), {public} (/admin, health)"),
+        format!("  panel      {panel} (user {operator}, password {operator_password})"),
         format!("  metrics    {metrics}, {public}/metrics"),
         format!("  all of it  {}", file(Path::new(FILE))),
         format!("  logs       {}", file(Path::new("logs"))),

@@ -159,7 +159,9 @@ impl App {
             kyc: wallet.kyc.name(),
             profile_sealed: self.sealed_profile(wallet, plan.customer)?,
             wpin_hash: plan.wpin_hash,
-            claims: self.claims(wallet),
+            contacts: vec![self.phone_token(&wallet.phone), self.email_token(&wallet.email)],
+            // Source: surface 2.
+            contacts_are_its_own: self.config.profile == config::Profile::Strict,
             created_at_ms: clock::now_millis(),
         };
         if !self.store.insert_customer(&new).await? {
@@ -190,20 +192,15 @@ impl App {
         Ok(self.vault.seal(Purpose::PersonalData, profile_row_name(id).as_bytes(), &plain)?)
     }
 
-    /// A customer's names and contacts.
+    /// A customer's names and contacts; empty ones where they were wiped.
     pub(crate) async fn profile(&self, id: i64) -> Result<Profile> {
         let sealed = self.store.sealed_profile(id).await?.ok_or(Code::UserNotFound)?;
-        let row = profile_row_name(id);
-        let plain = self.vault.unseal(Purpose::PersonalData, row.as_bytes(), &sealed)?;
-        Ok(serde_json::from_slice(&plain)?)
+        self.opened_profile(id, &sealed)
     }
 
-    /// A customer's names and contacts; empty ones where they were wiped.
+    /// The same; empty ones where there is no such customer.
     pub(crate) async fn known_profile(&self, id: i64) -> Result<Profile> {
-        match self.store.sealed_profile(id).await? {
-            Some(sealed) if !sealed.is_empty() => self.profile(id).await,
-            Some(_) | None => Ok(Profile::default()),
-        }
+        self.opened_profile(id, &self.store.sealed_profile(id).await?.unwrap_or_default())
     }
 
     /// A customer's name as it stands on a card.
@@ -212,19 +209,25 @@ impl App {
         Ok(format!("{} {}", profile.first_name, profile.last_name))
     }
 
-    /// Outside the sandbox phone and e-mail belong to one customer. Source: surface 2.
-    fn claims(&self, wallet: &NewWallet) -> Vec<[u8; 32]> {
-        match self.config.profile {
-            config::Profile::Sandbox => Vec::new(),
-            config::Profile::Strict => {
-                let phone: String = wallet.phone.chars().filter(char::is_ascii_digit).collect();
-                let email = wallet.email.to_lowercase();
-                vec![
-                    self.vault.fingerprint(&[b"phone", phone.as_bytes()]),
-                    self.vault.fingerprint(&[b"email", email.as_bytes()]),
-                ]
-            }
+    /// What a phone number is found by, however it is written.
+    pub(super) fn phone_token(&self, phone: &str) -> [u8; 32] {
+        let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
+        self.vault.fingerprint(&[b"phone", digits.as_bytes()])
+    }
+
+    /// What an e-mail address is found by, in either case.
+    pub(super) fn email_token(&self, email: &str) -> [u8; 32] {
+        self.vault.fingerprint(&[b"email", email.to_lowercase().as_bytes()])
+    }
+
+    /// A customer's names and contacts, of its row.
+    pub(super) fn opened_profile(&self, id: i64, sealed: &[u8]) -> Result<Profile> {
+        if sealed.is_empty() {
+            return Ok(Profile::default());
         }
+        let row = profile_row_name(id);
+        let plain = self.vault.unseal(Purpose::PersonalData, row.as_bytes(), sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
     }
 }
 

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, Asked, BankAccountPath, Body, Nothing};
+use super::{App, Asked, BalancePath, BankAccountPath, Body, Nothing};
 use crate::answer::Answer;
-use crate::call::Call;
+use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
+use crate::idempotency::ContentHash;
 use crate::store::{BalanceRow, BankAccountRow};
 use crate::{clock, iban};
 
@@ -51,6 +52,27 @@ pub struct BankAccountList {
     items: Vec<BankAccount>,
 }
 
+/// An IBAN of which country and end are shown.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MaskedBankAccount {
+    iban_masked: String,
+    /// ACTIVE or CLOSED.
+    state: String,
+}
+
+/// The IBANs that a balance has and had, masked.
+#[derive(Serialize, ToSchema)]
+pub struct MaskedBankAccountList {
+    items: Vec<MaskedBankAccount>,
+}
+
+impl From<BankAccountRow> for MaskedBankAccount {
+    fn from(row: BankAccountRow) -> Self {
+        Self { iban_masked: iban::masked(&row.iban), state: row.state }
+    }
+}
+
 impl From<BankAccountRow> for BankAccount {
     fn from(row: BankAccountRow) -> Self {
         Self { iban: row.iban, balance_id: row.balance_id, state: row.state }
@@ -64,12 +86,36 @@ impl App {
         by: Call,
         body: Body<NewBankAccount>,
     ) -> Result<Response> {
-        let draw = || async {
-            let partner = i64::from(by.partner()?.0);
+        let (partner, scope) = (i64::from(by.partner()?.0), by.caller.scope());
+        let find = || async {
             let id = Uuid::parse_str(&body.content.balance_id);
             let id = id.map_err(|_not_a_uuid| Code::BalanceNotFound)?;
-            let balance = self.store.balance_in(by.caller.scope(), id).await?;
-            let balance = balance.ok_or(Code::BalanceNotFound)?;
+            self.store.balance_in(scope, id).await?.ok_or_else(|| Code::BalanceNotFound.into())
+        };
+        self.open_bank_account_of(&by, body.hash, partner, find).await
+    }
+
+    /// Gives a balance an IBAN in the name of its partner.
+    pub async fn open_bank_account_at(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let partner = self.customer(&by).await?.partner_id;
+        let find = || self.balance_at(&by, &at);
+        self.open_bank_account_of(&by.call, hash, partner, find).await
+    }
+
+    async fn open_bank_account_of<F: Future<Output = Result<BalanceRow>>>(
+        &self,
+        by: &Call,
+        hash: ContentHash,
+        partner: i64,
+        find: impl FnOnce() -> F,
+    ) -> Result<Response> {
+        let draw = || async {
+            let balance = find().await?;
             let prefix = self.iban_prefix(partner, balance.currency).await?;
             let iban = self.draw_iban(&prefix.ok_or(Code::FeatureNotEnabled)?).await?;
             Ok(Plan { balance: balance.id, iban })
@@ -82,7 +128,39 @@ impl App {
             let Plan { iban, balance } = plan;
             Answer::created(&BankAccount { iban, balance_id: balance, state: "ACTIVE".to_owned() })
         };
-        self.once(&by, body.hash, draw, carry_out).await
+        self.once(by, hash, draw, carry_out).await
+    }
+
+    /// The numbers of a balance as operators see them at first. Source: requirements #35.
+    pub async fn list_masked_bank_accounts(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+    ) -> Result<Response> {
+        let items = self.bank_accounts_at(&by, &at).await?;
+        let items = items.into_iter().map(MaskedBankAccount::from).collect();
+        Ok(Answer::ok(&MaskedBankAccountList { items })?.into_response())
+    }
+
+    /// The same, revealed.
+    pub async fn reveal_bank_accounts(
+        &self,
+        by: CustomerCall,
+        at: BalancePath,
+    ) -> Result<Response> {
+        let items = self.bank_accounts_at(&by, &at).await?;
+        let items = items.into_iter().map(BankAccount::from).collect();
+        Ok(Answer::ok(&BankAccountList { items })?.into_response())
+    }
+
+    async fn bank_accounts_at(
+        &self,
+        by: &CustomerCall,
+        at: &BalancePath,
+    ) -> Result<Vec<BankAccountRow>> {
+        let customer = self.customer(by).await?;
+        let balance = self.balance(&customer, &at.balance).await?;
+        Ok(self.store.bank_accounts(customer.partner_id, balance.id).await?)
     }
 
     /// The numbers of a balance.
@@ -104,7 +182,32 @@ impl App {
         at: BankAccountPath,
         Nothing(hash): Nothing,
     ) -> Result<Response> {
-        let partner = i64::from(by.partner()?.0);
+        self.close_bank_account_of(&by, hash, i64::from(by.partner()?.0), &at).await
+    }
+
+    /// Takes a number of a balance out of use.
+    pub async fn close_bank_account_at(
+        &self,
+        by: CustomerCall,
+        balance: BalancePath,
+        at: BankAccountPath,
+        Nothing(hash): Nothing,
+    ) -> Result<Response> {
+        let partner = self.customer(&by).await?.partner_id;
+        let here = self.bank_accounts_at(&by, &balance).await?;
+        if here.iter().all(|row| row.iban != at.iban) {
+            return Err(Code::BankAccountNotFound.into());
+        }
+        self.close_bank_account_of(&by.call, hash, partner, &at).await
+    }
+
+    async fn close_bank_account_of(
+        &self,
+        by: &Call,
+        hash: ContentHash,
+        partner: i64,
+        at: &BankAccountPath,
+    ) -> Result<Response> {
         let carry_out = async |()| {
             let is_one = iban::is_valid(&at.iban);
             if !is_one || !self.store.close_bank_account(partner, &at.iban).await? {
@@ -112,7 +215,7 @@ impl App {
             }
             Ok(Answer::no_content())
         };
-        self.once(&by, hash, async || Ok(()), carry_out).await
+        self.once(by, hash, async || Ok(()), carry_out).await
     }
 
     /// Gives a balance that was opened the number it has by itself, if it has none yet.

@@ -214,7 +214,11 @@ impl App {
 
     /// A partner's endpoints.
     pub async fn list_endpoints(&self, by: Call) -> Result<Response> {
-        let rows = self.store.endpoints(i64::from(by.partner()?.0)).await?;
+        self.endpoints_of_partner(i64::from(by.partner()?.0)).await
+    }
+
+    pub(super) async fn endpoints_of_partner(&self, partner: i64) -> Result<Response> {
+        let rows = self.store.endpoints(partner).await?;
         let items = rows.into_iter().map(ShownEndpoint::from).collect();
         Ok(Answer::ok(&EndpointList { items })?.into_response())
     }

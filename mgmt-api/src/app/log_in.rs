@@ -58,6 +58,18 @@ pub struct BegunSession<'a> {
     expires_at: String,
 }
 
+/// Whose session it is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorSession {
+    /// `operator:` and a number; 0 is the installation's admin token.
+    operator: String,
+    /// Of ADMIN, MANAGER, EMPLOYEE, LICENSED.
+    roles: Vec<&'static str>,
+    /// The one partner whose things it may see; null: all of them.
+    partner_id: Option<u32>,
+}
+
 /// Until when the wallet PIN counts as given.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -116,6 +128,17 @@ impl App {
         self.store.step_up_session(&holder.session.0, until).await?;
         let stepped_up_until = rfc3339(until);
         Ok(Answer::ok(&StepUpEnd { stepped_up_until })?.into_response())
+    }
+
+    /// Whose session the call came with.
+    pub fn show_operator_session(by: &Call) -> Result<Response> {
+        let Caller::Operator(operator) = by.caller else { return Err(Code::Forbidden.into()) };
+        let session = OperatorSession {
+            operator: by.caller.name(),
+            roles: operator.roles.names().collect(),
+            partner_id: operator.partner.map(|partner| partner.0),
+        };
+        Ok(Answer::ok(&session)?.into_response())
     }
 
     /// Ends the session that the call came with.

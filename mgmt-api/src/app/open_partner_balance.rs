@@ -110,7 +110,10 @@ impl App {
 
     /// Every balance of the partner that asks.
     pub async fn list_partner_balances(&self, by: Call) -> Result<Response> {
-        let partner = i64::from(by.partner()?.0);
+        self.balances_of_partner(i64::from(by.partner()?.0)).await
+    }
+
+    pub(super) async fn balances_of_partner(&self, partner: i64) -> Result<Response> {
         let rows = self.store.partner_balances(partner).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -144,7 +147,7 @@ impl App {
     }
 
     /// A partner that the caller may see.
-    async fn partner_at(&self, by: &Call, at: &PartnerPath) -> Result<i64> {
+    pub(super) async fn partner_at(&self, by: &Call, at: &PartnerPath) -> Result<i64> {
         let partner = self.store.partner_named(&at.partner).await?;
         let seen = partner.filter(|partner| by.caller.scope().admits_partner(*partner));
         seen.ok_or_else(|| Code::PartnerNotFound.into())

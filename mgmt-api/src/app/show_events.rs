@@ -93,8 +93,15 @@ impl From<DeliveryRow> for ShownDelivery {
 impl App {
     /// A page of what a partner was told, oldest first.
     pub async fn list_events(&self, by: Call, Asked(page): Asked<EventPage>) -> Result<Response> {
+        self.events_of_partner(i64::from(by.partner()?.0), page).await
+    }
+
+    pub(super) async fn events_of_partner(
+        &self,
+        partner: i64,
+        page: EventPage,
+    ) -> Result<Response> {
         let limit = page_limit(page.limit)?;
-        let partner = i64::from(by.partner()?.0);
         let after = match &page.after {
             None => 0,
             Some(text) => match Uuid::parse_str(text).map(Name::of) {
@@ -130,13 +137,22 @@ impl App {
 
     /// Has what happened on some days delivered again.
     pub async fn replay_events(&self, by: Call, body: Body<Replay>) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        self.replay_to_partner(&by, partner, body).await
+    }
+
+    pub(super) async fn replay_to_partner(
+        &self,
+        by: &Call,
+        partner: i64,
+        body: Body<Replay>,
+    ) -> Result<Response> {
         let wish = body.content;
         let Period { from_ms, to_ms } = days((wish.from.as_deref(), wish.to.as_deref()), DAYS)?;
-        let partner = i64::from(by.partner()?.0);
         let carry_out = async |()| {
             let deliveries = self.store.replay(partner, (from_ms, to_ms)).await?;
             Answer::accepted(&BegunReplay { deliveries })
         };
-        self.once(&by, body.hash, async || Ok(()), carry_out).await
+        self.once(by, body.hash, async || Ok(()), carry_out).await
     }
 }

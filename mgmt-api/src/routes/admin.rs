@@ -1,29 +1,37 @@
 //! /admin: what operators have beside cardholders' things.
 
 use axum::extract::DefaultBodyLimit;
+use axum::response::Response;
 
+use super::customer::EXPLAIN;
+use super::secure::EVENTS;
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    ArtFile, ArtPath, Asked, AskedReload, AskedReloadList, AuditList, AuditPage, BegunSession,
-    Body, BookedMovement, BureauBatch, CardProgram, CertificateList, CertificatePath,
-    CertificateRequest, Credit, FeeList, FeePath, FullVerification, ImagePath, LowBalanceAlert,
-    NewOperatorSession, NewPartnerBalance, Nothing, Page, PartnerBalancePath, PartnerData,
-    PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection, ReloadPath, Report, ReportResult,
-    ReportWish, ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt, TotalList,
-    VerificationList, VerificationPage, VerificationPath,
+    App, ArtFile, ArtPath, Asked, AskedReload, AskedReloadList, AuditList, AuditPage, BegunReplay,
+    BegunSession, Body, BookedMovement, BureauBatch, CardProgram, CertificateList, CertificatePath,
+    CertificateRequest, Credit, CustomerList, CustomerPage, CustomerSearch, EndpointList,
+    EventList, EventPage, ExplainedTransaction, FeeList, FeePath, FullVerification, ImagePath,
+    LowBalanceAlert, NewOperatorSession, NewPartnerBalance, Nothing, OperatorSession, Page,
+    PartnerBalanceList, PartnerBalancePath, PartnerData, PartnerList, PartnerPath, ProgramFee,
+    ProgramList, ProgramPath, Rejection, ReloadPath, Replay, Report, ReportResult, ReportWish,
+    ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt, TotalList, TransactionDetails,
+    TransactionPath, VerificationList, VerificationPage, VerificationPath,
 };
 use crate::art;
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
 use crate::call::Call;
 use crate::error::Code::*;
+use crate::error::Result;
 
 pub(super) fn routes() -> Vec<Route> {
     let all = Access::Operator(Roles::ALL);
     let money = Access::Operator(Roles::ADMIN | Roles::LICENSED);
     [
         first(all, money),
+        partners(all),
+        transactions(),
         partner_balances(all, money),
         checks(),
         programs(all),
@@ -53,6 +61,86 @@ fn certificates() -> Vec<Route> {
         .says("Revokes a certificate: it is refused from the answer on, for ever.")
         .fails(&[CertificateNotFound])
         .to(admin),
+    ]
+}
+
+/// Users, wherever they are, and partners. Source: requirements #174, #175.
+fn partners(all: Access) -> Vec<Route> {
+    let staff = Access::Operator(Roles::STAFF);
+    vec![
+        Route::get("/admin/customers", on!(list_customers: Call, Asked<CustomerPage>))
+            .says("A page of the users, newest first.")
+            .paged()
+            .gives::<CustomerList>(200)
+            .written_down()
+            .to(staff),
+        Route::post("/admin/customers/search", on!(search_customers: Call, Body<CustomerSearch>))
+            .says("The users who have a phone number or an e-mail address, newest first.")
+            .takes::<CustomerSearch>(r#"{"phone":"481234567899"}"#)
+            .gives::<CustomerList>(200)
+            .to(staff),
+        Route::get("/admin/partners", on!(list_partners: Call))
+            .says("The partners.")
+            .gives::<PartnerList>(200)
+            .to(all),
+        Route::get(
+            "/admin/partners/{partner}/balances",
+            on!(list_balances_of_partner: Call, PartnerPath),
+        )
+        .says("A partner's deposit and credit balances.")
+        .gives::<PartnerBalanceList>(200)
+        .fails(&[PartnerNotFound])
+        .to(all),
+        Route::get(
+            "/admin/partners/{partner}/endpoints",
+            on!(list_endpoints_of_partner: Call, PartnerPath),
+        )
+        .says("Where a partner is told of what, oldest first.")
+        .gives::<EndpointList>(200)
+        .fails(&[PartnerNotFound])
+        .to(staff),
+        Route::get(
+            "/admin/partners/{partner}/events",
+            on!(list_events_of_partner: Call, PartnerPath, Asked<EventPage>),
+        )
+        .says("A page of what a partner was told, oldest first, and how far each is.")
+        .asks(EVENTS)
+        .gives::<EventList>(200)
+        .written_down()
+        .fails(&[PartnerNotFound])
+        .to(staff),
+        Route::post(
+            "/admin/partners/{partner}/events/replay",
+            on!(replay_events_of_partner: Call, PartnerPath, Body<Replay>),
+        )
+        .says("Has what happened on some days delivered to a partner again.")
+        .takes::<Replay>(r#"{"from":"2026-11-01","to":"2026-11-02"}"#)
+        .gives::<BegunReplay>(202)
+        .fails(&[PartnerNotFound])
+        .to(staff),
+    ]
+}
+
+/// A transaction by its id alone, as somebody on the phone has it. Source: requirements #178.
+fn transactions() -> Vec<Route> {
+    let staff = Access::Operator(Roles::STAFF);
+    vec![
+        Route::get(
+            "/admin/transactions/{transaction}",
+            on!(find_transaction: Call, TransactionPath),
+        )
+        .says("A transaction of any cardholder, and all that became of it.")
+        .gives::<TransactionDetails>(200)
+        .fails(&[TransactionNotFound])
+        .to(staff),
+        Route::get(
+            "/admin/transactions/{transaction}/explain",
+            on!(explain_any_transaction: Call, TransactionPath),
+        )
+        .says("Every check of a decision, and the balances before and after.")
+        .gives::<ExplainedTransaction>(200)
+        .fails(EXPLAIN)
+        .to(staff),
     ]
 }
 
@@ -181,6 +269,10 @@ fn first(all: Access, money: Access) -> Vec<Route> {
             )
             .gives::<BegunSession>(201)
             .fails(&[InvalidCredentials, TooManyAttempts, InvalidPublicKey]),
+        Route::get("/admin/sessions/current", ("show_operator_session", operator_session))
+            .says("Whose session it is, and what for.")
+            .gives::<OperatorSession>(200)
+            .to(all),
         Route::delete("/admin/sessions/current", on!(end_session: Call, Nothing))
             .says("Ends the session.")
             .to(all),
@@ -286,4 +378,8 @@ fn partner_balances(all: Access, money: Access) -> Vec<Route> {
         .fails(&[ReloadNotFound, ReloadDecided, SecondPersonRequired])
         .to(money),
     ]
+}
+
+async fn operator_session(by: Call) -> Result<Response> {
+    App::show_operator_session(&by)
 }

@@ -9,9 +9,10 @@ use super::multipart::read_form;
 use super::table::{CustomerRoute, Route};
 use super::{Ours, on};
 use crate::app::{
-    Activation, Asked, BalanceList, BalancePath, BegunOperation, Body, BookedMovement, CardDetails,
-    CardList, CardPage, CardPath, CardSummary, CardToken, CardTokenList, CardTokenPath, Credit,
-    ExplainedTransaction, FullCard, IssuedCard, LimitUsage, Limits, LockRequest, NewBalance,
+    Activation, Asked, BalanceList, BalancePath, BankAccount, BankAccountList, BankAccountPath,
+    BegunOperation, Body, BookedMovement, CardDetails, CardList, CardPage, CardPath, CardSummary,
+    CardToken, CardTokenList, CardTokenPath, Credit, CustomerDetails, ExplainedTransaction,
+    FullCard, IssuedCard, LimitUsage, Limits, LockRequest, MaskedBankAccountList, NewBalance,
     NewCardToken, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
     OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
     ShownBalance, ShownOperation, ShownOrder, ShownVerification, Statement, StatementPage,
@@ -34,8 +35,17 @@ const CREDIT: &str =
 const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
 
 pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
-    let routes =
-        [checks(limits), balances(), history(), cards(), tokens(), orders(), life(), limited()];
+    let routes = [
+        checks(limits),
+        bank_accounts(),
+        balances(),
+        history(),
+        cards(),
+        tokens(),
+        orders(),
+        life(),
+        limited(),
+    ];
     routes.into_iter().flatten().flat_map(CustomerRoute::each).collect()
 }
 
@@ -59,11 +69,60 @@ fn checks(limits: &config::Limits) -> Vec<CustomerRoute> {
             .partners()
             .customers()
             .operators(STAFF),
+        Route::get("", on!(show_customer: CustomerCall))
+            .says("A user: name, contacts, state.")
+            .gives::<CustomerDetails>(200)
+            .written_down()
+            .of_customer()
+            .operators(STAFF),
+        Route::post("/lock", on!(lock_customer: CustomerCall, Nothing))
+            .says("Locks a user: every authorization is declined from the answer on.")
+            .of_customer()
+            .operators(ADMIN),
+        Route::post("/unlock", on!(unlock_customer: CustomerCall, Nothing))
+            .says("Lifts a user's lock.")
+            .of_customer()
+            .operators(ADMIN),
         Route::delete("", on!(delete_customer: CustomerCall, Nothing))
             .says("Deletes the user: cards are removed and empty balances closed, or nothing is.")
             .fails(&[BalanceNotEmpty])
             .of_customer()
             .operators(ADMIN),
+    ]
+}
+
+/// IBANs; operators see them whole only where they ask for it. Source: requirements #34, #35.
+fn bank_accounts() -> Vec<CustomerRoute> {
+    let every = "/balances/{balance}/bank-accounts";
+    vec![
+        Route::get(every, on!(list_masked_bank_accounts: CustomerCall, BalancePath))
+            .says("The IBANs that a balance has and had, masked.")
+            .gives::<MaskedBankAccountList>(200)
+            .of_customer()
+            .operators(STAFF),
+        Route::get(
+            "/balances/{balance}/bank-accounts/full",
+            on!(reveal_bank_accounts: CustomerCall, BalancePath),
+        )
+        .says("The IBANs that a balance has and had.")
+        .gives::<BankAccountList>(200)
+        .written_down()
+        .of_customer()
+        .operators(STAFF),
+        Route::post(every, on!(open_bank_account_at: CustomerCall, BalancePath, Nothing))
+            .says("Gives a balance an IBAN, where its partner has a program that gives them.")
+            .gives::<BankAccount>(201)
+            .fails(&[FeatureNotEnabled, BankAccountExists])
+            .of_customer()
+            .operators(Roles::LICENSED),
+        Route::delete(
+            "/balances/{balance}/bank-accounts/{iban}",
+            on!(close_bank_account_at: CustomerCall, BalancePath, BankAccountPath, Nothing),
+        )
+        .says("Takes an IBAN out of use, for ever.")
+        .fails(&[BankAccountNotFound])
+        .of_customer()
+        .operators(Roles::LICENSED),
     ]
 }
 

@@ -92,7 +92,7 @@ fn finished(mut response: Response, exchange: &Exchange) -> Response {
         let body = error.body(&exchange.path, &exchange.request_id);
         *response.body_mut() = Body::from(body);
         response.headers_mut().remove(header::CONTENT_LENGTH);
-    } else if status.as_u16() >= 400 && !is_json(&response) {
+    } else if status.as_u16() >= 400 && !is_ours(&response) {
         response = finished(Error::from(code_of(status)).into_response(), exchange);
     }
     let headers = response.headers_mut();
@@ -106,10 +106,11 @@ fn finished(mut response: Response, exchange: &Exchange) -> Response {
     response
 }
 
-/// Bodies of ours are JSON; the framework's own errors are text or empty.
-fn is_json(response: &Response) -> bool {
+/// Bodies of ours are JSON or pages; the framework's own errors are plain text or empty.
+fn is_ours(response: &Response) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))
+    let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
+    content_type.starts_with(b"application/") || content_type.starts_with(b"text/html")
 }
 
 /// The code of an error that the framework answered.

@@ -161,10 +161,7 @@ fn told() -> Vec<Route> {
         .fails(&[EndpointNotFound]),
         Route::get("/secure/events", on!(list_events: Call, Asked<EventPage>))
             .says("A page of what the partner was told, oldest first, and how far each is.")
-            .asks(&[
-                ("limit", "How many items, 1 to 50; 20 where it is left out."),
-                ("after", "The last item's eventId of the page before."),
-            ])
+            .asks(EVENTS)
             .gives::<EventList>(200),
         Route::post("/secure/events/replay", on!(replay_events: Call, Body<Replay>))
             .says("Has what happened on some days delivered again.")
@@ -173,6 +170,11 @@ fn told() -> Vec<Route> {
     ]
 }
 
+/// Which part of the events is asked for.
+pub(super) const EVENTS: &[(&str, &str)] = &[
+    ("limit", "How many items, 1 to 50; 20 where it is left out."),
+    ("after", "The last item's eventId of the page before."),
+];
 /// Where nobody is.
 const ENDPOINT: &str = r#"{"url":"https://127.0.0.1:9","events":["transaction","verification"]}"#;
 /// Any RSA key of 2048 bits: what stands here is a published one of nobody's.

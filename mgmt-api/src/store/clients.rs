@@ -67,6 +67,17 @@ pub struct IssuedCertificate {
     pub created_at_ms: i64,
 }
 
+/// A partner.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PartnerRow {
+    /// Its number.
+    pub id: i64,
+    /// Its name in requests.
+    pub issuer_code: Option<String>,
+    /// `MANUAL`, `AUTOMATIC` or `EXTERNAL`.
+    pub kyc_mode: String,
+}
+
 /// A certificate that is or was known.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct CertificateRow {
@@ -131,6 +142,12 @@ impl Store {
         Ok(on!(self, pool => {
             sqlx::query_scalar(SQL).bind(number).bind(name).fetch_optional(pool).await
         })?)
+    }
+
+    /// Every partner with what is known of it.
+    pub async fn partner_rows(&self) -> Result<Vec<PartnerRow>> {
+        const SQL: &str = "SELECT id, issuer_code, kyc_mode FROM partners ORDER BY id";
+        Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
     }
 
     /// Every partner.

@@ -17,8 +17,10 @@ pub struct NewCustomer {
     pub profile_sealed: Vec<u8>,
     /// The wallet PIN's argon2id hash.
     pub wpin_hash: Option<String>,
-    /// Keyed hashes of contacts that nobody else may have.
-    pub claims: Vec<[u8; 32]>,
+    /// Keyed hashes of its contacts.
+    pub contacts: Vec<[u8; 32]>,
+    /// Nobody else may have one of them.
+    pub contacts_are_its_own: bool,
     /// Now.
     pub created_at_ms: i64,
 }
@@ -36,6 +38,18 @@ pub struct CustomerRow {
     pub kyc: String,
     /// 1 while every authorization of theirs is declined.
     pub locked: i64,
+}
+
+/// A customer as operators find it.
+#[derive(Clone, sqlx::FromRow)]
+pub struct FoundCustomerRow {
+    /// Its flags.
+    #[sqlx(flatten)]
+    pub flags: CustomerRow,
+    /// Names and contacts, sealed; nothing where they were wiped.
+    pub profile_sealed: Vec<u8>,
+    /// When it was added.
+    pub created_at_ms: i64,
 }
 
 /// What changes of a customer; what is absent stays.
@@ -75,6 +89,8 @@ impl Store {
         const CLAIM: &str = "INSERT INTO contact_claims (token, customer_id) VALUES ($1, $2) \
              ON CONFLICT (token) DO UPDATE SET customer_id = contact_claims.customer_id \
              WHERE contact_claims.customer_id = excluded.customer_id";
+        const CONTACT: &str = "INSERT INTO contacts (token, customer_id) VALUES ($1, $2) \
+             ON CONFLICT DO NOTHING";
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
             sqlx::query(CUSTOMER)
@@ -87,16 +103,16 @@ impl Store {
                 .bind(new.created_at_ms)
                 .execute(&mut *transaction)
                 .await?;
-            for token in &new.claims {
-                let claimed = sqlx::query(CLAIM)
-                    .bind(token.as_slice())
-                    .bind(new.id)
-                    .execute(&mut *transaction)
-                    .await?;
-                if claimed.rows_affected() == 0 {
-                    transaction.rollback().await?;
-                    return Ok(false);
+            for token in &new.contacts {
+                let token = token.as_slice();
+                if new.contacts_are_its_own {
+                    let claim = sqlx::query(CLAIM).bind(token).bind(new.id);
+                    if claim.execute(&mut *transaction).await?.rows_affected() == 0 {
+                        transaction.rollback().await?;
+                        return Ok(false);
+                    }
                 }
+                sqlx::query(CONTACT).bind(token).bind(new.id).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
         });
@@ -119,6 +135,41 @@ impl Store {
         const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked FROM customers \
              WHERE id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
+    }
+
+    /// Customers within `scope` before `before`, newest first.
+    pub async fn customers(
+        &self,
+        scope: Scope,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<FoundCustomerRow>> {
+        const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked, profile_sealed, \
+             created_at_ms FROM customers WHERE partner_id = COALESCE($1, partner_id) \
+             AND id = COALESCE($2, id) AND id < $3 AND row_state = 'CONFIRMED' \
+             AND deleted_at_ms IS NULL ORDER BY id DESC LIMIT $4";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer);
+            query.bind(before).bind(limit).fetch_all(pool).await
+        })?)
+    }
+
+    /// Customers within `scope` who have this contact, newest first.
+    pub async fn customers_with_contact(
+        &self,
+        scope: Scope,
+        token: &[u8; 32],
+        limit: i64,
+    ) -> Result<Vec<FoundCustomerRow>> {
+        const SQL: &str = "SELECT id, partner_id, lifecycle_state, kyc, locked, profile_sealed, \
+             created_at_ms FROM customers JOIN contacts ON contacts.customer_id = customers.id \
+             WHERE contacts.token = $3 AND partner_id = COALESCE($1, partner_id) \
+             AND id = COALESCE($2, id) AND row_state = 'CONFIRMED' AND deleted_at_ms IS NULL \
+             ORDER BY id DESC LIMIT $4";
+        Ok(on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer);
+            query.bind(token.as_slice()).bind(limit).fetch_all(pool).await
+        })?)
     }
 
     /// A customer's names and contacts, sealed.
@@ -163,8 +214,9 @@ impl Store {
     pub async fn delete_customer(&self, id: i64, now_ms: i64) -> Result<()> {
         const MARK: &str = "UPDATE customers SET deleted_at_ms = COALESCE(deleted_at_ms, $2), \
              locked = 1 WHERE id = $1";
-        const AFTER: [&str; 4] = [
+        const AFTER: [&str; 5] = [
             "DELETE FROM contact_claims WHERE customer_id = $1",
+            "DELETE FROM contacts WHERE customer_id = $1",
             "DELETE FROM pairing_codes WHERE customer_id = $1",
             "DELETE FROM sessions WHERE installation_id IN \
              (SELECT id FROM installations WHERE customer_id = $1)",

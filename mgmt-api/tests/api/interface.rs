@@ -261,6 +261,8 @@ fn needs_more_than_an_example(route: &Route) -> bool {
             | "put_endpoint_certificate"
             | "show_art"
             | "open_bank_account"
+            | "open_bank_account_at"
+            | "close_bank_account_at"
             | "show_import"
             | "close_bank_account"
     ) || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File | Taken::Rows)

@@ -58,6 +58,8 @@ mod orders;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod panel;
+#[cfg(test)]
 mod partner;
 #[cfg(test)]
 mod peer;

@@ -20,7 +20,8 @@ fn customer(id: i64, claims: &[[u8; 32]]) -> NewCustomer {
         kyc: "NONE",
         profile_sealed: vec![1],
         wpin_hash: None,
-        claims: claims.to_vec(),
+        contacts: claims.to_vec(),
+        contacts_are_its_own: true,
         created_at_ms: 1,
     }
 }
@@ -30,7 +31,6 @@ fn of(partner: i64) -> Scope {
     Scope { partner: Some(partner), customer: None }
 }
 
-/// What a cardholder may see.
 fn holder(customer: i64) -> Scope {
     Scope { partner: None, customer: Some(customer) }
 }
