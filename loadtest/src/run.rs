@@ -209,6 +209,7 @@ impl Prepared {
                         | View::Rules(_)
                         | View::Exceptions(_)
                         | View::Status(_)
+                        | View::Clock(_)
                         | View::Totals(_)
                         | View::Retold(_),
                     )

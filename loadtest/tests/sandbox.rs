@@ -6,6 +6,8 @@
 mod rig;
 #[path = "running/secrets.rs"]
 mod secrets;
+#[path = "running/simulated.rs"]
+mod simulated;
 
 use std::io::Read;
 use std::path::Path;

@@ -48,6 +48,7 @@ mod show_partners;
 mod show_statement;
 mod show_totals;
 mod show_transactions;
+mod simulate;
 mod try_encryption;
 mod update_customer;
 pub(crate) mod watch_balances;
@@ -117,6 +118,10 @@ pub(crate) use self::show_transactions::{
     Notified, TransactionData, data, kind_name, public_id, reason,
 };
 pub use self::show_transactions::{TransactionDetails, TransactionList, TransactionPage};
+pub use self::simulate::{
+    ClockAdvance, ClockState, OrderAdvance, SimulatedAnswer, SimulatedClearing, SimulatedExpiry,
+    SimulatedPayment, SimulatedReversal,
+};
 pub use self::try_encryption::{EncryptionSample, Trial};
 pub use self::update_customer::CustomerFlags;
 pub use self::watch_balances::LowBalanceAlert;

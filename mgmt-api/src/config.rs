@@ -73,6 +73,10 @@ pub struct Config {
     /// in the sandbox profile only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_partner: Option<String>,
+    /// The switch's link (`iso87-ascii`) where payments of /sandbox are sent; in the sandbox
+    /// profile only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_iso8583: Option<SocketAddr>,
     /// Whether a partner balance is reloaded by two operators alone. Source: requirements #87.
     pub reloads_by_two: bool,
     /// What is logged, as `tracing` filters.
@@ -305,6 +309,7 @@ impl Default for Config {
             bureau_key: None,
             retention_days: 5 * 365,
             sandbox_partner: None,
+            sandbox_iso8583: None,
             reloads_by_two: false,
             log: "info".into(),
             secure: SecureListener::default(),
@@ -486,6 +491,10 @@ impl Config {
         anyhow::ensure!(
             self.sandbox_partner.is_none() || self.profile == Profile::Sandbox,
             "sandbox_partner: only in the sandbox profile"
+        );
+        anyhow::ensure!(
+            self.sandbox_iso8583.is_none() || self.profile == Profile::Sandbox,
+            "sandbox_iso8583: only in the sandbox profile"
         );
         for (name, url) in [("database", &self.database), ("history", &self.history_url())] {
             anyhow::ensure!(

@@ -44,6 +44,7 @@ pub mod routes;
 pub mod sandbox;
 pub mod secret_file;
 mod server;
+mod simulator;
 pub mod store;
 pub mod switch_link;
 pub mod tls;

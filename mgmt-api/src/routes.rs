@@ -11,6 +11,7 @@ mod lifecycle;
 mod multipart;
 mod public;
 mod received;
+mod sandbox;
 mod secure;
 pub mod table;
 
@@ -63,8 +64,15 @@ pub fn all(limits: &Limits) -> (Vec<Route>, Vec<Route>) {
     let (secure, public): (Vec<_>, Vec<_>) =
         of_customers.into_iter().partition(|route| route.access == Access::Partner);
     (
-        [secure, secure::routes(), lifecycle::routes()].concat(),
-        [public, customers::routes(), admin::routes(), public::routes()].concat(),
+        [secure, secure::routes(), lifecycle::routes(), sandbox::routes("/sandbox")].concat(),
+        [
+            public,
+            customers::routes(),
+            admin::routes(),
+            public::routes(),
+            sandbox::routes("/admin/sandbox"),
+        ]
+        .concat(),
     )
 }
 

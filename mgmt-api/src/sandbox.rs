@@ -201,6 +201,7 @@ pub async fn announce(app: Arc<App>, stop: CancellationToken) {
 
 async fn tell_all(app: &App) -> Result<(), Error> {
     app.link.until_up().await?;
+    app.follow_clock().await?;
     for partner in app.store.partners().await? {
         let partner = PartnerId(u32::try_from(partner).unwrap_or_default());
         tell(app, Change::PutPartner(partner)).await?;

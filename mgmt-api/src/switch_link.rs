@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::command::Change;
-use shared::control::{Outcome, Query, Reply, Request, View};
+use shared::control::{ClockView, Outcome, Query, Reply, Request, View};
 use shared::ids::CommandId;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -69,6 +69,7 @@ struct Call {
 enum Question {
     Change(CommandId, Change),
     Query(Query),
+    SetClockAhead(u64),
 }
 
 /// What was sent and not answered, by request id.
@@ -130,7 +131,17 @@ impl SwitchLink {
 
     /// Asks for state; `None` where there is no such thing.
     pub async fn query(&self, query: Query) -> Result<Option<View>, LinkError> {
-        match self.ask(Question::Query(query)).await? {
+        self.ask_for_view(Question::Query(query)).await
+    }
+
+    /// Lets the switch's clock run ahead by so much at least; `None` where it may not.
+    pub async fn set_clock_ahead(&self, ahead_ms: u64) -> Result<Option<ClockView>, LinkError> {
+        let view = self.ask_for_view(Question::SetClockAhead(ahead_ms)).await?;
+        Ok(view.and_then(View::into_clock))
+    }
+
+    async fn ask_for_view(&self, question: Question) -> Result<Option<View>, LinkError> {
+        match self.ask(question).await? {
             Reply::View { view, .. } => Ok(view),
             Reply::Welcome { .. }
             | Reply::Rejected { .. }
@@ -297,6 +308,9 @@ fn frame(request: u64, question: &Question) -> Request {
             Request::Change { request, id: *id, change: change.clone() }
         }
         Question::Query(query) => Request::Query { request, query: *query },
+        Question::SetClockAhead(ahead_ms) => {
+            Request::SetClockAhead { request, ahead_ms: *ahead_ms }
+        }
     }
 }
 

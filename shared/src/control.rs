@@ -22,7 +22,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -62,6 +62,14 @@ pub enum Request {
         /// The last sequence that is known already; 0 for all.
         after: Sequence,
     },
+    /// Lets the switch's clock run ahead of the machine's by so much at least; answered by
+    /// [`Reply::View`] with [`View::Clock`], with none where it may not.
+    SetClockAhead {
+        /// Comes back with the reply.
+        request: u64,
+        /// How much.
+        ahead_ms: u64,
+    },
     /// From now on, questions to partners are taken here, as [`Reply::Question`].
     TakeQuestions,
     /// What became of one; not answered. One that comes too late changes nothing.
@@ -93,6 +101,8 @@ pub enum Query {
     },
     /// The switch itself.
     Status,
+    /// Its clock.
+    Clock,
     /// What users and partners have, by currency.
     Totals,
     /// Why a record was answered as it was. Busy while it is decided again: ask again.
@@ -292,6 +302,8 @@ pub enum View {
     Exceptions(Vec<Exception>),
     /// The switch.
     Status(StatusView),
+    /// The switch's clock.
+    Clock(ClockView),
     /// What users and partners have, in order of the currencies' first use.
     Totals(Vec<TotalView>),
     /// A record, decided again.
@@ -321,6 +333,12 @@ impl View {
     #[must_use]
     pub fn into_rules(self) -> Option<Vec<RuleView>> {
         if let Self::Rules(views) = self { Some(views) } else { None }
+    }
+
+    /// The switch's clock, if that is what it is.
+    #[must_use]
+    pub fn into_clock(self) -> Option<ClockView> {
+        if let Self::Clock(view) = self { Some(view) } else { None }
     }
 
     /// A record decided again, if that is what it is.
@@ -432,6 +450,17 @@ pub struct StatusView {
     pub last_sequence: Sequence,
     /// The hash of the whole state after it.
     pub state_hash: u128,
+}
+
+/// The switch's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockView {
+    /// Its time.
+    pub now: Timestamp,
+    /// How many milliseconds it runs ahead of the machine's.
+    pub ahead_ms: u64,
+    /// When the next hold ends by itself.
+    pub next_expiry: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -82,6 +82,9 @@ pub struct Control {
     /// Records up to this number of the journal are explained over the link; for that the state
     /// before one is built beside the state in use. 0 explains none.
     pub explained_max: u64,
+    /// The clock may be let run ahead over the link, to see holds and cards end; it never runs
+    /// back. For sandboxes alone.
+    pub clock_may_advance: bool,
 }
 
 /// Metrics and health.
@@ -125,7 +128,12 @@ impl Default for Keys {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: "control.sock".into(), connections_max: 16, explained_max: 2_000_000 }
+        Self {
+            socket: "control.sock".into(),
+            connections_max: 16,
+            explained_max: 2_000_000,
+            clock_may_advance: false,
+        }
     }
 }
 

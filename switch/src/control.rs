@@ -20,7 +20,6 @@ use tokio_util::codec::{Decoder, Encoder, Framed, LengthDelimitedCodec};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::clock;
 use crate::config::Control;
 use crate::engine::Gate;
 use crate::journal::Progress;
@@ -229,7 +228,11 @@ impl Lane {
     async fn send_questions(&mut self, progress: Progress) -> anyhow::Result<()> {
         let mut sent = false;
         loop {
-            let next = self.shard.engine().next_question(progress.durable, clock::now());
+            let next = {
+                let mut engine = self.shard.engine();
+                let now = engine.now();
+                engine.next_question(progress.durable, now)
+            };
             let Some(question) = next else { break };
             self.framed.feed(encode(&Reply::Question(Box::new(question)))?).await?;
             sent = true;
@@ -277,6 +280,16 @@ impl Lane {
                     Told::Here(retold) => Reply::View { request, view: Some(View::Retold(retold)) },
                 };
                 self.waiting.push_back((Gate::Written(Sequence(0)), reply));
+            }
+            Request::Query { request, query: Query::Clock } => {
+                let (view, gate) = engine.clock_view();
+                self.waiting.push_back((gate, Reply::View { request, view: Some(view) }));
+            }
+            Request::SetClockAhead { request, ahead_ms } => {
+                let done = engine.set_clock_ahead(ahead_ms);
+                let (view, gate) = engine.clock_view();
+                let view = done.then_some(view);
+                self.waiting.push_back((gate, Reply::View { request, view }));
             }
             Request::Query { request, query } => {
                 let (view, gate) = engine.view(query);

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use shared::command::{Authorization, Change, Command, MessageClass, MessageKey, PartnerAnswer};
-use shared::control::{Outcome, Query, Question, View};
+use shared::control::{ClockView, Outcome, Query, Question, View};
 use shared::credential::Stored;
 use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence, Timestamp};
@@ -31,6 +31,8 @@ const CHANGE_BYTES: usize = 1 << 9;
 /// Approvals told again, of which it is remembered how many answers are on their way: more than
 /// can be within a link's deadlines.
 const TOLD_AGAIN_MAX: usize = 1 << 16;
+/// A clock runs ahead by this much at most: a leap year.
+const AHEAD_MS_MAX: u64 = 366 * 86_400_000;
 
 /// The state and the journal's end of one shard.
 pub struct Engine {
@@ -48,6 +50,8 @@ pub struct Engine {
     pub questions: Questions,
     /// What was decided of questions, and not told yet.
     decided: Vec<(Sequence, Decided)>,
+    /// How far the clock runs ahead of the machine's, where it may: in sandboxes, to see things end.
+    ahead_ms: Option<u64>,
 }
 
 /// The key of an approved message and where it was decided: what is voided if no answer with it
@@ -109,7 +113,44 @@ impl Engine {
             told_in_order: VecDeque::new(),
             questions: Questions::default(),
             decided: Vec::new(),
+            ahead_ms: None,
         }
+    }
+
+    /// With a clock that may run ahead of the machine's, and goes on where it was: no record is
+    /// older than the last one.
+    #[must_use]
+    pub fn with_clock_ahead(mut self) -> Self {
+        let last = self.ledger.last().at;
+        self.ahead_ms = Some(last.0.saturating_sub(clock::now().0).min(AHEAD_MS_MAX));
+        self
+    }
+
+    /// The time of the next command.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(clock::now().0.saturating_add(self.ahead_ms.unwrap_or_default()))
+    }
+
+    /// Lets the clock run ahead by so much at least; [`Engine::expire`] then ends what is over.
+    /// `false` where it may not, or not so much; nothing happens then.
+    pub fn set_clock_ahead(&mut self, ahead_ms: u64) -> bool {
+        let ahead = self.ahead_ms.filter(|_now| ahead_ms <= AHEAD_MS_MAX);
+        if let Some(now) = ahead {
+            self.ahead_ms = Some(now.max(ahead_ms));
+        }
+        ahead.is_some()
+    }
+
+    /// The clock, and when it may be told.
+    #[must_use]
+    pub fn clock_view(&self) -> (View, Gate) {
+        let view = ClockView {
+            now: self.now(),
+            ahead_ms: self.ahead_ms.unwrap_or_default(),
+            next_expiry: self.ledger.next_expiry(),
+        };
+        (View::Clock(view), self.now_gate())
     }
 
     /// Decides a message.
@@ -234,7 +275,8 @@ impl Engine {
 
     /// Lets holds past their lifetime expire, as many as one command may; whether more are due.
     pub fn expire(&mut self) -> bool {
-        let due = |ledger: &Ledger| ledger.next_expiry().is_some_and(|next| next <= clock::now());
+        let now = self.now();
+        let due = |ledger: &Ledger| ledger.next_expiry().is_some_and(|next| next <= now);
         if !due(&self.ledger) {
             return false;
         }
@@ -333,7 +375,8 @@ impl Engine {
 
     fn apply(&mut self, command: &Command) -> (Sequence, Answer) {
         let may_decide = self.ledger.questions() > 0;
-        let (stamp, answer) = self.ledger.apply(command, clock::now(), &mut self.effects);
+        let now = self.now();
+        let (stamp, answer) = self.ledger.apply(command, now, &mut self.effects);
         self.appender.append(&RecordRef {
             sequence: stamp.sequence,
             at: stamp.at,

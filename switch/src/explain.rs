@@ -157,6 +157,7 @@ fn name(query: Query) -> String {
         Query::Rules(_)
         | Query::Exceptions { .. }
         | Query::Status
+        | Query::Clock
         | Query::Totals
         | Query::Retold(_) => String::new(),
     }

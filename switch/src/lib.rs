@@ -172,7 +172,9 @@ fn start_engine(config: &Config) -> anyhow::Result<(Engine, std::fs::File)> {
         unsynced_amount_max: journal.unsynced_amount_max,
     };
     let appender = journal::Appender::start(options, recovered.tail).context("the journal")?;
-    Ok((Engine::new(recovered.ledger, appender, journal.mode), recovered.lock))
+    let engine = Engine::new(recovered.ledger, appender, journal.mode);
+    let engine = if config.control.clock_may_advance { engine.with_clock_ahead() } else { engine };
+    Ok((engine, recovered.lock))
 }
 
 async fn start_servers(

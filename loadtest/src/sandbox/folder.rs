@@ -97,6 +97,7 @@ impl Folder {
             folder.take_free_ports()?;
         }
         folder.mgmt.sandbox_partner = Some(format!("http://{}", folder.partner));
+        folder.mgmt.sandbox_iso8583 = folder.switch.links.first().map(|link| link.address);
         let text = toml::to_string_pretty(&folder.switch)?;
         std::fs::write(path.join(SWITCH_CONFIG), text)?;
         std::fs::write(path.join(MGMT_CONFIG), folder.mgmt.to_toml()?)?;
@@ -193,6 +194,7 @@ fn switch_config(mode: Mode) -> switch::config::Config {
     config.journal.segment_bytes = SEGMENT_BYTES;
     config.keys.file = KEYS.into();
     config.control.socket = SOCKET.into();
+    config.control.clock_may_advance = true;
     config.links = LINKS
         .iter()
         .map(|(name, id, port, dialect)| switch::config::Link {

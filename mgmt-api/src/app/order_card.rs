@@ -7,18 +7,17 @@
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::card::CardState;
-use shared::ids::Timestamp;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::issue_card::{NewlyDrawn, Wish};
-use super::{App, Body, CardPath, OrderPath, check_text};
+use super::{App, Body, CardPath, OrderPath, check_text, instant};
 use crate::answer::Answer;
 use crate::call::{CustomerCall, Scope};
 use crate::clock;
 use crate::error::{Code, Result};
-use crate::store::{CardKind, NewOrder};
+use crate::store::{CardKind, NewOrder, OrderRow};
 use crate::vault::Purpose;
 
 /// Characters of a name on a card. Source: ISO/IEC 7811-2, name field of track 1.
@@ -108,6 +107,20 @@ pub struct ShownOrder {
     changed_at: String,
 }
 
+impl ShownOrder {
+    pub(super) fn of(row: OrderRow) -> Self {
+        Self {
+            order_id: row.id,
+            kind: row.kind,
+            status: row.state,
+            card_id: row.card_id.to_string(),
+            tracking_no: row.tracking_no,
+            reference: row.reference,
+            changed_at: instant(row.changed_at_ms),
+        }
+    }
+}
+
 impl App {
     /// Orders a physical card.
     pub async fn order_card(
@@ -170,17 +183,7 @@ impl App {
         let id = Uuid::parse_str(&at.order).map_err(|_not_a_uuid| Code::OrderNotFound)?;
         let row = self.store.order(Scope { partner: None, customer }, id).await?;
         let row = row.ok_or(Code::OrderNotFound)?;
-        let changed_at = Timestamp(u64::try_from(row.changed_at_ms).unwrap_or_default());
-        let shown = ShownOrder {
-            order_id: row.id,
-            kind: row.kind,
-            status: row.state,
-            card_id: row.card_id.to_string(),
-            tracking_no: row.tracking_no,
-            reference: row.reference,
-            changed_at: clock::rfc3339(changed_at),
-        };
-        Ok(Answer::ok(&shown)?.into_response())
+        Ok(Answer::ok(&ShownOrder::of(row))?.into_response())
     }
 
     async fn place_order(

@@ -157,7 +157,7 @@ impl App {
     }
 
     /// Whether a card was linked by it.
-    async fn apply_news(&self, by: &Call, news: &OrderNews) -> Result<bool> {
+    pub(super) async fn apply_news(&self, by: &Call, news: &OrderNews) -> Result<bool> {
         let row = self.store.order(by.caller.scope(), news.id).await?.ok_or(Code::OrderNotFound)?;
         if rank(news.state) < rank(&row.state) || row.state == "FAILED" && news.state != "FAILED" {
             return Err(Code::ConcurrentChange.into());

@@ -55,7 +55,8 @@ impl App {
         self.once(&by, body.hash, async || Ok(()), carry_out).await
     }
 
-    fn check_sandbox(&self) -> Result<()> {
+    /// Fails outside the sandbox profile.
+    pub(super) fn check_sandbox(&self) -> Result<()> {
         match self.config.profile {
             Profile::Sandbox => Ok(()),
             Profile::Strict => Err(Code::FeatureNotEnabled.into()),

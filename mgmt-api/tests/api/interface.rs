@@ -263,9 +263,12 @@ fn needs_more_than_an_example(route: &Route) -> bool {
             | "open_bank_account"
             | "open_bank_account_at"
             | "close_bank_account_at"
+            | "advance_clock"
+            | "advance_order"
             | "show_import"
             | "close_bank_account"
-    ) || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File | Taken::Rows)
+    ) || route.doc.name.starts_with("simulate_")
+        || matches!(route.doc.body, Taken::Form(_) | Taken::Report | Taken::File | Taken::Rows)
 }
 
 async fn perform(world: &World, is_secure: bool, route: &Route, things: &Things) -> Got {

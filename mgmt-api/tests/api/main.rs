@@ -68,6 +68,8 @@ mod process;
 #[cfg(test)]
 mod quick_start;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod statements;
 #[cfg(test)]
 mod strict;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use shared::action_code::Reason;
 use shared::command::{Authorization, Change, Command};
-use shared::control::{FRAME_BYTES_MAX, Query, Question, Reply, Request, VERSION, View};
+use shared::control::{ClockView, FRAME_BYTES_MAX, Query, Question, Reply, Request, VERSION, View};
 use shared::effect::{Decision, Effect};
 use shared::ids::{Sequence, Timestamp};
 use shared::journal_record::{Answer, Record};
@@ -75,6 +75,11 @@ struct NotYet;
 
 impl Core {
     fn view(&self, query: Query) -> Result<Option<View>, NotYet> {
+        if query == Query::Clock {
+            let now = now();
+            let next_expiry = self.ledger.next_expiry();
+            return Ok(Some(View::Clock(ClockView { now, ahead_ms: 0, next_expiry })));
+        }
         let Query::Retold(sequence) = query else { return Ok(self.ledger.view(query)) };
         match self.explanations {
             Explanations::Here => {}
@@ -276,9 +281,7 @@ impl State {
 
     fn apply(&self, command: Command) -> Answer {
         let mut core = self.lock();
-        let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
-        let mut effects = Vec::new();
-        let now = Timestamp(u64::try_from(now).unwrap());
+        let (now, mut effects) = (now(), Vec::new());
         let (stamp, answer) = core.ledger.apply(&command, now, &mut effects);
         core.records.push(Record {
             sequence: stamp.sequence,
@@ -290,6 +293,11 @@ impl State {
         self.appended.send_replace(stamp.sequence.0);
         answer
     }
+}
+
+fn now() -> Timestamp {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    Timestamp(u64::try_from(now).unwrap())
 }
 
 async fn accept(listener: UnixListener, state: Arc<State>) {
@@ -336,6 +344,10 @@ async fn serve(stream: UnixStream, state: Arc<State>) -> std::io::Result<()> {
                     Err(NotYet) => Reply::Busy { request },
                 };
                 send(&mut write, &reply).await?;
+            }
+            // As a switch whose clock may not run ahead.
+            Request::SetClockAhead { request, .. } => {
+                send(&mut write, &Reply::View { request, view: None }).await?;
             }
             Request::TakeQuestions => {
                 state.takers.send_modify(|takers| *takers += 1);

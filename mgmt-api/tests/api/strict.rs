@@ -52,6 +52,9 @@ async fn a_response_key_is_registered_by_configuration_only() {
         };
         send(request(world)).await.expect_error(400, "INVALID_PUBLIC_KEY");
         world.get("/sandbox/encryption").await.expect_error(403, "FEATURE_NOT_ENABLED");
+        let hour = json!({ "seconds": 3_600 });
+        let clock = world.post("/sandbox/clock/advance", &hour).await;
+        clock.expect_error(403, "FEATURE_NOT_ENABLED");
         let file = world.path("caller.pem");
         std::fs::write(&file, caller_key().to_pem_public_key()).unwrap();
         world.config.clients[0].response_key = Some(file);

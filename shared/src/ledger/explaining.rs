@@ -134,6 +134,7 @@ impl Ledger {
                 | View::Rules(_)
                 | View::Exceptions(_)
                 | View::Status(_)
+                | View::Clock(_)
                 | View::Totals(_)
                 | View::Retold(_),
             )

@@ -54,8 +54,9 @@ impl Ledger {
                 last_sequence: self.last.sequence,
                 state_hash: self.state_hash(),
             })),
-            // The state that there is now does not say how the one before came about.
-            Query::Retold(_) => None,
+            // The state that there is now does not say how the one before came about, nor what
+            // time it is.
+            Query::Retold(_) | Query::Clock => None,
             Query::Totals => {
                 let totals = self.books.all().map(|(currency, book)| TotalView {
                     currency,

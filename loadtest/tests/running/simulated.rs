@@ -1,0 +1,143 @@
+//! Payments, the bureau and time over REST, as a partner tries them in a sandbox: the messages go
+//! over the switch's own link.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use loadtest::rest::Rest;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::rig::Running;
+
+struct Holder {
+    rest: Arc<Rest>,
+    customer: String,
+    balance: String,
+    card: String,
+}
+
+impl Holder {
+    async fn of(rest: Arc<Rest>) -> anyhow::Result<Self> {
+        let wallet = json!({ "firstName": "Ada", "lastName": "Nowak", "phone": "48123456789",
+            "email": "ada@example.com", "state": "VERIFIED", "kyc": "SUCCESS" });
+        let customer = rest.add_customer(&wallet).await?;
+        let balance = rest.open_balance(&customer, "EUR").await?;
+        rest.top_up(&customer, &balance, 10_000, "EUR").await?;
+        let card = rest.issue_card(&customer, &balance, "0019167984").await?.id;
+        Ok(Self { rest, customer, balance, card })
+    }
+
+    /// Booked, held.
+    async fn funds(&self) -> anyhow::Result<(i64, i64)> {
+        let funds = self.rest.funds(&self.customer, &self.balance).await?;
+        Ok((funds.ledger, funds.held))
+    }
+
+    async fn post(&self, path: &str, body: &Value, key: &str) -> anyhow::Result<(u16, Value)> {
+        let (status, bytes) = self.rest.post_once(path, body, key).await?;
+        Ok((status, serde_json::from_slice(&bytes).context("no JSON")?))
+    }
+
+    /// Sends a message; what it was answered.
+    async fn said(&self, path: &str, body: Value, key: &str) -> anyhow::Result<Value> {
+        let (status, answer) = self.post(path, &body, key).await?;
+        anyhow::ensure!(status == 200, "{path} {body}: {status} {answer}");
+        Ok(answer)
+    }
+
+    fn payment(&self, amount: i64, kind: &str) -> Value {
+        json!({ "cardId": self.card, "amount": amount, "currency": "EUR", "type": kind,
+            "mcc": "5812", "merchant": "FROGSHOP-000001", "country": "DE" })
+    }
+
+    async fn pay(&self, amount: i64, kind: &str, key: &str) -> anyhow::Result<Value> {
+        self.said("/sandbox/authorizations", self.payment(amount, kind), key).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_tries_every_end_of_a_payment_without_a_processor() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let running = Running::start(folder.path()).await?;
+    let ada = Holder::of(running.demo()?).await?;
+
+    let paid = ada.pay(1_000, "POS", "one").await?;
+    assert_eq!(
+        (&paid["mti"], &paid["responseCode"], &paid["reason"]),
+        (&json!("0110"), &json!("00"), &json!("APPROVED"))
+    );
+    assert!(paid["approvalCode"].is_string(), "{paid}");
+    assert_eq!(ada.funds().await?, (10_000, 1_000));
+    assert_eq!(ada.pay(1_000, "POS", "one").await?, paid, "asked for once");
+    assert_eq!(ada.funds().await?, (10_000, 1_000));
+
+    let id = &paid["transactionId"];
+    let part = json!({ "transactionId": id, "amount": 400, "moreToCome": true });
+    let cleared = ada.said("/sandbox/clearings", part, "two").await?;
+    assert_eq!((&cleared["mti"], &cleared["responseCode"]), (&json!("0230"), &json!("00")));
+    assert_eq!(ada.funds().await?, (9_600, 600));
+    let rest = json!({ "transactionId": id, "amount": 600 });
+    assert_eq!(ada.said("/sandbox/clearings", rest, "three").await?["transactionId"], *id);
+    assert_eq!(ada.funds().await?, (9_000, 0));
+
+    let paid = ada.pay(2_000, "ECOMMERCE", "four").await?;
+    let id = &paid["transactionId"];
+    let some = json!({ "transactionId": id, "remaining": 500 });
+    assert_eq!(ada.said("/sandbox/reversals", some, "five").await?["responseCode"], "00");
+    assert_eq!(ada.funds().await?, (9_000, 500));
+    ada.said("/sandbox/reversals", json!({ "transactionId": id }), "six").await?;
+    assert_eq!(ada.funds().await?, (9_000, 0));
+
+    let declined = ada.pay(9_001, "ATM", "seven").await?;
+    assert_eq!(
+        (&declined["responseCode"], &declined["reason"]),
+        (&json!("51"), &json!("INSUFFICIENT_FUNDS"))
+    );
+    assert_eq!(ada.pay(300, "REFUND", "eight").await?["responseCode"], "00");
+    assert_eq!(ada.pay(0, "BALANCE_INQUIRY", "nine").await?["responseCode"], "00");
+    assert_eq!(ada.pay(0, "POS", "ten").await?["responseCode"], "13");
+    assert_eq!(ada.funds().await?.0, 9_000);
+    running.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_goes_on_where_a_partner_lets_it_and_stays_there_over_a_crash() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut running = Running::start(folder.path()).await?;
+    let ada = Holder::of(running.demo()?).await?;
+    let advice = ada.said("/sandbox/advices", ada.payment(700, "POS"), "one").await?;
+    assert_eq!((&advice["mti"], &advice["responseCode"]), (&json!("0130"), &json!("00")));
+    assert_eq!(ada.funds().await?, (10_000, 700));
+
+    let wish = json!({ "transactionId": advice["transactionId"] });
+    let clock = ada.said("/sandbox/expire", wish, "two").await?;
+    assert_eq!(ada.funds().await?, (10_000, 0));
+    let ahead = clock["aheadSeconds"].as_u64().context("no number")?;
+    assert!(ahead >= 7 * 86_400 - 60, "a purchase is held for a week: {clock}");
+
+    let hour = json!({ "seconds": 3_600 });
+    let clock = ada.said("/sandbox/clock/advance", hour.clone(), "three").await?;
+    assert_eq!(clock["aheadSeconds"], ahead + 3_600);
+    assert_eq!(ada.said("/sandbox/clock/advance", hour, "three").await?, clock, "once");
+    let much = json!({ "seconds": 31 * 86_400 });
+    let mut status = 200;
+    for month in 0..12 {
+        status = ada.post("/sandbox/clock/advance", &much, &format!("month {month}")).await?.0;
+    }
+    assert_eq!(status, 400, "a year at most");
+
+    let later = ada.pay(100, "POS", "four").await?;
+    assert_eq!(later["responseCode"], "00", "{later}");
+    running.signal(running.description.switch_pid, Signal::KILL)?;
+    running.refresh().await?;
+    let second = json!({ "seconds": 1 });
+    let mut clock = ada.post("/sandbox/clock/advance", &second, "five").await?;
+    while clock.0 == 503 {
+        clock = ada.post("/sandbox/clock/advance", &second, "five").await?;
+    }
+    let now = clock.1["aheadSeconds"].as_u64().context("no number")?;
+    assert!(now + 60 > ahead + 11 * 31 * 86_400, "{clock:?}");
+    assert_eq!(ada.funds().await?, (10_000, 100));
+    running.stop()
+}
