@@ -67,7 +67,8 @@ fn collect(route: &Route, schemas: &mut Map<String, Value>) {
         Taken::Json(shape, _) | Taken::MaybeJson(shape, _) | Taken::Form(shape) => Some(shape),
     };
     let mut found = Vec::new();
-    for shape in taken.into_iter().chain(route.doc.gives.1) {
+    let other = route.doc.or_gives.map(|(_, shape)| shape);
+    for shape in taken.into_iter().chain(route.doc.gives.1).chain(other) {
         (shape.collect)(&mut found);
     }
     for (name, schema) in found {
@@ -266,15 +267,7 @@ fn form(shape: Shape) -> Value {
 fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, shape) = route.doc.gives;
-    let encrypted = json!({ "$ref": "#/components/schemas/Encrypted" });
-    let content = shape.map(|shape| {
-        let schema = match (route.encryption, route.access) {
-            (_, Access::Anyone) => reference(shape),
-            (Encryption::Optional, _) => json!({ "oneOf": [reference(shape), encrypted] }),
-            (Encryption::Answer | Encryption::Body, _) => encrypted,
-        };
-        json!({ "application/json": { "schema": schema } })
-    });
+    let content = shape.map(|shape| json_content(route, shape));
     let says = match shape {
         Some(shape) => format!("{}.", (shape.name)()),
         None => "Done.".to_owned(),
@@ -286,6 +279,11 @@ fn responses(route: &Route) -> Value {
         None => {}
     }
     responses.insert(status.to_string(), good);
+    if let Some((status, shape)) = route.doc.or_gives {
+        let says = format!("{}.", (shape.name)());
+        let good = json!({ "description": says, "content": json_content(route, shape) });
+        responses.insert(status.to_string(), good);
+    }
     for (status, codes) in failures(route) {
         let mut says = codes.iter().map(|code| format!("- `{}`: {}", code.title(), code.detail()));
         let mut bad = json!({ "description": says.by_ref().collect::<Vec<_>>().join("\n") });
@@ -300,6 +298,17 @@ fn responses(route: &Route) -> Value {
         responses.insert("503".into(), responses.get("200").cloned().unwrap_or_default());
     }
     responses.into()
+}
+
+/// An answer of this form, encrypted where the route or its caller wants it.
+fn json_content(route: &Route, shape: Shape) -> Value {
+    let encrypted = json!({ "$ref": "#/components/schemas/Encrypted" });
+    let schema = match (route.encryption, route.access) {
+        (_, Access::Anyone) => reference(shape),
+        (Encryption::Optional, _) => json!({ "oneOf": [reference(shape), encrypted] }),
+        (Encryption::Answer | Encryption::Body, _) => encrypted,
+    };
+    json!({ "application/json": { "schema": schema } })
 }
 
 /// Every code that a route can fail with, by status.

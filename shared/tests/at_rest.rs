@@ -28,7 +28,7 @@ const COLUMNS: &str = "
     operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
     partner_amount partner_balance_id partner_calls partner_id password_hash period
     period_end_ms period_ms place plan_sealed posted processing_code profile_sealed
-    purchase_hold_hours rate_ppm reason reference reference_id region released request_id
+    purchase_hold_hours rate_ppm reason reference reference_id region released replaces request_id
     requested_by reserved_at_ms resource_id response_key_sha256 returned revoked_at_ms roles
     root route row_count row_no row_state rrn scope sequence serial settlement slot source
     spki_sha256 stan state status stepped_up_until_ms subject taken target terminal

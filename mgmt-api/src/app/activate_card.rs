@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use shared::card::CardState;
 use shared::command::Change;
 use shared::control::Refusal;
+use shared::lock_code::LockSource;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, CardPath, Nothing, Optional, card_id, command_id};
+use super::{App, CardPath, Nothing, Optional, card_id, command_id, derived_command};
 use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
@@ -80,7 +81,11 @@ impl App {
         find: impl AsyncFnOnce() -> Result<CardRow>,
     ) -> Result<Response> {
         let draw = || async { Ok(Plan { command: Uuid::now_v7(), card: find().await?.id }) };
+        let source = call.caller.lock_source();
         let carry_out = async |plan: Plan| {
+            if state == CardState::Active {
+                self.end_replaced(&plan, source).await?;
+            }
             let change = Change::SetCardState { card: card_id(plan.card), state };
             match self.link.change(command_id(plan.command), change).await?.result {
                 Ok(()) => Ok(Answer::no_content()),
@@ -91,5 +96,15 @@ impl App {
             }
         };
         self.once(call, hash, draw, carry_out).await
+    }
+    /// Locks the card in whose place this one was ordered, now that this one is with its holder: a
+    /// crash between the two leaves one that can be activated still.
+    async fn end_replaced(&self, plan: &Plan, source: LockSource) -> Result<()> {
+        let Some(old) = self.store.replaced_by(plan.card).await? else { return Ok(()) };
+        if self.card_view(plan.card).await?.state != CardState::Linked {
+            return Ok(());
+        }
+        let command = derived_command(plan.command, "lock the card that is replaced");
+        self.lock_replaced(old, command, source).await
     }
 }

@@ -17,7 +17,8 @@ use crate::answer::Answer;
 use crate::call::{CustomerCall, Scope};
 use crate::clock;
 use crate::error::{Code, Result};
-use crate::store::{CardKind, NewOrder, OrderRow};
+use crate::idempotency::ContentHash;
+use crate::store::{CardKind, CardRow, NewOrder, OrderRow};
 use crate::vault::Purpose;
 
 /// Characters of a name on a card. Source: ISO/IEC 7811-2, name field of track 1.
@@ -148,6 +149,38 @@ impl App {
             self.place_order(plan.order, card, "PHYSICAL", &delivery).await
         };
         self.once(&by.call, body.hash, draw, carry_out).await
+    }
+
+    /// Orders a physical card in place of another, with the same name on it and to the same address.
+    pub(super) async fn order_replacement(
+        &self,
+        by: CustomerCall,
+        old: CardRow,
+        hash: ContentHash,
+    ) -> Result<Response> {
+        let draw = || async {
+            if self.card_view(old.id).await?.state == CardState::Removed {
+                return Err(Code::CardStateForbidden.into());
+            }
+            let (balance, config) = (old.balance_id.to_string(), old.config_id.clone());
+            let card = Wish { balance, config, kinds: &[CardKind::Physical] };
+            let new = self.draw_card(&by, &card).await?.in_state(CardState::Ordered);
+            Ok(OrderPlan { order: Uuid::now_v7(), new })
+        };
+        let carry_out = async |plan: OrderPlan| {
+            let before = self.store.newest_order(old.id).await?.ok_or(Code::OrderNotFound)?;
+            let row = order_row_name(before.id);
+            let plain = self.vault.unseal(
+                Purpose::PersonalData,
+                row.as_bytes(),
+                &before.delivery_sealed,
+            )?;
+            let delivery: Delivery = serde_json::from_slice(&plain)?;
+            let card = self.issue_drawn(&plan.new).await?.card;
+            self.store.set_replaced(card, old.id).await?;
+            self.place_order(plan.order, card, "PHYSICAL", &delivery).await
+        };
+        self.once(&by.call, hash, draw, carry_out).await
     }
 
     /// Orders the plastic copy of a digital first card.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::card::{CardState, YearMonth};
 use shared::command::Change;
 use shared::control::Refusal;
+use shared::ids::CommandId;
 use shared::lock_code::{LockCode, LockSource};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
-use crate::store::CardRow;
+use crate::store::{CardKind, CardRow};
 
 /// A card is renewed in its last months, or after them.
 const MONTHS_BEFORE: i32 = 3;
@@ -90,15 +91,19 @@ impl App {
     }
 
     /// Issues another virtual card on the same balance, then locks the one before with code 8; one
-    /// that is locked irreversibly keeps its lock.
+    /// that is locked irreversibly keeps its lock. In place of a physical card another is ordered,
+    /// and the one before can be used until that one is activated.
     pub async fn replace_card(
         &self,
         by: CustomerCall,
         at: CardPath,
         Nothing(hash): Nothing,
     ) -> Result<Response> {
+        let row = self.card_at(&by, &at).await?;
+        if self.program_of(&row.config_id).await?.kind()? == CardKind::Physical {
+            return self.order_replacement(by, row, hash).await;
+        }
         let draw = || async {
-            let row = self.card_at(&by, &at).await?;
             if self.card_view(row.id).await?.state == CardState::Removed {
                 return Err(Code::CardStateForbidden.into());
             }
@@ -114,16 +119,25 @@ impl App {
 
     async fn carry_out_replace(&self, plan: Replacement, source: LockSource) -> Result<Answer> {
         let issued = self.issue_drawn(&plan.new).await?;
-        let change = Change::LockCard { card: card_id(plan.old), code: LockCode::Replaced, source };
-        match self.link.change(command_id(plan.lock), change).await?.result {
-            Ok(()) | Err(Refusal::LockedIrreversibly) => {}
-            Err(refusal) => return Err(refusal.into()),
-        }
+        self.lock_replaced(plan.old, command_id(plan.lock), source).await?;
         Answer::created(&CardSummary {
             id: issued.card.to_string(),
             resource_id: issued.resource,
             exp_date: issued.expiry.to_string(),
             last_four_digits: &issued.last_four,
         })
+    }
+    /// Locks a card in whose place there is another, unless it is locked for ever already.
+    pub(super) async fn lock_replaced(
+        &self,
+        card: i64,
+        command: CommandId,
+        source: LockSource,
+    ) -> Result<()> {
+        let change = Change::LockCard { card: card_id(card), code: LockCode::Replaced, source };
+        match self.link.change(command, change).await?.result {
+            Ok(()) | Err(Refusal::LockedIrreversibly) => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 }

@@ -476,9 +476,10 @@ fn life() -> Vec<CustomerRoute> {
             .customers()
             .operators(STAFF),
         Route::post("/cards/{card}/replace", on!(replace_card: CustomerCall, CardPath, Nothing))
-            .says("Issues another virtual card on the same balance and locks this one with code 8.")
+            .says("Issues another virtual card on the same balance and locks this one with code 8. In place of a physical card another is ordered to the same address: this one is locked when that one is activated.")
             .gives::<CardSummary>(201)
-            .fails(&[KycNotVerified, CardStateForbidden, ConfigNotFound, TooManyCards])
+            .or_gives::<PlacedOrder>(202)
+            .fails(&[KycNotVerified, CardStateForbidden, ConfigNotFound, OrderNotFound, TooManyCards])
             .of_customer()
             .partners()
             .customers()

@@ -81,6 +81,8 @@ pub struct Doc {
     pub body: Taken,
     /// Its status when all is well, and the answer's form where it has one.
     pub gives: (u16, Option<Shape>),
+    /// Another status that is as good, and its form.
+    pub or_gives: Option<(u16, Shape)>,
     /// The answer's media type, where it has one that is not JSON.
     pub media_type: &'static str,
     /// What can be wrong beside what its door, its path and its body say.
@@ -155,6 +157,7 @@ impl Route {
             says: "",
             body,
             gives,
+            or_gives: None,
             media_type: "",
             fails: &[],
             is_written_down: false,
@@ -228,6 +231,12 @@ impl Route {
     /// Answers with JSON.
     pub(super) fn gives<T: ToSchema>(mut self, status: u16) -> Self {
         self.doc.gives = (status, Some(Shape::of::<T>()));
+        self
+    }
+
+    /// Answers with another form of JSON where the status is this one.
+    pub(super) fn or_gives<T: ToSchema>(mut self, status: u16) -> Self {
+        self.doc.or_gives = Some((status, Shape::of::<T>()));
         self
     }
 

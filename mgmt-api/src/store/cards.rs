@@ -43,6 +43,22 @@ pub struct CardRow {
 }
 
 impl Store {
+    /// Notes that a card was ordered in place of another.
+    pub async fn set_replaced(&self, card: i64, old: i64) -> Result<()> {
+        const SQL: &str = "UPDATE cards SET replaces = $2 WHERE id = $1";
+        on!(self, pool => sqlx::query(SQL).bind(card).bind(old).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The card in whose place one was ordered.
+    pub async fn replaced_by(&self, card: i64) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT replaces FROM cards WHERE id = $1";
+        let found = on!(self, pool => {
+            sqlx::query_scalar::<_, Option<i64>>(SQL).bind(card).fetch_optional(pool).await
+        })?;
+        Ok(found.flatten())
+    }
+
     /// The card of a number's token.
     pub async fn card_of_token(&self, token: [u8; 16]) -> Result<Option<i64>> {
         const SQL: &str = "SELECT id FROM cards WHERE pan_token = $1";

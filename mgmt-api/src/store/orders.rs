@@ -105,6 +105,14 @@ impl Store {
         })?)
     }
 
+    /// The newest order of a physical card, with where it went.
+    pub async fn newest_order(&self, card: i64) -> Result<Option<OrderRow>> {
+        const SQL: &str = "SELECT id, card_id, kind, state, delivery_sealed, tracking_no, \
+             reference, changed_at_ms FROM card_orders WHERE card_id = $1 AND kind = 'PHYSICAL' \
+             ORDER BY created_at_ms DESC, id DESC LIMIT 1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_optional(pool).await)?)
+    }
+
     /// Gives the oldest orders that no bureau has to a batch; once given, the same for the same
     /// batch.
     pub async fn orders_of_batch(

@@ -2,12 +2,16 @@
 
 use axum::http::StatusCode;
 use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
+use mgmt_api::call::Scope;
+use mgmt_api::store::Store;
+use mgmt_api::vault::{Purpose, Vault};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::card::CardState;
 use shared::command::Change;
 use shared::control::{Query, View};
 use shared::ids::CardId;
+use uuid::Uuid;
 
 use crate::cards::sealed;
 use crate::peer::Mode;
@@ -31,7 +35,7 @@ impl World {
         let body = json!({ "balanceId": balance, "configId": "0019167988",
             "cardholderName": "ADA NOWAK", "deliveryAddress": address() });
         let path = format!("/secure/customers/{customer}/cards/physical");
-        let key = uuid::Uuid::new_v4().to_string();
+        let key = Uuid::new_v4().to_string();
         decrypted(&self.post_encrypted(&path, &body, &key).await.expect(StatusCode::ACCEPTED))
     }
 
@@ -130,6 +134,65 @@ async fn a_physical_card_is_ordered_made_linked_and_activated() {
         let request = world.nobody.post(url).bearer_auth(&world.admin_token);
         let bad = request.header("Content-Type", "text/csv").body("x\nTOTAL,1,00\n");
         send(bad).await.expect_error(422, "INVALID_REPORT");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_card_is_good_until_the_one_in_its_place_is_activated() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let of_customer = format!("/secure/customers/{customer}");
+        let to_the_holder = async |order: &str| {
+            let lines = format!("{order},PERSONALISED,,\n");
+            assert_eq!(world.report(&lines).await.json()["linked"], 1);
+        };
+        let placed = world.place_order(&customer, &balance).await;
+        let old = text(&placed, "cardId");
+        to_the_holder(&text(&placed, "orderId")).await;
+        let post = async |card: &str, what: &str, key: &str| {
+            let path = format!("{of_customer}/cards/{card}/{what}");
+            let request = world.secure(Method::POST, &path).json(&json!({}));
+            send(request.header("Idempotency-Key", key)).await
+        };
+        assert_eq!(post(&old, "activate", "a").await.status, 204);
+        let lock_of = |card: &str| {
+            let id = CardId(card.parse().unwrap());
+            let view = world.peer.view(Query::Card(id)).and_then(View::into_card).unwrap();
+            view.lock.map(|lock| lock.code.number())
+        };
+
+        let ordered = post(&old, "replace", "b").await;
+        let placed = ordered.expect(StatusCode::ACCEPTED);
+        assert_eq!(post(&old, "replace", "b").await.bytes, ordered.bytes);
+        let (new, order) = (text(&placed, "cardId"), text(&placed, "orderId"));
+        assert_ne!(new, old);
+        assert_eq!(world.state(&new), CardState::Ordered);
+        assert_eq!(post(&new, "activate", "c").await.title(), "CARD_NOT_LINKED");
+        assert_eq!(lock_of(&old), None, "it can be used still");
+        to_the_holder(&order).await;
+        assert_eq!(lock_of(&old), None);
+        assert_eq!(post(&new, "activate", "d").await.status, 204);
+        assert_eq!(post(&new, "activate", "d").await.status, 204);
+        assert_eq!((world.state(&new), lock_of(&old)), (CardState::Active, Some(8)));
+
+        // The same name, to the same address.
+        let store = Store::open(&world.config.database).await.unwrap();
+        let delivery = async |order: &str| {
+            let id = Uuid::parse_str(order).unwrap();
+            let row = store.order(Scope::default(), id).await.unwrap().unwrap();
+            let vault = Vault::open(&world.config.keys).unwrap();
+            let name = format!("order {order}");
+            vault.unseal(Purpose::PersonalData, name.as_bytes(), &row.delivery_sealed).unwrap()
+        };
+        let sent: Value = serde_json::from_slice(&delivery(&order).await).unwrap();
+        assert_eq!(
+            (&sent["cardholderName"], &sent["deliveryAddress"]),
+            (&json!("ADA NOWAK"), &address())
+        );
+        store.close().await;
+        assert_eq!(post(&new, "replace", "e").await.status, 202, "and that one again");
     })
     .await;
 }
