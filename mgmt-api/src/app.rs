@@ -97,7 +97,7 @@ pub use self::open_partner_balance::{NewPartnerBalance, PartnerBalanceList, Show
 pub use self::order_card::{NewPhysicalCard, NewPrint, PlacedOrder, ShownOrder};
 pub use self::pair_device::{NewDevice, PairedDevice, PairingCode};
 pub use self::personalise::{BureauBatch, ReportResult};
-pub use self::put_program::{CardProgram, PartnerData, ProgramList};
+pub use self::put_program::{CardProgram, PartnerData, ProgramList, ShownProgram};
 pub use self::register_key::{NewResponseKey, RegisteredKey};
 pub use self::register_verification::{Image, RegisteredVerification, VerificationForm};
 pub use self::reload_by_two::{AskedReload, AskedReloadList};
@@ -184,6 +184,10 @@ pub struct App {
     pub(crate) notifier: notices::Client,
     /// Fees are made, changed and removed one at a time, here and at the switch in one order.
     pub(crate) fee_changes: tokio::sync::Mutex<()>,
+    /// The clock of a sandbox is let run ahead by one at a time.
+    pub(crate) clock_changes: tokio::sync::Mutex<()>,
+    /// What has versions is changed by one at a time.
+    pub(crate) versions: tokio::sync::Mutex<()>,
     /// Explanations that are waited for.
     pub(crate) explaining: Semaphore,
     pub(crate) operations_wait: Notify,
@@ -377,6 +381,8 @@ impl App {
             mailer,
             notifier: notices::Client::open(&config)?,
             fee_changes: tokio::sync::Mutex::default(),
+            clock_changes: tokio::sync::Mutex::default(),
+            versions: tokio::sync::Mutex::default(),
             audit,
             explaining: Semaphore::new(EXPLAINING_MAX),
             operations_wait: Notify::new(),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::{Call, Exchange, header};
 use crate::clock;
 use crate::error::{Code, Error, Result};
+use crate::iban;
 use crate::store::{AuditRow, Store, StoreError};
 use crate::tls::Peer;
 use crate::vault::Vault;
@@ -92,7 +93,7 @@ impl Entry {
         Self {
             caller,
             route: route.to_owned(),
-            target: without_long_numbers(&exchange.path),
+            target: without_long_numbers(&without_ibans(&exchange.path)),
             request_id: without_long_numbers(&exchange.request_id),
             reason: reason.map(|text| {
                 without_long_numbers(&text.chars().take(REASON_CHARS_MAX).collect::<String>())
@@ -244,6 +245,15 @@ fn optional(value: Option<&[u8]>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| [b"=", value].concat())
 }
 
+/// The path with IBANs masked: whoever reads the log has not asked for them.
+fn without_ibans(path: &str) -> String {
+    let parts = path.split('/').map(|part| match iban::is_valid(part) {
+        true => iban::masked(part),
+        false => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// The text with stars in place of what may be a card number: as many digits in a row, however
 /// they are spaced.
 fn without_long_numbers(text: &str) -> String {
@@ -274,6 +284,13 @@ fn without_long_numbers(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_iban_is_written_masked() {
+        let path = "/secure/bank-accounts/NL91ABNA0417164300";
+        assert_eq!(without_ibans(path), "/secure/bank-accounts/NL91**********4300");
+        assert_eq!(without_ibans("/secure/keys"), "/secure/keys");
+    }
 
     #[test]
     fn what_may_be_a_card_number_is_not_written() {

@@ -16,9 +16,15 @@ const FORM: &[BorrowedFormatItem<'static>] =
 /// alone.
 static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Lets the clock run ahead as the switch's does.
+/// Lets the clock run ahead as the switch's does; it never goes back.
 pub(crate) fn set_ahead(milliseconds: u64) {
-    AHEAD_MS.store(milliseconds, Ordering::Relaxed);
+    AHEAD_MS.fetch_max(milliseconds, Ordering::Relaxed);
+}
+
+/// Now by the machine's clock, for those whose clock does not run ahead: seconds since 1970.
+#[must_use]
+pub(crate) fn machine_seconds() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }
 
 /// Now.

@@ -155,6 +155,8 @@ codes! {
         "The balance holds money that the partner's credit balance does not cover.";
     IdempotencyKeyInUse = 409 "IDEMPOTENCY_KEY_IN_USE"
         "A request with this idempotency key is under way: wait and send it again.";
+    PreconditionFailed = 412 "PRECONDITION_FAILED"
+        "What there is now is not the version in If-Match: look at it, then ask again.";
     BodyTooLarge = 413 "BODY_TOO_LARGE" "The body or one of its parts is too large.";
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE"
         "Send application/json, or multipart/form-data for register.";

@@ -68,14 +68,12 @@ impl App {
         D: Future<Output = Result<P>>,
         C: Future<Output = Result<Answer>>,
     {
-        let Some(key) = &call.key else {
+        let Some(scope) = self.key_scope(call) else {
             let plan = draw().await?;
             let answer = carry_out(plan).await?;
             return Ok(self.sealed(call, answer).await?.into_response());
         };
         let caller = call.caller.name();
-        let parts = [b"scope".as_slice(), caller.as_bytes(), call.route.as_bytes(), key.as_bytes()];
-        let scope = self.vault.fingerprint(&parts);
         let _under_way = self.keys.enter(scope).ok_or(Code::IdempotencyKeyInUse)?;
         let fingerprint = self.request_fingerprint(call, content);
 
@@ -101,6 +99,20 @@ impl App {
             Err(error) => refusal(&error, call),
         };
         self.store_first_answer(scope, answer).await
+    }
+
+    /// Whether the call's key was answered before: its answer is given again.
+    pub(crate) async fn was_answered(&self, call: &Call) -> Result<bool> {
+        let Some(scope) = self.key_scope(call) else { return Ok(false) };
+        let row = self.store.idempotency_key(&scope).await?;
+        Ok(row.is_some_and(|row| row.answer_sealed.is_some()))
+    }
+
+    /// What a call's key stands for: it is its caller's and its route's alone.
+    fn key_scope(&self, call: &Call) -> Option<[u8; 32]> {
+        let (key, caller) = (call.key.as_ref()?, call.caller.name());
+        let parts = [b"scope".as_slice(), caller.as_bytes(), call.route.as_bytes(), key.as_bytes()];
+        Some(self.vault.fingerprint(&parts))
     }
 
     /// Drops keys past their retention.

@@ -165,6 +165,9 @@ fn parameters(route: &Route) -> Value {
             false,
         );
     }
+    if is_versioned_change(route) {
+        header("If-Match", "The version that is to be changed, as ETag said it.", text(), false);
+    }
     list.into()
 }
 
@@ -273,6 +276,11 @@ fn responses(route: &Route) -> Value {
         None => "Done.".to_owned(),
     };
     let mut good = json!({ "description": says });
+    if route.doc.has_versions && route.verb == Verb::Get {
+        let schema = json!({ "type": "string" });
+        good["headers"] =
+            json!({ "ETag": { "description": "Its version, for If-Match.", "schema": schema } });
+    }
     match content {
         Some(content) => good["content"] = content,
         None if status == 200 => good["content"] = json!({ route.doc.media_type: {} }),
@@ -311,6 +319,11 @@ fn json_content(route: &Route, shape: Shape) -> Value {
     json!({ "application/json": { "schema": schema } })
 }
 
+/// Whether a caller may name the version that it wants to change.
+fn is_versioned_change(route: &Route) -> bool {
+    route.doc.has_versions && route.verb != Verb::Get
+}
+
 /// Every code that a route can fail with, by status.
 fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
     let mut codes: Vec<Code> = vec![Code::InvalidRequest, Code::InternalError, Code::Overloaded];
@@ -327,6 +340,7 @@ fn failures(route: &Route) -> BTreeMap<u16, Vec<Code>> {
         codes.extend([Code::InvalidIdempotencyKey, Code::IdempotencyKeyInUse]);
         codes.extend([Code::IdempotencyKeyReused, Code::TooManyIdempotencyKeys]);
     }
+    codes.extend((is_versioned_change(route)).then_some(Code::PreconditionFailed));
     let is_of_customer =
         route.path.contains("{customer}") || route.path.starts_with("/customers/me");
     codes.extend(is_of_customer.then_some(Code::UserNotFound));

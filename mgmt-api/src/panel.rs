@@ -19,16 +19,20 @@ mod sign_in;
 mod start;
 mod transactions;
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::time::timeout;
 
 use self::desk::Trouble;
+use crate::app::App;
 use crate::auth::access::Access;
 use crate::auth::role::Roles;
 use crate::call;
@@ -45,6 +49,8 @@ const HEADERS: [(&str, &str); 4] = [
     ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
 ];
+/// Bytes of a form.
+const FORM_MAX: usize = 64 << 10;
 const STYLE: &str = include_str!("panel/style.css");
 
 /// What all pages share.
@@ -56,10 +62,12 @@ pub(crate) struct Panel {
     jwe: Arc<Jwe>,
     /// Whether browsers come over TLS.
     is_tls: bool,
+    /// How long a form may take to come.
+    body_timeout: Duration,
 }
 
 impl Panel {
-    pub(crate) fn new(api: Router, routes: &[Route], jwe: Arc<Jwe>, is_tls: bool) -> Self {
+    pub(crate) fn new(api: Router, routes: &[Route], app: &App) -> Self {
         let doors = routes.iter().filter_map(|route| match route.access {
             Access::Operator(roles) => Some((route.verb, route.path.clone(), roles)),
             Access::Anyone
@@ -68,7 +76,13 @@ impl Panel {
             | Access::Customer
             | Access::Processor => None,
         });
-        Self { api, doors: doors.collect(), jwe, is_tls }
+        Self {
+            api,
+            doors: doors.collect(),
+            jwe: Arc::clone(&app.jwe),
+            is_tls: app.config.public.key.is_some(),
+            body_timeout: Duration::from_millis(app.config.limits.body_timeout_ms),
+        }
     }
 
     /// Whether one of `roles` may ask for this.
@@ -96,6 +110,7 @@ fn is_like(template: &str, path: &str) -> bool {
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(panel: Panel) -> Router<S> {
     let customer = "/panel/customers/{customer}";
     let of_customer = |rest: &str| format!("{customer}{rest}");
+    let panel = Arc::new(panel);
     Router::new()
         .route("/panel", get(start::start))
         .route("/panel/style.css", get(style))
@@ -122,8 +137,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(panel: Panel) -> Router<S
         .route("/panel/programs/{program}", get(programs::one))
         .route("/panel/programs/{program}/report", get(programs::report))
         .route("/panel/log", get(start::log))
-        .layer(middleware::from_fn(guarded))
-        .with_state(Arc::new(panel))
+        .layer(middleware::from_fn_with_state(Arc::clone(&panel), guarded))
+        .with_state(panel)
 }
 
 async fn style() -> impl IntoResponse {
@@ -131,10 +146,13 @@ async fn style() -> impl IntoResponse {
 }
 
 /// A form of another site does nothing here; every answer says what its page may do.
-async fn guarded(request: Request, next: Next) -> Response {
+async fn guarded(State(panel): State<Arc<Panel>>, request: Request, next: Next) -> Response {
     let is_ours = request.method() == Method::GET || comes_from_here(&request);
     let mut response = match is_ours {
-        true => next.run(request).await,
+        true => match whole(&panel, request).await {
+            Ok(request) => next.run(request).await,
+            Err(trouble) => trouble.into_response(),
+        },
         false => Trouble::Foreign.into_response(),
     };
     for (name, value) in HEADERS {
@@ -142,6 +160,14 @@ async fn guarded(request: Request, next: Next) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// A request of which all is here, however slowly it was sent, or none.
+async fn whole(panel: &Panel, request: Request) -> Result<Request, Trouble> {
+    let (parts, body) = request.into_parts();
+    let read = timeout(panel.body_timeout, to_bytes(body, FORM_MAX)).await;
+    let body = read.ok().and_then(Result::ok).ok_or(Trouble::Unreadable)?;
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 /// Whether a form was sent by a page of ours, as its browser says.

@@ -14,6 +14,7 @@ mod received;
 mod sandbox;
 mod secure;
 pub mod table;
+mod versions;
 
 use std::sync::Arc;
 
@@ -90,8 +91,7 @@ pub fn routers(app: &Arc<App>) -> (Router, Router) {
     let page = SwaggerUi::new("/docs")
         .external_url_unchecked(openapi::ADDRESS, openapi::document(&app.config.limits));
     let operators = finished(app, table::router(app, admin_routes(&app.config.limits)));
-    let panel =
-        Panel::new(operators, &public, Arc::clone(&app.jwe), app.config.public.key.is_some());
+    let panel = Panel::new(operators, &public, app);
     let public = table::router(app, public).merge(page).merge(panel::router(panel));
     (finished(app, table::router(app, secure)), finished(app, public))
 }

@@ -199,9 +199,29 @@ pub async fn announce(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Keeps this clock where the switch's is, which may run ahead in the sandbox profile: asked each
+/// time the link comes up.
+pub async fn follow_clock(app: Arc<App>, stop: CancellationToken) {
+    let follow = async {
+        while app.config.profile == Profile::Sandbox {
+            match app.follow_clock().await {
+                Ok(()) if app.link.until_down().await.is_ok() => {}
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(code = error.code.title(), "the switch's clock is not known");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = follow => {}
+    }
+}
+
 async fn tell_all(app: &App) -> Result<(), Error> {
     app.link.until_up().await?;
-    app.follow_clock().await?;
     for partner in app.store.partners().await? {
         let partner = PartnerId(u32::try_from(partner).unwrap_or_default());
         tell(app, Change::PutPartner(partner)).await?;

@@ -160,6 +160,7 @@ impl Server {
             .context("event feed")?;
         background.spawn(async { drop(feed.await) });
         background.spawn(sandbox::announce(Arc::clone(&app), stop.clone()));
+        background.spawn(sandbox::follow_clock(Arc::clone(&app), stop.clone()));
         background.spawn(sweep(Arc::clone(&app), stop.clone()));
         background.spawn(app::import::run(Arc::clone(&app), stop.clone()));
         background.spawn(mail::run(Arc::clone(&app), stop.clone()));

@@ -106,7 +106,8 @@ pub(crate) async fn exchange(address: SocketAddr, mti: &str, fields: &Fields) ->
     })
 }
 
-async fn over_the_wire(address: SocketAddr, body: &[u8]) -> std::io::Result<Vec<u8>> {
+/// The answer has the card's number again.
+async fn over_the_wire(address: SocketAddr, body: &[u8]) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let length = u16::try_from(body.len()).map_err(std::io::Error::other)?;
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -116,7 +117,7 @@ async fn over_the_wire(address: SocketAddr, body: &[u8]) -> std::io::Result<Vec<
         // A frame without a body keeps a connection alive.
         let length = stream.read_u16().await?;
         if length > 0 {
-            let mut answer = vec![0; usize::from(length)];
+            let mut answer = Zeroizing::new(vec![0; usize::from(length)]);
             stream.read_exact(&mut answer).await?;
             return Ok(answer);
         }

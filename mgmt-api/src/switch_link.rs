@@ -116,6 +116,12 @@ impl SwitchLink {
         up.wait_for(|up| *up).await.map(drop).map_err(|_gone| LinkError::Closed)
     }
 
+    /// Waits until the link is cut.
+    pub async fn until_down(&self) -> Result<(), LinkError> {
+        let mut up = self.up.clone();
+        up.wait_for(|up| !*up).await.map(drop).map_err(|_gone| LinkError::Closed)
+    }
+
     /// Asks for a change; the outcome is durable.
     pub async fn change(&self, id: CommandId, change: Change) -> Result<Outcome, LinkError> {
         match self.ask(Question::Change(id, change)).await? {

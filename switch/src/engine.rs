@@ -15,7 +15,7 @@ use shared::money::Amount;
 use shared::pan::PanToken;
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::clock::{self, AheadFile};
 use crate::config::Mode;
 use crate::journal::{Appender, Progress};
 use crate::questions::Questions;
@@ -51,7 +51,7 @@ pub struct Engine {
     /// What was decided of questions, and not told yet.
     decided: Vec<(Sequence, Decided)>,
     /// How far the clock runs ahead of the machine's, where it may: in sandboxes, to see things end.
-    ahead_ms: Option<u64>,
+    ahead: Option<(u64, AheadFile)>,
 }
 
 /// The key of an approved message and where it was decided: what is voided if no answer with it
@@ -113,33 +113,41 @@ impl Engine {
             told_in_order: VecDeque::new(),
             questions: Questions::default(),
             decided: Vec::new(),
-            ahead_ms: None,
+            ahead: None,
         }
     }
 
-    /// With a clock that may run ahead of the machine's, and goes on where it was: no record is
-    /// older than the last one.
-    #[must_use]
-    pub fn with_clock_ahead(mut self) -> Self {
-        let last = self.ledger.last().at;
-        self.ahead_ms = Some(last.0.saturating_sub(clock::now().0).min(AHEAD_MS_MAX));
-        self
+    /// With a clock that may run ahead of the machine's; how far is kept in a file.
+    pub fn with_clock_ahead(mut self, file: AheadFile) -> std::io::Result<Self> {
+        self.ahead = Some((file.read()?.min(AHEAD_MS_MAX), file));
+        Ok(self)
     }
 
     /// The time of the next command.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        Timestamp(clock::now().0.saturating_add(self.ahead_ms.unwrap_or_default()))
+        Timestamp(clock::now().0.saturating_add(self.ahead_ms()))
     }
 
     /// Lets the clock run ahead by so much at least; [`Engine::expire`] then ends what is over.
     /// `false` where it may not, or not so much; nothing happens then.
     pub fn set_clock_ahead(&mut self, ahead_ms: u64) -> bool {
-        let ahead = self.ahead_ms.filter(|_now| ahead_ms <= AHEAD_MS_MAX);
-        if let Some(now) = ahead {
-            self.ahead_ms = Some(now.max(ahead_ms));
+        let Some((now, file)) = &mut self.ahead else { return false };
+        if ahead_ms > AHEAD_MS_MAX {
+            return false;
         }
-        ahead.is_some()
+        if ahead_ms > *now {
+            if let Err(error) = file.write(ahead_ms) {
+                tracing::warn!(%error, "the clock does not run ahead");
+                return false;
+            }
+            *now = ahead_ms;
+        }
+        true
+    }
+
+    fn ahead_ms(&self) -> u64 {
+        self.ahead.as_ref().map_or(0, |(ahead_ms, _file)| *ahead_ms)
     }
 
     /// The clock, and when it may be told.
@@ -147,7 +155,7 @@ impl Engine {
     pub fn clock_view(&self) -> (View, Gate) {
         let view = ClockView {
             now: self.now(),
-            ahead_ms: self.ahead_ms.unwrap_or_default(),
+            ahead_ms: self.ahead_ms(),
             next_expiry: self.ledger.next_expiry(),
         };
         (View::Clock(view), self.now_gate())

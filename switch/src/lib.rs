@@ -48,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use clock::AheadFile;
 use config::{Config, Direction};
 use engine::Engine;
 use link::tls::Tls;
@@ -173,7 +174,11 @@ fn start_engine(config: &Config) -> anyhow::Result<(Engine, std::fs::File)> {
     };
     let appender = journal::Appender::start(options, recovered.tail).context("the journal")?;
     let engine = Engine::new(recovered.ledger, appender, journal.mode);
-    let engine = if config.control.clock_may_advance { engine.with_clock_ahead() } else { engine };
+    let engine = if config.control.clock_may_advance {
+        engine.with_clock_ahead(AheadFile::beside(&journal.directory))?
+    } else {
+        engine
+    };
     Ok((engine, recovered.lock))
 }
 

@@ -51,6 +51,12 @@ impl Holder {
             "mcc": "5812", "merchant": "FROGSHOP-000001", "country": "DE" })
     }
 
+    /// A payment of which only what must be is said.
+    async fn pay_plainly(&self, amount: i64, key: &str) -> anyhow::Result<Value> {
+        let body = json!({ "cardId": self.card, "amount": amount, "currency": "EUR" });
+        self.said("/sandbox/authorizations", body, key).await
+    }
+
     async fn pay(&self, amount: i64, kind: &str, key: &str) -> anyhow::Result<Value> {
         self.said("/sandbox/authorizations", self.payment(amount, kind), key).await
     }
@@ -94,10 +100,17 @@ async fn a_partner_tries_every_end_of_a_payment_without_a_processor() -> anyhow:
         (&declined["responseCode"], &declined["reason"]),
         (&json!("51"), &json!("INSUFFICIENT_FUNDS"))
     );
+    let plain = ada.pay_plainly(100, "plain").await?;
+    let whole = json!({ "transactionId": plain["transactionId"] });
+    let cleared = ada.said("/sandbox/clearings", whole.clone(), "plain, cleared").await?;
+    assert_eq!((&cleared["responseCode"], &cleared["reason"]), (&json!("00"), &Value::Null));
+    assert_eq!(ada.funds().await?, (8_900, 0));
+    let (status, _) = ada.post("/sandbox/expire", &whole, "plain, expired").await?;
+    assert_eq!(status, 400, "time does not go on for what is not held");
     assert_eq!(ada.pay(300, "REFUND", "eight").await?["responseCode"], "00");
     assert_eq!(ada.pay(0, "BALANCE_INQUIRY", "nine").await?["responseCode"], "00");
     assert_eq!(ada.pay(0, "POS", "ten").await?["responseCode"], "13");
-    assert_eq!(ada.funds().await?.0, 9_000);
+    assert_eq!(ada.funds().await?.0, 8_900);
     running.stop()
 }
 

@@ -217,7 +217,7 @@ impl App {
 
     /// What an e-mail address is found by, in either case.
     pub(super) fn email_token(&self, email: &str) -> [u8; 32] {
-        self.vault.fingerprint(&[b"email", email.to_lowercase().as_bytes()])
+        self.vault.fingerprint(&[b"email", email.trim().to_lowercase().as_bytes()])
     }
 
     /// A customer's names and contacts, of its row.

@@ -88,6 +88,12 @@ impl App {
         Ok(Answer::ok(&FeeList { items })?.into_response())
     }
 
+    /// A fee of a program.
+    pub async fn show_fee(&self, by: Call, at: FeePath) -> Result<Response> {
+        let (_program, row) = self.fee_at(&by, &at).await?;
+        Ok(Answer::ok(&ShownFee::of(&row)?)?.into_response())
+    }
+
     /// Changes how much a fee is.
     pub async fn put_fee(&self, by: Call, at: FeePath, body: Body<ProgramFee>) -> Result<Response> {
         let draw = async || {
@@ -150,7 +156,7 @@ impl App {
         }
     }
 
-    async fn visible_program(&self, by: &Call, config: &str) -> Result<ProgramRow> {
+    pub(super) async fn visible_program(&self, by: &Call, config: &str) -> Result<ProgramRow> {
         let program = self.store.program_of_card(config).await?;
         let partner = by.caller.scope().partner;
         let seen = program.filter(|row| partner.is_none_or(|partner| row.partner_id == partner));

@@ -141,7 +141,7 @@ pub(crate) struct ProgramPolicy {
 /// A program with its `configId`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ShownProgram {
+pub struct ShownProgram {
     config_id: String,
     program: CardProgram,
 }
@@ -210,6 +210,12 @@ impl App {
         let rows = self.store.programs(by.caller.scope().partner).await?;
         let items = rows.iter().map(ShownProgram::of).collect::<Result<_>>()?;
         Ok(Answer::ok(&ProgramList { items })?.into_response())
+    }
+
+    /// A card program.
+    pub async fn show_program(&self, by: Call, at: ProgramPath) -> Result<Response> {
+        let row = self.visible_program(&by, &at.program).await?;
+        Ok(Answer::ok(&ShownProgram::of(&row)?)?.into_response())
     }
 
     /// Makes a partner known, or changes it.

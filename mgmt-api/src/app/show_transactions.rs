@@ -163,10 +163,13 @@ impl App {
         at: &TransactionPath,
     ) -> Result<TransactionRow> {
         let row = self.transaction_row(&at.transaction).await?.ok_or(Code::TransactionNotFound)?;
-        match self.store.customer(scope, row.customer_id).await? {
-            Some(_) => Ok(row),
-            None => Err(Code::TransactionNotFound.into()),
-        }
+        // Who has left may dispute a payment still.
+        let holder = self.store.customer_flags(row.customer_id).await?;
+        let is_seen = holder.is_some_and(|holder| {
+            scope.partner.is_none_or(|partner| partner == holder.partner_id)
+                && scope.customer.is_none_or(|customer| customer == holder.id)
+        });
+        if is_seen { Ok(row) } else { Err(Code::TransactionNotFound.into()) }
     }
 
     /// Forgets what is older than it is kept.

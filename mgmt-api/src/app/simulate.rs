@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use shared::action_code::Reason;
 use shared::control::{ClockView, Query, View};
 use shared::money::Currency;
 use time::OffsetDateTime;
@@ -20,7 +21,6 @@ use super::show_transactions::{public_id, reason};
 use super::{App, Body, CardPath, TransactionPath, check_text, currency};
 use crate::answer::Answer;
 use crate::call::{Call, Scope};
-use crate::config::Profile;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
 use crate::simulator::{Fields, Numbers, Reply, begin, exchange, leave, name_original, put};
@@ -30,12 +30,16 @@ use crate::{clock, vault};
 
 /// An amount has 12 digits on the wire.
 const AMOUNT_MAX: i64 = 999_999_999_999;
+/// Newest transactions of a card that are looked through.
+const NEWEST: i64 = 50;
 /// What happened is waited for so long.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The clock goes on by this much at once at most.
 const SECONDS_MAX: u64 = 31 * 86_400;
+/// A transaction with a hold.
+const AUTHORIZED: &str = "AUTHORIZED";
 /// Terminals (DE41) of requests and of advices: a later message names the type of the first.
 const TERMINALS: [(&str, &str); 2] = [("0100", "SANDBOX1"), ("0120", "SANDBOX2")];
 
@@ -144,7 +148,7 @@ pub struct SimulatedAnswer {
     system_trace_audit_number: String,
     /// The payment, where the history has it already.
     transaction_id: Option<Uuid>,
-    /// Why it was answered as it was.
+    /// Why a payment was answered as it was; of other messages the response code says it.
     reason: Option<&'static str>,
 }
 
@@ -225,9 +229,8 @@ impl App {
             let reference = plan.reference();
             put(&mut fields, 37, &reference);
             let reply = self.send_about(&card, &numbers, fields).await?;
-            let is_it = |row: &TransactionRow| row.rrn.as_deref() == Some(&reference);
-            let row = self.until_known((customer, Some(card.id)), is_it).await?;
-            self.simulated(&numbers, reply, row.as_ref())
+            let row = self.until_known((customer, card.id), &numbers, &reference).await?;
+            simulated(&numbers, reply, row.as_ref(), row.as_ref().map(reason))
         };
         self.once(&by, body.hash, async || Plan::draw(), carry_out).await
     }
@@ -290,13 +293,12 @@ impl App {
             put(&mut fields, 3, &format!("{:06}", row.processing_code));
             put(&mut fields, 37, row.rrn.as_deref().unwrap_or_default());
             put(&mut fields, 41, row.terminal.as_deref().unwrap_or_default());
-            put(&mut fields, 42, row.merchant.as_deref().unwrap_or_default());
+            put(&mut fields, 42, &format!("{:<15}", row.merchant.as_deref().unwrap_or_default()));
             put(&mut fields, 49, &format!("{:03}", row.original_currency));
             name_original(&mut fields, &original);
             let reply = self.send_about(&card, &numbers, fields).await?;
-            let moved = |now: &TransactionRow| now.id == row.id && *now != row;
-            let now = self.until_known((row.customer_id, row.card_id), moved).await?;
-            self.simulated(&numbers, reply, Some(now.as_ref().unwrap_or(&row)))
+            self.until_moved(row.id, |now| *now != row).await?;
+            simulated(&numbers, reply, Some(&row), None)
         };
         self.once(&by, hash, async || Plan::draw(), carry_out).await
     }
@@ -307,7 +309,12 @@ impl App {
         let transaction = body.content.transaction_id;
         let at = TransactionPath { transaction: transaction.to_string() };
         let row = self.transaction_in(by.caller.scope(), &at).await?;
+        let _one_at_a_time = self.clock_changes.lock().await;
         let draw = || async {
+            if row.state != AUTHORIZED {
+                let message = "has no hold that could end";
+                return Err(Error::fault(Code::InvalidRequest, "transactionId", message));
+            }
             let clock = self.switch_clock().await?;
             let end = row.at_ms.saturating_add(self.longest_hold_ms(&row).await?);
             let end = u64::try_from(end).unwrap_or_default().saturating_add(1);
@@ -315,12 +322,11 @@ impl App {
         };
         let carry_out = async |ahead_ms: u64| {
             let clock = self.run_ahead(ahead_ms, "transactionId").await?;
-            let ended = |now: &TransactionRow| now.id == row.id && now.state != "AUTHORIZED";
-            if self.until_known((row.customer_id, row.card_id), ended).await?.is_none() {
-                let message = "is held still: there was more to it";
-                return Err(Error::fault(Code::InvalidRequest, "transactionId", message));
+            match self.until_moved(row.id, |now| now.state != AUTHORIZED).await? {
+                true => Answer::ok(&shown_clock(clock)),
+                // The history follows; the same request finds it then.
+                false => Err(Code::SwitchUnavailable.into()),
             }
-            Answer::ok(&shown_clock(clock))
         };
         self.once(&by, body.hash, draw, carry_out).await
     }
@@ -345,6 +351,7 @@ impl App {
             let message = "must be 1 to 2678400";
             return Err(Error::fault(Code::InvalidRequest, "seconds", message));
         }
+        let _one_at_a_time = self.clock_changes.lock().await;
         let draw = || async { Ok(self.switch_clock().await?.ahead_ms + seconds * 1_000) };
         let carry_out = async |ahead_ms: u64| {
             let clock = self.run_ahead(ahead_ms, "seconds").await?;
@@ -379,9 +386,8 @@ impl App {
 
     /// Runs ahead as the switch does.
     pub(crate) async fn follow_clock(&self) -> Result<()> {
-        if self.config.profile == Profile::Sandbox {
-            clock::set_ahead(self.switch_clock().await?.ahead_ms);
-        }
+        self.link.until_up().await?;
+        clock::set_ahead(self.switch_clock().await?.ahead_ms);
         Ok(())
     }
 
@@ -415,18 +421,22 @@ impl App {
         exchange(self.sandbox_link()?, numbers.mti, &fields).await
     }
 
-    /// A transaction of a holder with a card, as soon as the history has it; none if it takes long.
+    /// The payment of these numbers, as soon as the history has it; none if that takes long.
     async fn until_known(
         &self,
-        (customer, card): (i64, Option<i64>),
-        is_it: impl Fn(&TransactionRow) -> bool,
+        (customer, card): (i64, i64),
+        numbers: &Numbers,
+        reference: &str,
     ) -> Result<Option<TransactionRow>> {
-        let period = Period { from_ms: 0, to_ms: i64::MAX };
-        let before = (i64::MAX, i64::MAX);
-        let wish = TransactionWish { customer, period, balance: None, card, before, limit: 50 };
+        let (period, before) = (Period { from_ms: 0, to_ms: i64::MAX }, (i64::MAX, i64::MAX));
+        let (balance, card, limit) = (None, Some(card), NEWEST);
+        let wish = TransactionWish { customer, period, balance, card, before, limit };
+        let is_it = |row: &TransactionRow| {
+            row.rrn.as_deref() == Some(reference) && row.stan == Some(numbers.stan.into())
+        };
         let deadline = Instant::now() + KNOWN_WITHIN;
         loop {
-            let found = self.history.transactions(&wish).await?.into_iter().find(&is_it);
+            let found = self.history.transactions(&wish).await?.into_iter().find(is_it);
             if found.is_some() || Instant::now() > deadline {
                 return Ok(found);
             }
@@ -434,21 +444,34 @@ impl App {
         }
     }
 
-    fn simulated(
-        &self,
-        numbers: &Numbers,
-        reply: Reply,
-        row: Option<&TransactionRow>,
-    ) -> Result<Answer> {
-        Answer::ok(&SimulatedAnswer {
-            mti: reply.mti,
-            response_code: reply.code,
-            approval_code: reply.approval,
-            system_trace_audit_number: format!("{:06}", numbers.stan),
-            transaction_id: row.map(|row| public_id(row.id, row.at_ms, row.command_id)),
-            reason: row.map(|row| reason(row).description()),
-        })
+    /// Whether the history shows a transaction so, in a moment at the latest.
+    async fn until_moved(&self, id: i64, is_so: impl Fn(&TransactionRow) -> bool) -> Result<bool> {
+        let deadline = Instant::now() + KNOWN_WITHIN;
+        loop {
+            let row = self.history.transaction(Some(id), None).await?;
+            let is_so = row.is_some_and(|row| is_so(&row));
+            if is_so || Instant::now() > deadline {
+                return Ok(is_so);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
     }
+}
+
+fn simulated(
+    numbers: &Numbers,
+    reply: Reply,
+    row: Option<&TransactionRow>,
+    reason: Option<Reason>,
+) -> Result<Answer> {
+    Answer::ok(&SimulatedAnswer {
+        mti: reply.mti,
+        response_code: reply.code,
+        approval_code: reply.approval,
+        system_trace_audit_number: format!("{:06}", numbers.stan),
+        transaction_id: row.map(|row| public_id(row.id, row.at_ms, row.command_id)),
+        reason: reason.map(Reason::description),
+    })
 }
 
 fn shown_clock(clock: ClockView) -> ClockState {
@@ -484,8 +507,8 @@ impl SimulatedPayment {
         }
         if let Some(merchant) = &self.merchant {
             check_text("merchant", merchant, 15)?;
-            if !merchant.is_ascii() {
-                return fault("merchant", "must be ASCII");
+            if !merchant.is_ascii() || merchant.trim() != merchant {
+                return fault("merchant", "must be ASCII without blanks at its ends");
             }
         }
         if self.country.is_some() && self.country_number().is_none() {

@@ -129,7 +129,7 @@ impl Client {
             return Ok(Sent::Not);
         }
         let Outgoing { method, path, key, body, timeout } = what;
-        let (key, seconds) = (key.to_string(), clock::now_millis() / 1_000);
+        let (key, seconds) = (key.to_string(), clock::machine_seconds());
         let content = body.as_deref().unwrap_or_default();
         let signed = [format!("{key}.{seconds}.").as_bytes(), content].concat();
         let signatures: Vec<_> = to.keys.iter().map(|key| signature(key, &signed)).collect();

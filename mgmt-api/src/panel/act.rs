@@ -5,8 +5,9 @@
 //! becomes minor units, `count:n` a whole number, `yes:b` a box that is checked; a dot nests.
 
 use axum::Form;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -31,7 +32,8 @@ pub(super) async fn act(desk: Desk, Form(fields): Form<Vec<(String, String)>>) -
     };
     let to = about("_to").filter(|to| is_path(to, "/admin/")).ok_or(Trouble::Unreadable)?;
     let next = about("_next").filter(|next| is_path(next, "/panel")).ok_or(Trouble::Unreadable)?;
-    let mut wish = Wish { key: about("_key").map(str::to_owned), ..Wish::default() };
+    let wish = Wish { key: about("_key").map(str::to_owned), ..Wish::default() };
+    let mut wish = wish.because(about("_reason").unwrap_or_default());
     if fields.len() > FIELDS_MAX || wish.key.is_none() {
         return Err(Trouble::Unreadable);
     }
@@ -39,7 +41,7 @@ pub(super) async fn act(desk: Desk, Form(fields): Form<Vec<(String, String)>>) -
         Ok(body) => body,
         Err(field) => {
             let problem = json!({ "title": "INVALID_REQUEST", "detail": format!("{field}: this is no number of that form.") });
-            return Ok(page::problem(axum::http::StatusCode::BAD_REQUEST, &problem, next));
+            return Ok(page::problem(StatusCode::BAD_REQUEST, &problem, next, &html! {}));
         }
     };
     wish.body = (!body.is_empty()).then(|| Value::Object(body));
@@ -50,8 +52,32 @@ pub(super) async fn act(desk: Desk, Form(fields): Form<Vec<(String, String)>>) -
     }
     match desk.ask(verb, to, wish).await {
         Ok(_answer) => Ok(see_other(&format!("{next}?done=1"))),
-        Err(Trouble::Problem(status, problem)) => Ok(page::problem(status, &problem, next)),
+        Err(Trouble::Problem(status, problem)) => {
+            let again = if is_open(status) {
+                again(&fields)
+            } else {
+                html! {}
+            };
+            Ok(page::problem(status, &problem, next, &again))
+        }
         Err(other) => Err(other),
+    }
+}
+
+/// Whether it may have been done all the same.
+fn is_open(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// The same form once more, under its key: what was done already is not done again.
+fn again(fields: &[(String, String)]) -> Markup {
+    html! {
+        p { "It is not known whether this was done. Asked again here, it is done once." }
+        form method="post" action="/panel/act" {
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            button { "Try again" }
+        }
     }
 }
 

@@ -7,19 +7,17 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Result, Wish, plain, see_other};
+use super::desk::{Desk, Result, Trouble, Wish, plain, see_other};
 use super::page::{self, Ask, amount, badge, date, facts, field, items, number, part, table, text};
 use super::start::After;
 use super::{cards, transactions};
 use crate::routes::table::Verb;
 
-/// Characters of a phone number that are no e-mail address and no number of ours.
-const PHONE_DIGITS_MIN: usize = 9;
-
-/// What the search is for.
+/// What the search is for: a user's number, or a contact.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
-    who: String,
+    customer: Option<String>,
+    contact: Option<String>,
 }
 
 pub(super) async fn list(desk: Desk, Query(after): Query<After>) -> Result<Response> {
@@ -35,11 +33,10 @@ pub(super) async fn list(desk: Desk, Query(after): Query<After>) -> Result<Respo
 /// Who has a phone number or an e-mail address, or the user of a number. What was looked for
 /// stands in no address.
 pub(super) async fn find(desk: Desk, Form(wanted): Form<Wanted>) -> Result<Response> {
-    let who = wanted.who.trim();
-    let digits = who.bytes().filter(u8::is_ascii_digit).count();
-    if digits == who.len() && digits < PHONE_DIGITS_MIN {
-        return Ok(see_other(&format!("/panel/customers/{}", plain(who)?)));
+    if let Some(customer) = &wanted.customer {
+        return Ok(see_other(&format!("/panel/customers/{}", plain(customer.trim())?)));
     }
+    let who = wanted.contact.as_deref().ok_or(Trouble::Unreadable)?.trim();
     let name = if who.contains('@') { "email" } else { "phone" };
     let wish = Wish { body: Some(json!({ name: who })), ..Wish::default() };
     let found = desk.ask(Verb::Post, "/admin/customers/search", wish).await?;

@@ -11,13 +11,14 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
+use maud::html;
 use serde_json::Value;
 use tower::ServiceExt;
 use zeroize::Zeroizing;
 
 use super::{Panel, page};
 use crate::auth::role::Roles;
-use crate::call;
+use crate::call::Exchange;
 use crate::routes::table::Verb;
 use crate::tls::Peer;
 
@@ -44,6 +45,7 @@ pub(super) struct Desk {
 pub(super) struct Door {
     token: Zeroizing<String>,
     peer: Option<Peer>,
+    exchange: Exchange,
 }
 
 /// What is asked of the API.
@@ -52,8 +54,20 @@ pub(super) struct Wish {
     /// The request's idempotency key.
     pub(super) key: Option<String>,
     pub(super) body: Option<Value>,
-    /// Of headers that say what is encrypted.
+    /// What is encrypted, and why it is asked for.
     pub(super) headers: HeaderMap,
+}
+
+impl Wish {
+    /// The same with the operator's reason for the audit log, as far as a header can say it.
+    pub(super) fn because(mut self, reason: &str) -> Self {
+        let plain = |char: char| if (' '..='~').contains(&char) { char } else { '?' };
+        let reason: String = reason.trim().chars().map(plain).collect();
+        if let (false, Ok(reason)) = (reason.is_empty(), HeaderValue::from_str(&reason)) {
+            self.headers.insert("x-audit-reason", reason);
+        }
+        self
+    }
 }
 
 /// Why there is no page.
@@ -81,7 +95,7 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         match self {
             Self::SignIn => see_other("/panel/sign-in"),
-            Self::Problem(status, problem) => page::problem(status, &problem, "/panel"),
+            Self::Problem(status, problem) => page::problem(status, &problem, "/panel", &html! {}),
             Self::Foreign => page::refusal(
                 StatusCode::FORBIDDEN,
                 "This form was sent by another site, or by a browser that does not say by whom.",
@@ -126,13 +140,18 @@ impl Door {
     /// For whoever comes without a session.
     pub(super) fn without_session(parts: &Parts) -> Self {
         let peer = parts.extensions.get::<Peer>().copied();
-        Self { peer, ..Self::default() }
+        let exchange = parts.extensions.get::<Exchange>().cloned().unwrap_or_default();
+        Self { peer, exchange, ..Self::default() }
     }
 
     /// With the session of the request's cookie.
     pub(super) fn of(panel: &Panel, parts: &Parts) -> Option<Self> {
-        let cookies = call::header(&parts.headers, COOKIE.as_str())?;
-        let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+        // HTTP/2 sends each cookie in a field of its own.
+        let fields = parts.headers.get_all(COOKIE).into_iter();
+        let cookies = fields.filter_map(|field| field.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
         let (_name, token) = pairs.find(|(name, _)| *name == panel.cookie_name())?;
         let door = Self::without_session(parts);
         Some(Self { token: Zeroizing::new(token.to_owned()), ..door })
@@ -166,6 +185,14 @@ impl Door {
         if let Some(key) = wish.key.as_deref().map(HeaderValue::from_str) {
             let key = key.map_err(|_no_key| Trouble::Unreadable)?;
             headers.insert("x-idempotency-key", key);
+        }
+        for (name, text) in [
+            ("x-request-id", self.exchange.request_id.clone()),
+            ("traceparent", self.exchange.trace.to_string()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(name, value);
+            }
         }
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(peer);
@@ -209,7 +236,13 @@ impl Desk {
         self.door.json(&self.panel, Verb::Get, path, Wish::default()).await
     }
 
-    /// The same, nothing where the operator may not see it or it is not there.
+    /// What the API has at a path, looked at for a reason that is written down.
+    pub(super) async fn get_because(&self, path: &str, reason: &str) -> Result<Value> {
+        let wish = Wish::default().because(reason);
+        self.door.json(&self.panel, Verb::Get, path, wish).await
+    }
+
+    /// What the API has at a path, nothing where the operator may not see it or it is not there.
     pub(super) async fn get_if_admitted(&self, path: &str) -> Result<Option<Value>> {
         if !self.may(Verb::Get, path) {
             return Ok(None);

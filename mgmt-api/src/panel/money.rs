@@ -1,6 +1,7 @@
 //! A balance: what is on it, the postings that make it, its IBANs, and money moved by hand.
 //! Source: requirements #35, #174.
 
+use axum::Form;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -37,6 +38,13 @@ impl Range {
     }
 }
 
+/// Why IBANs are revealed.
+#[derive(Deserialize)]
+pub(super) struct Reveal {
+    #[serde(rename = "_reason")]
+    reason: String,
+}
+
 /// Where a balance is, here and at the API.
 struct At {
     api: String,
@@ -70,9 +78,11 @@ pub(super) async fn balance(
 pub(super) async fn reveal(
     desk: Desk,
     Path((customer, balance)): Path<(String, String)>,
+    Form(wish): Form<Reveal>,
 ) -> Result<Response> {
     let at = At::of(&customer, &balance)?;
-    let ibans = desk.get(&format!("{}/bank-accounts/full", at.api)).await?;
+    let path = format!("{}/bank-accounts/full", at.api);
+    let ibans = desk.get_because(&path, &wish.reason).await?;
     shown(&desk, &at, &Range::default(), Some(&ibans)).await
 }
 
@@ -116,7 +126,7 @@ fn iban_section(desk: &Desk, at: &At, ibans: &Value) -> Markup {
             h2 { "IBAN" }
             (table(&["Number", "State"], shown.collect(), "It has none."))
             @if is_masked {
-                form method="post" action=(format!("{}/ibans", at.here)) { button { "Reveal" } }
+                form method="post" action=(format!("{}/ibans", at.here)) { (page::reason_field()) button { "Reveal" } }
             }
             @if rows.is_empty() {
                 (Ask::new(Verb::Post, give, &at.here, "Give an IBAN").button(desk))

@@ -166,6 +166,7 @@ impl<'a> Ask<'a> {
                         input type="hidden" name="_encryption" value=(self.encryption);
                     }
                     (fields)
+                    (reason_field())
                     button { (self.says) }
                 }
             }
@@ -176,6 +177,11 @@ impl<'a> Ask<'a> {
     pub(super) fn button(&self, desk: &Desk) -> Markup {
         self.form(desk, html! {})
     }
+}
+
+/// What the audit log says of an action.
+pub(super) fn reason_field() -> Markup {
+    html! { label.reason { "Why, for the log" input name="_reason" maxlength="200"; } }
 }
 
 /// A field of text.
@@ -251,7 +257,7 @@ pub(super) fn bare(status: StatusCode, title: &str, body: &Markup) -> Response {
 }
 
 /// What the API said no with, and the way back.
-pub(super) fn problem(status: StatusCode, problem: &Value, back: &str) -> Response {
+pub(super) fn problem(status: StatusCode, problem: &Value, back: &str, again: &Markup) -> Response {
     let body = html! {
         p.trouble role="alert" { (text(problem, "detail")) }
         @for error in items(problem, "errors") {
@@ -259,6 +265,7 @@ pub(super) fn problem(status: StatusCode, problem: &Value, back: &str) -> Respon
         }
         @let id = text(problem, "traceId");
         @if !id.is_empty() { p { "Request " code { (id) } } }
+        (again)
         p { a href=(back) { "Back" } }
     };
     let title = Some(text(problem, "title")).filter(|title| !title.is_empty());

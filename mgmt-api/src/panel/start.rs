@@ -42,7 +42,14 @@ pub(super) async fn start(desk: Desk) -> Result<Response> {
                 h2 { "Look up" }
                 div.forms {
                     form method="post" action="/panel/customers/find" {
-                        label { "User: number, phone or e-mail" input name="who" required; }
+                        label {
+                            "User: the number"
+                            input name="customer" inputmode="numeric" required;
+                        }
+                        button { "Open user" }
+                    }
+                    form method="post" action="/panel/customers/find" {
+                        label { "User: phone or e-mail" input name="contact" required; }
                         button { "Find user" }
                     }
                     form method="post" action="/panel/transactions/find" {

@@ -15,8 +15,8 @@ use crate::app::{
     LowBalanceAlert, NewOperatorSession, NewPartnerBalance, Nothing, OperatorSession, Page,
     PartnerBalanceList, PartnerBalancePath, PartnerData, PartnerList, PartnerPath, ProgramFee,
     ProgramList, ProgramPath, Rejection, ReloadPath, Replay, Report, ReportResult, ReportWish,
-    ShownFee, ShownPartnerBalance, SignedCertificate, TakenArt, TotalList, TransactionDetails,
-    TransactionPath, VerificationList, VerificationPage, VerificationPath,
+    ShownFee, ShownPartnerBalance, ShownProgram, SignedCertificate, TakenArt, TotalList,
+    TransactionDetails, TransactionPath, VerificationList, VerificationPage, VerificationPath,
 };
 use crate::art;
 use crate::auth::access::Access;
@@ -195,13 +195,21 @@ fn fees(all: Access) -> Vec<Route> {
             .gives::<ShownFee>(201)
             .fails(&[FeeExists, TooManyFees])
             .to(licensed),
+        Route::get(one, on!(show_fee: Call, FeePath))
+            .says("A fee of a program.")
+            .gives::<ShownFee>(200)
+            .fails(&[FeeNotFound])
+            .versioned()
+            .to(all),
         Route::put(one, on!(put_fee: Call, FeePath, Body<ProgramFee>))
+            .versioned()
             .says("Changes how much a fee is: payments made before go on as they were, a period costs what it is at its end.")
             .takes::<ProgramFee>(r#"{"kind":"POS","fixed":35,"ratePpm":25000}"#)
             .gives::<ShownFee>(200)
             .fails(&[FeeNotFound])
             .to(licensed),
         Route::delete(one, on!(remove_fee: Call, FeePath, Nothing))
+            .versioned()
             .says("Takes a fee out of use.")
             .fails(&[FeeNotFound])
             .to(licensed),
@@ -235,10 +243,17 @@ fn programs(all: Access) -> Vec<Route> {
             .says("The card programs.")
             .gives::<ProgramList>(200)
             .to(all),
+        Route::get("/admin/programs/{program}", on!(show_program: Call, ProgramPath))
+            .says("A card program.")
+            .gives::<ShownProgram>(200)
+            .fails(&[ProgramNotFound])
+            .versioned()
+            .to(all),
         Route::put(
             "/admin/programs/{program}",
             on!(put_program: Call, ProgramPath, Body<CardProgram>),
         )
+        .versioned()
         .says("Makes a card program, or changes what may change of it.")
         .takes::<CardProgram>(PROGRAM)
         .fails(&[PartnerNotFound, ProgramFixed, InvalidCurrency])

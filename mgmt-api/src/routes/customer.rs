@@ -495,6 +495,7 @@ fn life() -> Vec<CustomerRoute> {
 fn limited() -> Vec<CustomerRoute> {
     vec![
         Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath))
+            .versioned()
             .says("A card's limits.")
             .gives::<Limits>(200)
             .of_customer()
@@ -505,6 +506,7 @@ fn limited() -> Vec<CustomerRoute> {
             "/cards/{card}/limits",
             on!(put_card_limits: CustomerCall, CardPath, Body<Limits>),
         )
+        .versioned()
         .says("Replaces a card's limits; what is absent is not limited.")
         .takes::<Limits>(LIMITS)
         .fails(&[CurrencyMismatch, InvalidCurrency])
@@ -520,6 +522,7 @@ fn limited() -> Vec<CustomerRoute> {
             .customers()
             .operators(STAFF),
         Route::get("/limits", on!(show_customer_limits: CustomerCall))
+            .versioned()
             .says("The limits over all cards.")
             .gives::<Limits>(200)
             .of_customer()
@@ -528,6 +531,7 @@ fn limited() -> Vec<CustomerRoute> {
             .operators(STAFF),
         // A cardholder may limit single cards; what binds them over all cards is the issuer's.
         Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
+            .versioned()
             .says("Replaces the limits over all cards; what is absent is not limited.")
             .takes::<Limits>(LIMITS)
             .fails(&[CurrencyMismatch, InvalidCurrency])

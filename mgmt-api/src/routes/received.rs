@@ -189,7 +189,8 @@ impl FromRequest<Arc<App>> for ArtFile {
     }
 }
 
-async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
+/// A body as it came, bounded in size and time.
+pub(super) async fn read_bytes(request: Request, app: &Arc<App>) -> Result<Bytes> {
     let deadline = Duration::from_millis(app.config.limits.body_timeout_ms);
     let read = timeout(deadline, Bytes::from_request(request, app)).await;
     let read = read.map_err(|_elapsed| Error::from(Code::RequestTimeout))?;

@@ -61,12 +61,12 @@ pub(super) fn routes(at: &str) -> Vec<Route> {
             .gives::<SimulatedAnswer>(200)
             .fails(&[FeatureNotEnabled, TransactionNotFound, SwitchUnavailable]),
         Route::post(&post("/expire"), on!(simulate_expiry: Call, Body<SimulatedExpiry>))
-            .says("Lets time go on until a payment's hold has ended by itself.")
+            .says("Lets time go on, for all, until a payment's hold has ended by itself.")
             .takes::<SimulatedExpiry>(REVERSAL)
             .gives::<ClockState>(200)
             .fails(&[FeatureNotEnabled, TransactionNotFound]),
         Route::post(&post("/clock/advance"), on!(advance_clock: Call, Body<ClockAdvance>))
-            .says("Lets time go on, here and at the switch; it never goes back.")
+            .says("Lets time go on, for all, here and at the switch; it never goes back.")
             .takes::<ClockAdvance>(r#"{"seconds":86400}"#)
             .gives::<ClockState>(200)
             .fails(&[FeatureNotEnabled]),

@@ -114,6 +114,7 @@ fn told() -> Vec<Route> {
             .says("The partner's endpoints, oldest first.")
             .gives::<EndpointList>(200),
         Route::get("/secure/endpoints/{endpoint}", on!(show_endpoint: Call, EndpointPath))
+            .versioned()
             .says("One endpoint.")
             .gives::<ShownEndpoint>(200)
             .fails(&[EndpointNotFound]),
@@ -121,6 +122,7 @@ fn told() -> Vec<Route> {
             "/secure/endpoints/{endpoint}",
             on!(put_endpoint: Call, EndpointPath, Body<EndpointWish>),
         )
+        .versioned()
         .says("Changes where an endpoint is, what it is told, and whether it is told now.")
         .takes::<EndpointWish>(ENDPOINT)
         .gives::<ShownEndpoint>(200)
@@ -129,6 +131,7 @@ fn told() -> Vec<Route> {
             "/secure/endpoints/{endpoint}",
             on!(remove_endpoint: Call, EndpointPath, Nothing),
         )
+        .versioned()
         .says("Forgets an endpoint and what is on its way there.")
         .fails(&[EndpointNotFound]),
         Route::post(

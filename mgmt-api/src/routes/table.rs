@@ -4,6 +4,7 @@
 //! so that no handler can be reached without its check and none is left out of a description.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,6 +20,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
+use super::versions::{self, Versioned};
 use crate::app::App;
 use crate::audit::Entry;
 use crate::auth::access::{Access, Encryption, admit};
@@ -89,6 +91,8 @@ pub struct Doc {
     pub fails: &'static [Code],
     /// It reads a card's full data or a person's, which is written down like a change.
     pub is_written_down: bool,
+    /// It is about something that is configured: its versions are told apart.
+    pub has_versions: bool,
     /// Names and meanings of what its query takes.
     pub query: &'static [(&'static str, &'static str)],
 }
@@ -161,6 +165,7 @@ impl Route {
             media_type: "",
             fails: &[],
             is_written_down: false,
+            has_versions: false,
             query: &[],
         };
         Self { verb, path: path.to_owned(), access, encryption, doc, handler }
@@ -259,6 +264,12 @@ impl Route {
         self
     }
 
+    /// Shows or changes something that is configured, of which there are versions.
+    pub(super) fn versioned(mut self) -> Self {
+        self.doc.has_versions = true;
+        self
+    }
+
     /// Takes these in its query.
     pub(super) fn asks(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.doc.query = query;
@@ -340,7 +351,24 @@ impl CustomerRoute {
 
 /// The router of `routes`, each behind its door.
 pub(super) fn router(app: &Arc<App>, routes: Vec<Route>) -> Router<Arc<App>> {
+    let shown: BTreeMap<String, MethodRouter<Arc<App>>> = routes
+        .iter()
+        .filter(|route| route.doc.has_versions && route.verb == Verb::Get)
+        .map(|route| (route.path.clone(), route.handler.clone()))
+        .collect();
     routes.into_iter().fold(Router::new(), |router, route| {
+        let route = match shown.get(&route.path).filter(|_shown_by| route.doc.has_versions) {
+            None => route,
+            Some(_shown_by) if route.verb == Verb::Get => Route {
+                handler: route.handler.layer(middleware::from_fn(versions::tagged)),
+                ..route
+            },
+            Some(shown_by) => {
+                let versioned = Versioned { app: Arc::clone(app), shown_by: shown_by.clone() };
+                let checked = middleware::from_fn_with_state(versioned, versions::checked);
+                Route { handler: route.handler.layer(checked), ..route }
+            }
+        };
         let audited = (route.verb != Verb::Get || route.doc.is_written_down)
             .then(|| format!("{} {}", route.verb.name(), route.path).into());
         let (app, access, encryption) = (Arc::clone(app), route.access, route.encryption);

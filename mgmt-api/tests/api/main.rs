@@ -12,6 +12,8 @@ mod audit;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cards;
 #[cfg(test)]
 mod certificates;
@@ -73,5 +75,7 @@ mod simulate;
 mod statements;
 #[cfg(test)]
 mod strict;
+#[cfg(test)]
+mod versions;
 #[cfg(test)]
 mod world;

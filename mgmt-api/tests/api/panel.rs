@@ -3,185 +3,18 @@
 //! Forms are sent as pages have them, every field with what stands in it, so that a form that asks
 //! for another route or another body than there is fails here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use mgmt_api::auth::role::Roles;
-use mgmt_api::operators;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use shared::action_code::Reason;
 use shared::command::Command;
 
-use crate::channels::PASSWORD;
-use crate::peer::Explanations;
-use crate::world::{Got, World, decrypted, on_each, send, text};
-
-/// An operator's browser.
-struct Browser {
-    client: Client,
-    origin: String,
-    cookie: String,
-}
-
-/// A form as it stands in a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Form {
-    is_post: bool,
-    action: String,
-    fields: BTreeMap<String, String>,
-    button: String,
-}
-
-impl Form {
-    fn with(mut self, fields: &[(&str, &str)]) -> Self {
-        for (name, value) in fields {
-            let stands = self.fields.contains_key(*name);
-            assert!(stands, "{self:?} has no field {name}");
-            self.fields.insert((*name).to_owned(), (*value).to_owned());
-        }
-        self
-    }
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
-    let (value, _) = rest.split_once('"')?;
-    Some(unescaped(value))
-}
-
-fn unescaped(text: &str) -> String {
-    text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-}
-
-/// The forms of a page: of a choice its first option.
-fn forms(page: &str) -> Vec<Form> {
-    page.split("<form").skip(1).map(form).collect()
-}
-
-fn form(rest: &str) -> Form {
-    let body = rest.split("</form>").next().unwrap();
-    let head = format!(" {}", body.split('>').next().unwrap());
-    let mut fields = BTreeMap::new();
-    for input in body.split("<input").skip(1) {
-        let input = input.split('>').next().unwrap();
-        let name = attribute(input, "name").unwrap();
-        fields.insert(name, attribute(input, "value").unwrap_or_default());
-    }
-    for select in body.split("<select").skip(1) {
-        let name = attribute(select.split('>').next().unwrap(), "name").unwrap();
-        let first = select.split("<option").nth(1).unwrap_or_default();
-        fields.insert(name, attribute(first, "value").unwrap_or_default());
-    }
-    let button = body.split("<button>").nth(1).and_then(|rest| rest.split('<').next());
-    Form {
-        is_post: attribute(&head, "method").unwrap() == "post",
-        action: attribute(&head, "action").unwrap(),
-        fields,
-        button: unescaped(button.unwrap_or_default()),
-    }
-}
-
-fn links(page: &str) -> BTreeSet<String> {
-    let anchors = page.split("<a ").skip(1).map(|rest| rest.split('>').next().unwrap());
-    let found = anchors.filter_map(|tag| attribute(&format!(" {tag}"), "href"));
-    let images = page.split("<img ").skip(1).map(|rest| rest.split('>').next().unwrap());
-    found
-        .chain(images.filter_map(|tag| attribute(&format!(" {tag}"), "src")))
-        .filter(|to| !to.starts_with('#'))
-        .map(|to| to.split('#').next().unwrap().to_owned())
-        .collect()
-}
-
-impl Browser {
-    async fn signed_in(world: &World, name: &str, roles: Roles, partner: Option<&str>) -> Self {
-        let wish = operators::Wish { name, password: PASSWORD, roles, partner };
-        operators::add(&world.config, &wish).await.unwrap();
-        let mut browser = Self::new(world);
-        let got = browser.sign_in(name, PASSWORD).await;
-        assert_eq!((got.status, location(&got)), (303, Some("/panel".to_owned())), "{got:?}");
-        browser.cookie = cookie(&got);
-        browser
-    }
-
-    fn new(world: &World) -> Self {
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self { client, origin: world.public_url(""), cookie: String::new() }
-    }
-
-    async fn get(&self, path: &str) -> Got {
-        send(self.client.get(format!("{}{path}", self.origin)).header("Cookie", &self.cookie)).await
-    }
-
-    /// A page that is there.
-    async fn page(&self, path: &str) -> String {
-        let got = self.get(path).await;
-        assert_eq!(got.status, 200, "{path}: {}", String::from_utf8_lossy(&got.bytes));
-        String::from_utf8(got.bytes).unwrap()
-    }
-
-    async fn post(
-        &self,
-        path: &str,
-        origin: Option<&str>,
-        fields: &BTreeMap<String, String>,
-    ) -> Got {
-        let request = self.client.post(format!("{}{path}", self.origin));
-        let request = request.header("Cookie", &self.cookie).form(fields);
-        send(match origin {
-            Some(origin) => request.header("Origin", origin),
-            None => request,
-        })
-        .await
-    }
-
-    async fn send(&self, form: &Form) -> Got {
-        assert!(form.is_post, "{form:?}");
-        self.post(&form.action, Some(&self.origin), &form.fields).await
-    }
-
-    /// Sends a form that must do what it asks for.
-    async fn done(&self, form: &Form) -> String {
-        let got = self.send(form).await;
-        let page = String::from_utf8_lossy(&got.bytes);
-        let says = page.split("<main").nth(1).unwrap_or_default();
-        assert_eq!(got.status, 303, "{form:?}: {says}");
-        let to = location(&got).unwrap();
-        let page = self.page(&to).await;
-        assert!(page.contains("Done."), "{to}");
-        page
-    }
-
-    async fn sign_in(&self, name: &str, password: &str) -> Got {
-        let page = self.page("/panel/sign-in").await;
-        let form = form_of(&page, "Sign in").with(&[("name", name), ("password", password)]);
-        self.send(&form).await
-    }
-
-    async fn form(&self, path: &str, button: &str) -> Form {
-        form_of(&self.page(path).await, button)
-    }
-}
-
-fn form_of(page: &str, button: &str) -> Form {
-    let found = forms(page).into_iter().find(|form| form.button == button);
-    found.unwrap_or_else(|| panic!("no form {button} in {page}"))
-}
-
-fn has_form(page: &str, button: &str) -> bool {
-    forms(page).iter().any(|form| form.button == button)
-}
-
-fn location(got: &Got) -> Option<String> {
-    got.headers.get("location").map(|to| to.to_str().unwrap().to_owned())
-}
-
-fn cookie(got: &Got) -> String {
-    let set = got.headers.get("set-cookie").unwrap().to_str().unwrap();
-    assert!(set.contains("; HttpOnly; SameSite=Strict"), "{set}");
-    set.split(';').next().unwrap().to_owned()
-}
+use crate::browser::{Browser, cookie, form_of, has_form, links, location};
+use crate::peer::{Explanations, Mode};
+use crate::world::{World, decrypted, on_each, send, text};
 
 /// Ids of what there is to look at.
 struct Things {
@@ -232,6 +65,10 @@ async fn an_operator_signs_in_and_out_and_nobody_else_sees_a_page() {
         assert_eq!(wrong.status, 401);
         assert!(String::from_utf8_lossy(&wrong.bytes).contains("INVALID_CREDENTIALS"));
         assert!(wrong.headers.get("set-cookie").is_none());
+
+        // As HTTP/2 sends them: each in a field of its own.
+        let several = ann.client.get(format!("{}/panel", ann.origin)).header("Cookie", "other=1");
+        assert_eq!(send(several.header("Cookie", &ann.cookie)).await.status, 200);
 
         let out = ann.form("/panel", "Sign out").await;
         let got = ann.send(&out).await;
@@ -351,13 +188,13 @@ async fn forms_do_what_they_say_and_once() {
 
         let start = ann.page("/panel").await;
         for who in ["+48 123 456 789", "Ada@Example.com"] {
-            let find = form_of(&start, "Find user").with(&[("who", who)]);
+            let find = form_of(&start, "Find user").with(&[("contact", who)]);
             let found = ann.send(&find).await;
             let page = String::from_utf8_lossy(&found.bytes);
             assert_eq!(found.status, 200);
             assert!(page.contains(&user), "{who}: {page}");
         }
-        let find = form_of(&start, "Find user").with(&[("who", &things.customer)]);
+        let find = form_of(&start, "Open user").with(&[("customer", &things.customer)]);
         assert_eq!(location(&ann.send(&find).await), Some(user.clone()));
 
         let check = format!("/panel/checks/{}", things.check);
@@ -369,6 +206,31 @@ async fn forms_do_what_they_say_and_once() {
         ann.done(&form_of(&locked, "Unlock user")).await;
         let flags = world.admin(Method::GET, &user.replace("/panel", "/admin"), None).await;
         assert_eq!(flags.json()["locked"], false);
+    })
+    .await;
+}
+
+/// Where nobody knows what became of it, the page asks for the same once more, not for another.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_again_after_no_answer_is_done_once() {
+    on_each(async |world| {
+        let things = things(world).await;
+        let ann = Browser::signed_in(world, "ann", Roles::ADMIN, None).await;
+        let path = format!("/panel/customers/{}/balances/{}", things.customer, things.balance);
+        let top_up = ann.form(&path, "Top up").await.with(&[("amount:2", "10")]);
+        world.peer.set_mode(Mode::Swallow);
+        let got = ann.send(&top_up).await;
+        world.peer.set_mode(Mode::Answer);
+        world.peer.cut();
+        let page = String::from_utf8_lossy(&got.bytes).into_owned();
+        assert_eq!(got.status, 503, "{page}");
+        assert!(page.contains("It is not known whether this was done"), "{page}");
+        let again = form_of(&page, "Try again");
+        assert_eq!(again.fields, top_up.fields);
+        for _twice in 0..2 {
+            let page = ann.done(&again).await;
+            assert!(page.contains("1\u{202f}244.56"), "{page}");
+        }
     })
     .await;
 }
@@ -462,9 +324,12 @@ async fn an_iban_is_hidden_until_it_is_revealed_and_that_is_written_down() {
             entries.iter().filter(|entry| entry["route"] == full).count()
         };
         assert_eq!(written().await, 0);
-        let revealed = bob.send(&form_of(&page, "Reveal")).await;
+        let reveal = form_of(&page, "Reveal").with(&[("_reason", "asked by phone \u{2013} Ada")]);
+        let revealed = bob.send(&reveal).await;
         assert!(String::from_utf8_lossy(&revealed.bytes).contains(&iban));
         assert!(written().await >= 1);
+        let log = world.admin(Method::GET, "/admin/audit?limit=50", None).await.json();
+        assert!(log.to_string().contains("asked by phone ? Ada"));
 
         // Giving and taking out is the licensed institution's.
         let api = format!("/admin/customers/{}/balances/{balance}/bank-accounts", things.customer);
@@ -549,7 +414,7 @@ async fn an_operator_of_one_partner_sees_nothing_of_another() {
             assert_eq!(other.get(&path).await.status, 404, "{path}");
         }
         assert_eq!(other.get("/panel/log").await.status, 403);
-        let find = form_of(&start, "Find user").with(&[("who", "ada@example.com")]);
+        let find = form_of(&start, "Find user").with(&[("contact", "ada@example.com")]);
         let found = other.send(&find).await;
         assert!(String::from_utf8_lossy(&found.bytes).contains("There is nobody."));
     })
