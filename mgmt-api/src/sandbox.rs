@@ -202,8 +202,11 @@ pub async fn announce(app: Arc<App>, stop: CancellationToken) {
 /// Keeps this clock where the switch's is, which may run ahead in the sandbox profile: asked each
 /// time the link comes up.
 pub async fn follow_clock(app: Arc<App>, stop: CancellationToken) {
+    if app.config.profile != Profile::Sandbox {
+        return;
+    }
     let follow = async {
-        while app.config.profile == Profile::Sandbox {
+        loop {
             match app.follow_clock().await {
                 Ok(()) if app.link.until_down().await.is_ok() => {}
                 Ok(()) => return,

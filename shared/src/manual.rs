@@ -12,6 +12,9 @@ pub mod messages {}
 #[doc = include_str!("manual/notices.md")]
 pub mod notices {}
 
+#[doc = include_str!("manual/panel.md")]
+pub mod panel {}
+
 #[doc = include_str!("manual/partners.md")]
 pub mod partners {}
 
@@ -20,6 +23,9 @@ pub mod reasons {}
 
 #[doc = include_str!("manual/requirements.md")]
 pub mod requirements {}
+
+#[doc = include_str!("manual/sandbox.md")]
+pub mod sandbox {}
 
 #[doc = include_str!("manual/wire.md")]
 pub mod wire {}
