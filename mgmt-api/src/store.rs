@@ -31,6 +31,7 @@ mod verifications;
 use core::time::Duration;
 use std::str::FromStr;
 
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -72,6 +73,8 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 const CONNECTIONS_MAX: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that lay idle for less is used without a look.
+const IDLE_UNSEEN: Duration = Duration::from_secs(1);
 
 /// The database did not do it.
 #[derive(Debug, Error)]
@@ -115,9 +118,11 @@ impl Db {
             // The files beside it (log, shared memory) get the same mode.
             secret_file::create_if_absent(options.get_filename(), b"")
                 .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+            // A file does not hang up: its connections need no look before they are used.
             let pool = SqlitePoolOptions::new()
                 .max_connections(connections_max)
-                .acquire_timeout(ACQUIRE_TIMEOUT);
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false);
             return Ok(Self::Sqlite(pool.connect_with(options).await?));
         }
         let options = PgConnectOptions::from_str(url)?;
@@ -125,8 +130,18 @@ impl Db {
             Durability::AtOnce => options,
             Durability::Later => options.options([("synchronous_commit", "off")]),
         };
-        let pool =
-            PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
+        // A look at each connection before its use would double what a read costs: only one that
+        // lay idle may have been hung up on meanwhile.
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    let is_good = meta.idle_for < IDLE_UNSEEN || connection.ping().await.is_ok();
+                    Ok(is_good)
+                })
+            });
         Ok(Self::Pg(pool.connect_with(options).await?))
     }
 }

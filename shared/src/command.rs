@@ -195,6 +195,16 @@ pub struct Acceptance {
     pub merchant: [u8; 15],
 }
 
+impl core::fmt::Display for Acceptance {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { channel, entry, mcc, country, merchant } = self;
+        let merchant = String::from_utf8_lossy(merchant);
+        let merchant = merchant.trim();
+        write!(f, "channel {channel:?}, entry {entry:?}, category {mcc:04}, country {country:03}")?;
+        if merchant.is_empty() { Ok(()) } else { write!(f, ", merchant {merchant}") }
+    }
+}
+
 /// What ties messages of one transaction together besides their key (indexes 2 and 3). Source:
 /// authorization 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -153,9 +153,10 @@ pub(super) async fn one(
 
 fn what_becomes_of_it(desk: &Desk, api: &str, here: &str, card: &Value) -> Markup {
     let post = |what: &str, says| Ask::new(Verb::Post, format!("{api}/{what}"), here, says);
-    let numbers = TABLE.map(|row| row.code.number().to_string());
-    let locks = TABLE.iter().zip(&numbers);
-    let locks = locks.map(|(row, number)| (number.as_str(), lock_name(row.code)));
+    // What can be lifted stands first: nobody locks a card for ever by leaving a choice as it is.
+    let mut codes = TABLE.map(|row| (!row.reversible, row.code.number().to_string(), row.code));
+    codes.sort_by_key(|(is_for_ever, _, _)| *is_for_ever);
+    let locks = codes.iter().map(|(_, number, code)| (number.as_str(), lock_name(*code)));
     let user = here.split("/cards/").next().unwrap_or(here);
     let remove = Ask::new(Verb::Delete, api.to_owned(), user, "Remove card for ever");
     html! {

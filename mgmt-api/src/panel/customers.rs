@@ -149,7 +149,7 @@ fn balance_table(here: &str, balances: &Value) -> Markup {
             td { (text(balance, "custody")) }
         }
     });
-    let head = ["Balance", "Booked", "Held", "Available", "Owed", "With"];
+    let head = ["Balance", "#Booked", "#Held", "#Available", "#Owed", "With"];
     table(&head, rows.collect(), "There is no balance.")
 }
 

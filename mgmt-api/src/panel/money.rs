@@ -153,7 +153,7 @@ fn statement_section(at: &At, range: &Range, statement: &Value) -> Result<Markup
             }
         }
     });
-    let head = ["When", "What", "Of", "Amount", "Booked then", ""];
+    let head = ["When", "What", "Of", "#Amount", "#Booked then", ""];
     let here = format!("{}{}", at.here, range.query(false)?);
     let last = entries.last().map(|entry| text(entry, "entryId"));
     let edge = |member| amount(number(statement, member), currency);

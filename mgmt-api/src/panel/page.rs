@@ -85,6 +85,9 @@ fn decimal(minor: i128, places: usize) -> String {
 /// An instant, to the second.
 pub(super) fn date(value: &Value, member: &str) -> Markup {
     let at = text(value, member);
+    if at.is_empty() {
+        return html! { "\u{2013}" };
+    }
     let (day, time) = at.split_once('T').unwrap_or((at, ""));
     html! { time datetime=(at) { (day) " " (time.get(..8).unwrap_or(time)) } }
 }
@@ -99,7 +102,7 @@ pub(super) fn badge(state: &str) -> Markup {
     html! { span class=(class) { (state) } }
 }
 
-/// A table; `none` where it is empty.
+/// A table; `none` where it is empty. A name that begins with `#` stands over numbers.
 pub(super) fn table(head: &[&str], rows: Vec<Markup>, none: &str) -> Markup {
     html! {
         @if rows.is_empty() {
@@ -107,7 +110,12 @@ pub(super) fn table(head: &[&str], rows: Vec<Markup>, none: &str) -> Markup {
         } @else {
             div.scroll {
                 table {
-                    thead { tr { @for name in head { th scope="col" { (name) } } } }
+                    thead { tr { @for name in head {
+                        @match name.strip_prefix('#') {
+                            Some(name) => th.number scope="col" { (name) },
+                            None => th scope="col" { (name) },
+                        }
+                    } } }
                     tbody { @for row in rows { tr { (row) } } }
                 }
             }

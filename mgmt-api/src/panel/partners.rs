@@ -78,7 +78,7 @@ fn balance_table(balances: &Value) -> Markup {
             td.number { (money("available")) }
         }
     });
-    table(&["Balance", "Booked", "Held", "Available"], rows.collect(), "There is none.")
+    table(&["Balance", "#Booked", "#Held", "#Available"], rows.collect(), "There is none.")
 }
 
 /// What it was told, and how far that is.
@@ -172,7 +172,7 @@ pub(super) async fn reloads(desk: Desk, Query(after): Query<After>) -> Result<Re
         }
     });
     let body = html! {
-        (table(&["When", "Balance", "Amount", "Asked by", ""], rows.collect(), "None waits."))
+        (table(&["When", "Balance", "#Amount", "Asked by", ""], rows.collect(), "None waits."))
         (page::more(&list, "/panel/reloads", reloads.last().map(|last| text(last, "reloadId"))))
     };
     Ok(page::page(&desk, "Reloads", body))

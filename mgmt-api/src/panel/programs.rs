@@ -83,7 +83,7 @@ fn fee_table(desk: &Desk, here: &str, id: &str, (fees, currency): (&Value, &str)
             td { (Ask::new(Verb::Delete, remove, here, "Take out").button(desk)) }
         }
     });
-    let head = ["For", "Fixed", "Parts of a million", "Settled", ""];
+    let head = ["For", "#Fixed", "#Parts of a million", "Settled", ""];
     table(&head, rows.collect(), "It charges nothing.")
 }
 

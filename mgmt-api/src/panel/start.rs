@@ -72,7 +72,7 @@ pub(super) async fn start(desk: Desk) -> Result<Response> {
             section {
                 h2 { "What is booked" }
                 (table(
-                    &["Currency", "Users", "Users and partners", "Company", "of it by invoice"],
+                    &["Currency", "#Users", "#Users and partners", "#Company", "#of it by invoice"],
                     items(totals, "items").iter().map(total).collect(),
                     "Nothing is booked.",
                 ))
@@ -110,7 +110,7 @@ pub(super) async fn log(desk: Desk, Query(after): Query<After>) -> Result<Respon
     let last = entries.last().and_then(|entry| number(entry, "sequence")).map(|at| at.to_string());
     let body = html! {
         (table(
-            &["No.", "When", "Who", "What", "Of what", "Answer", "Why"],
+            &["#No.", "When", "Who", "What", "Of what", "Answer", "Why"],
             rows.collect(),
             "Nothing was asked for.",
         ))

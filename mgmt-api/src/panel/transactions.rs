@@ -53,7 +53,7 @@ pub(super) fn listed(list: &Value) -> Markup {
             td { (text(transaction, "reason")) }
         }
     });
-    let head = ["When", "Type", "Of", "Amount", "", "Status", "Reason"];
+    let head = ["When", "Type", "Of", "#Amount", "", "Status", "Reason"];
     table(&head, rows.collect(), "There is none.")
 }
 
@@ -128,7 +128,7 @@ fn steps(transaction: &Value, currency: &str) -> Markup {
     html! {
         section {
             h2 { "What became of it" }
-            (table(&["When", "What", "Amount", "Booked then"], rows.collect(), "Nothing yet."))
+            (table(&["When", "What", "#Amount", "#Booked then"], rows.collect(), "Nothing yet."))
         }
     }
 }
@@ -155,11 +155,11 @@ fn why(explained: &Value, currency: &str) -> Markup {
             }
         }
     });
-    let head = ["", "Booked", "Held", "Available", "then booked", "held", "available"];
+    let head = ["", "#Booked", "#Held", "#Available", "#then booked", "#held", "#available"];
     html! {
         section {
             h2 { "Checks" }
-            (table(&["Row", "Check", "", "Looked at"], checks.collect(), "Nothing was looked at."))
+            (table(&["#Row", "Check", "", "Looked at"], checks.collect(), "Nothing was looked at."))
             (table(&head, accounts.collect(), "No balance was touched."))
         }
     }

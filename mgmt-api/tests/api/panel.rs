@@ -164,7 +164,9 @@ async fn forms_do_what_they_say_and_once() {
         let user = format!("/panel/customers/{}", things.customer);
         let card = format!("{user}/cards/{}", things.card);
 
-        let lock = ann.form(&card, "Lock").await.with(&[("reason:n", "3"), ("comment", "asked")]);
+        let lock = ann.form(&card, "Lock").await;
+        assert_eq!(lock.fields["reason:n"], "3", "one that can be lifted");
+        let lock = lock.with(&[("comment", "asked")]);
         let page = ann.done(&lock).await;
         assert!(page.contains("3: pending query") && page.contains("ADMIN"), "{page}");
         ann.done(&form_of(&page, "Unlock")).await;

@@ -348,7 +348,7 @@ fn rule_rows<W: Witness>(
     for (row, reason) in RULE_ROWS {
         let passes = !ruled || !column.rows.has(row) || rules_allow(ledger, parties, asked, row);
         column.row(row, passes, reason, || match ruled {
-            true => format!("{:?}", asked.request.acceptance),
+            true => format!("{} asked for, {}", asked.money, asked.request.acceptance),
             false => "no rules".to_owned(),
         })?;
     }
