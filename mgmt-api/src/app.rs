@@ -37,6 +37,7 @@ mod register_verification;
 mod reload_by_two;
 mod renew_card;
 mod reset_cvc2;
+mod send_otp;
 mod set_pin;
 mod show_audit;
 mod show_balance;
@@ -103,6 +104,7 @@ pub use self::register_verification::{Image, RegisteredVerification, Verificatio
 pub use self::reload_by_two::{AskedReload, AskedReloadList};
 pub use self::renew_card::CardSummary;
 pub use self::reset_cvc2::NewCvc2;
+pub use self::send_otp::OneTimePassword;
 pub use self::set_pin::NewPin;
 pub use self::show_audit::{AuditList, AuditPage};
 pub use self::show_balance::{BalanceList, Page, ShownBalance};
@@ -428,8 +430,21 @@ impl App {
         by: &CustomerCall,
         at: &BalancePath,
     ) -> Result<BalanceRow> {
-        let customer = self.customer(by).await?;
-        self.balance(&customer, &at.balance).await
+        self.customer_and_balance(by, at).await.map(|(_customer, balance)| balance)
+    }
+
+    /// The customer that a call is about, and a balance of theirs.
+    pub(crate) async fn customer_and_balance(
+        &self,
+        by: &CustomerCall,
+        at: &BalancePath,
+    ) -> Result<(CustomerRow, BalanceRow)> {
+        let id = by.customer.parse::<i64>().map_err(|_not_a_number| Code::UserNotFound)?;
+        // A name that is no id is that of no balance.
+        let balance = Uuid::parse_str(&at.balance).unwrap_or_default();
+        let found = self.store.customer_and_balance(by.call.caller.scope(), id, balance).await?;
+        let (customer, balance) = found.ok_or(Code::UserNotFound)?;
+        Ok((customer, balance.ok_or(Code::BalanceNotFound)?))
     }
 
     /// A customer's balance by its text.

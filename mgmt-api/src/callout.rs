@@ -195,7 +195,7 @@ impl App {
     }
 
     /// One call, all of it until an instant; nothing is sent behind it.
-    async fn call_partner(
+    pub(crate) async fn call_partner(
         &self,
         endpoint: &EndpointRow,
         errand: Errand,
@@ -215,11 +215,12 @@ impl App {
 }
 
 /// What a partner is called for.
-struct Errand {
-    method: Method,
-    path: String,
-    key: Uuid,
-    body: Option<Vec<u8>>,
+pub(crate) struct Errand {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// Its idempotency key.
+    pub(crate) key: Uuid,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Errand {

@@ -145,6 +145,8 @@ codes! {
         "The balance's money is with the partner, or must be for this: a program's cards draw on balances of the same kind, and money that is with the partner is not moved here.";
     BalanceEndpointMissing = 409 "BALANCE_ENDPOINT_MISSING"
         "The partner has no endpoint for balances: it makes one with POST /secure/endpoints first.";
+    OtpEndpointMissing = 409 "OTP_ENDPOINT_MISSING"
+        "The partner of the card's holder takes no one-time passwords.";
     EndpointInUse = 409 "ENDPOINT_IN_USE"
         "The endpoint is where the money of a program's holders is, or another one is already.";
     UserNotFoundAtPartner = 409 "USER_NOT_FOUND_AT_PARTNER"
@@ -168,6 +170,8 @@ codes! {
         "The balance does not have the amount available.";
     BalancesApart = 422 "BALANCES_APART"
         "No money moves from a balance to itself, or to one that other collateral stands behind.";
+    OtpRefused = 422 "OTP_REFUSED"
+        "The partner of the card's holder does not bring this password to them.";
     InsufficientCollateral = 422 "INSUFFICIENT_FUNDS_ON_COLLATERAL_BALANCE"
         "The partner's credit balance does not cover the amount: reload it first.";
     CollateralBalanceNotFound = 422 "COLLATERAL_BALANCE_NOT_FOUND"
@@ -190,6 +194,8 @@ codes! {
         "Something went wrong here: report the traceId. With an idempotency key the request may be sent again.";
     SwitchUnavailable = 503 "SWITCH_UNAVAILABLE"
         "The switch gave no durable answer in time: send the request again with the same idempotency key.";
+    OtpNotDelivered = 503 "OTP_NOT_DELIVERED"
+        "The partner of the card's holder did not take the password in time: the payment may try again.";
     PartnerUnavailable = 503 "PARTNER_UNAVAILABLE"
         "The partner, which keeps the money, gave no usable answer: try again.";
     ExplanationPending = 503 "EXPLANATION_PENDING"

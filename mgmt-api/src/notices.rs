@@ -39,8 +39,10 @@ pub(crate) const VERIFICATION: &str = "verification";
 pub(crate) const PING: &str = "ping";
 /// Calls to a partner that keeps its holders' money: made until they are taken.
 pub(crate) const BALANCE: &str = "balance";
+/// Of one-time passwords.
+pub(crate) const OTP: &str = "otp";
 /// Kinds that an endpoint may ask for; a ping comes to each.
-pub(crate) const KINDS: [&str; 3] = [TRANSACTION, VERIFICATION, BALANCE];
+pub(crate) const KINDS: [&str; 4] = [TRANSACTION, VERIFICATION, BALANCE, OTP];
 
 /// Between two looks where nothing is to be done.
 const PAUSE: Duration = Duration::from_millis(100);

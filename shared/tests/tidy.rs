@@ -34,8 +34,8 @@ const BANS: &[Row] = &[
 ];
 
 /// The groups of requirements that are about the management API: entities, channels, users,
-/// balances, partners' balances and cards; fees; the panel; art.
-const REQUIREMENTS: &[RangeInclusive<u16>] = &[22..=117, 165..=184];
+/// balances, partners' balances and cards; notices; fees; the panel; art.
+const REQUIREMENTS: &[RangeInclusive<u16>] = &[22..=117, 156..=184];
 
 /// Crates of this workspace that a crate may not depend on.
 const GRAPH: &[(&str, &[&str])] = &[

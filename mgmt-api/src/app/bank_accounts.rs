@@ -158,8 +158,7 @@ impl App {
         by: &CustomerCall,
         at: &BalancePath,
     ) -> Result<Vec<BankAccountRow>> {
-        let customer = self.customer(by).await?;
-        let balance = self.balance(&customer, &at.balance).await?;
+        let (customer, balance) = self.customer_and_balance(by, at).await?;
         Ok(self.store.bank_accounts(customer.partner_id, balance.id).await?)
     }
 

@@ -34,7 +34,8 @@ pub struct EndpointWish {
     /// What paths like `/notifications/transaction` are put behind.
     url: String,
     /// Of what it is told: `transaction`, `verification`; `balance` where the money of the
-    /// partner's holders is, which is asked and told there.
+    /// partner's holders is, which is asked and told there; `otp` where one-time passwords are
+    /// brought to them.
     events: Vec<String>,
     /// ACTIVE, or PAUSED for nothing to be sent.
     #[serde(default)]
@@ -170,7 +171,7 @@ impl EndpointWish {
         check_url(&self.url, strict)?;
         let known = self.events.iter().all(|kind| KINDS.contains(&kind.as_str()));
         if !known || self.events.is_empty() {
-            let message = "must name transaction, verification or balance";
+            let message = "must name transaction, verification, balance or otp";
             return Err(Error::fault(Code::InvalidRequest, "events", message));
         }
         let kinds = KINDS.iter().filter(|kind| self.events.iter().any(|wish| wish == *kind));

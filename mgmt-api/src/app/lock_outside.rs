@@ -37,6 +37,26 @@ pub struct OutsideLock {
 #[serde(transparent)]
 pub(crate) struct ClearNumber(String);
 
+impl ProcessorPath {
+    /// Fails unless it names the processor that asks.
+    pub(super) fn check_names(&self, by: &Call) -> Result<()> {
+        match by.caller {
+            Caller::Processor(id) if id.to_string() == self.processor => Ok(()),
+            Caller::Processor(_)
+            | Caller::Partner(_)
+            | Caller::Customer(_)
+            | Caller::Operator(_) => Err(Code::Forbidden.into()),
+        }
+    }
+}
+
+impl ClearNumber {
+    /// The number that they are.
+    pub(super) fn read(&self) -> Option<Pan> {
+        Pan::parse(self.0.as_bytes())
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Plan {
     request: Uuid,
@@ -51,16 +71,12 @@ impl App {
         at: ProcessorPath,
         body: Body<OutsideLock>,
     ) -> Result<Response> {
-        let known = matches!(by.caller, Caller::Processor(id) if id.to_string() == at.processor);
-        if !known {
-            return Err(Code::Forbidden.into());
-        }
+        at.check_names(&by)?;
         let OutsideLock { pan, reason, external_reference } = body.content;
         let fault = |field, message| Error::fault(Code::InvalidRequest, field, message);
         let code = LockCode::from_number(reason)
             .ok_or_else(|| fault("reason", "must be a lock code from 1 to 8"))?;
-        let pan =
-            Pan::parse(pan.0.as_bytes()).ok_or_else(|| fault("pan", "must be 12 to 19 digits"))?;
+        let pan = pan.read().ok_or_else(|| fault("pan", "must be 12 to 19 digits"))?;
         if let Some(reference) = &external_reference {
             check_reference("externalReference", reference)?;
         }

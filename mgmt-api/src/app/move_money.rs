@@ -20,7 +20,6 @@ use crate::answer::Answer;
 use crate::call::{Call, Caller, CustomerCall, Scope};
 use crate::clock;
 use crate::error::{Code, Error, Result};
-use crate::event_feed::state_after;
 use crate::idempotency::ContentHash;
 use crate::store::{Movement, NewMovement};
 use crate::vault::Purpose;
@@ -117,11 +116,11 @@ impl App {
         let Transfer { to_balance_id, amount, currency, external_id, description } = body.content;
         let credit = Credit { amount, currency, external_id, description };
         let find = async || {
-            let customer = self.customer(&by).await?;
+            let (customer, from) = self.customer_and_balance(&by, &at).await?;
             if customer.is_locked() && matches!(by.call.caller, Caller::Customer(_)) {
                 return Err(Code::UserLocked.into());
             }
-            let from = self.balance(&customer, &at.balance).await?.id;
+            let from = from.id;
             let to = Uuid::parse_str(&to_balance_id).map_err(|_other| Code::BalanceNotFound)?;
             let scope = Scope { partner: Some(customer.partner_id), customer: None };
             let to = self.store.balance_in(scope, to).await?.ok_or(Code::BalanceNotFound)?;
@@ -213,8 +212,7 @@ impl App {
             }
         };
         let outcome = self.link.change(command_id(id), change).await?;
-        let at_ms = i64::try_from(outcome.at.0).unwrap_or(i64::MAX);
-        self.store.settle_movement(id, state_after(&outcome), at_ms).await?;
+        // The feed of the switch's records settles the row.
         outcome.result?;
         Answer::created(&BookedMovement {
             id,

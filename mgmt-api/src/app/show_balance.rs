@@ -75,8 +75,7 @@ impl ShownCard {
 impl App {
     /// One balance and its cards.
     pub async fn show_balance(&self, by: CustomerCall, at: BalancePath) -> Result<Response> {
-        let customer = self.customer(&by).await?;
-        let row = self.balance(&customer, &at.balance).await?;
+        let (customer, row) = self.customer_and_balance(&by, &at).await?;
         let elsewhere = match row.entrusted {
             1 => Some(self.partner_amount(customer.partner_id, &row).await?),
             _ => None,

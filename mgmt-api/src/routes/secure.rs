@@ -7,16 +7,32 @@ use crate::app::{
     Asked, BankAccount, BankAccountList, BankAccountPath, BegunReplay, Body, EncryptionSample,
     EndpointCertificate, EndpointCsr, EndpointList, EndpointPath, EndpointSecret, EndpointWish,
     EventList, EventPage, ExplainedTransaction, MadeEndpoint, NewBankAccount, NewResponseKey,
-    Nothing, OfBalance, OutsideLock, PairingCode, PartnerBalanceList, PartnerBalancePath,
-    ProcessorPath, RegisteredKey, Replay, ShownEndpoint, ShownPartnerBalance, TransactionDetails,
-    TransactionPath, Trial,
+    Nothing, OfBalance, OneTimePassword, OutsideLock, PairingCode, PartnerBalanceList,
+    PartnerBalancePath, ProcessorPath, RegisteredKey, Replay, ShownEndpoint, ShownPartnerBalance,
+    TransactionDetails, TransactionPath, Trial,
 };
 use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
 use crate::error::Code::*;
 
-/// What networks and acquirers have. Source: requirements #102.
-fn processors() -> Route {
+/// What networks and acquirers have. Source: requirements #102, #162.
+fn processors() -> [Route; 2] {
+    [lock(), otp()].map(|route| route.encrypted(Encryption::Body).to(Access::Processor))
+}
+
+fn otp() -> Route {
+    Route::post(
+        "/secure/processors/{processor}/otp",
+        on!(send_otp: Call, ProcessorPath, Body<OneTimePassword>),
+    )
+    .says("Hands the one-time password of a payment on to the partner, who brings it to the holder.")
+    .takes::<OneTimePassword>(
+        r#"{"pan":"9999998400000000006","amount":1000,"currency":"EUR","merchantName":"merchant test","otp":"1111"}"#,
+    )
+    .fails(&[CardNotFound, InvalidCurrency, OtpEndpointMissing, OtpRefused, OtpNotDelivered])
+}
+
+fn lock() -> Route {
     Route::post(
         "/secure/processors/{processor}/cards/lock",
         on!(lock_outside: Call, ProcessorPath, Body<OutsideLock>),
@@ -26,8 +42,6 @@ fn processors() -> Route {
         r#"{"pan":"9999998400000000006","reason":2,"externalReference":"CASE-17"}"#,
     )
     .fails(&[CardNotFound, CardLockedIrreversibly])
-    .encrypted(Encryption::Body)
-    .to(Access::Processor)
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -96,7 +110,8 @@ pub(super) fn routes() -> Vec<Route> {
     ours.into_iter()
         .chain(told())
         .map(|route| route.to(Access::Partner))
-        .chain([open, processors()])
+        .chain([open])
+        .chain(processors())
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Result, RowState, Store, on};
+use super::{CustomerRow, Result, RowState, Store, on};
 use crate::call::Scope;
 
 /// A balance that the switch has.
@@ -16,6 +16,16 @@ pub struct BalanceRow {
     pub currency: i64,
     /// 1 where its money is with the partner.
     pub entrusted: i64,
+}
+
+/// Both, where there are both.
+#[derive(sqlx::FromRow)]
+struct CustomerAndBalance {
+    #[sqlx(flatten)]
+    customer: CustomerRow,
+    balance_id: Option<Uuid>,
+    currency: Option<i64>,
+    entrusted: Option<i64>,
 }
 
 impl Store {
@@ -73,6 +83,37 @@ impl Store {
         Ok(
             on!(self, pool => sqlx::query_as(SQL).bind(customer).bind(id).fetch_optional(pool).await)?,
         )
+    }
+
+    /// A customer within `scope`, and a balance of theirs, in one look.
+    pub async fn customer_and_balance(
+        &self,
+        scope: Scope,
+        customer: i64,
+        balance: Uuid,
+    ) -> Result<Option<(CustomerRow, Option<BalanceRow>)>> {
+        const SQL: &str = "SELECT customers.id, partner_id, lifecycle_state, kyc, locked, \
+             balances.id AS balance_id, currency, entrusted FROM customers LEFT JOIN balances \
+             ON balances.customer_id = customers.id AND balances.id = $4 \
+             AND balances.row_state = 'CONFIRMED' \
+             WHERE customers.id = $3 AND partner_id = COALESCE($1, partner_id) \
+             AND customers.id = COALESCE($2, customers.id) \
+             AND customers.row_state = 'CONFIRMED' AND deleted_at_ms IS NULL";
+        let row: Option<CustomerAndBalance> = on!(self, pool => {
+            let query = sqlx::query_as(SQL).bind(scope.partner).bind(scope.customer);
+            query.bind(customer).bind(balance).fetch_optional(pool).await
+        })?;
+        Ok(row.map(|row| {
+            let CustomerAndBalance { customer, balance_id, currency, entrusted } = row;
+            let balance = balance_id.zip(currency).zip(entrusted);
+            let balance = balance.map(|((id, currency), entrusted)| BalanceRow {
+                id,
+                customer_id: customer.id,
+                currency,
+                entrusted,
+            });
+            (customer, balance)
+        }))
     }
 
     /// A balance, if it is within `scope`.

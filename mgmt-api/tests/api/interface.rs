@@ -269,6 +269,7 @@ fn needs_more_than_an_example(route: &Route) -> bool {
             | "advance_clock"
             | "advance_order"
             | "show_fee"
+            | "send_otp"
             | "show_import"
             | "close_bank_account"
     ) || route.doc.name.starts_with("simulate_")

@@ -9,7 +9,7 @@ use crate::cards::sealed;
 use crate::world::{World, on_each, plain_wallet, public_key, send, text};
 
 /// Every row of every table as text, bytes as hexadecimal digits.
-async fn dump(world: &World) -> Vec<String> {
+pub(crate) async fn dump(world: &World) -> Vec<String> {
     if world.database.url.starts_with("sqlite") {
         sqlite(world).await
     } else {
@@ -217,9 +217,30 @@ async fn no_log_line_holds_a_secret_at_any_level() {
         for secret in own.into_iter().chain(secrets.iter().map(String::as_str)) {
             let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
             for line in &log {
-                assert!(!line.contains(secret) && !line.contains(&hex), "{secret} in {line}");
+                assert!(!says(line, secret) && !line.contains(&hex), "{secret} in {line}");
             }
         }
     })
     .await;
+}
+
+/// Whether a line says a secret. Six digits also stand by chance in what is random and written in
+/// hexadecimal digits, a certificate or a key share: not in the middle of so many of them.
+fn says(line: &str, secret: &str) -> bool {
+    const RANDOM: usize = 64;
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    line.match_indices(secret).any(|(at, _)| {
+        let (before, behind) = (&line.as_bytes()[..at], &line.as_bytes()[at + secret.len()..]);
+        let before = before.iter().rev().take_while(|byte| is_hex(byte)).count();
+        let behind = behind.iter().take_while(|byte| is_hex(byte)).count();
+        before + behind < RANDOM
+    })
+}
+
+#[test]
+fn a_secret_is_found_but_where_it_stands_by_chance() {
+    assert!(says("pin 739182", "739182") && says("abc739182abc", "739182"));
+    let random = "0123456789abcdef".repeat(4);
+    assert!(!says(&format!("{random}739182{random}"), "739182"));
+    assert!(!says("pin 739183", "739182"));
 }

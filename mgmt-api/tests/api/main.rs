@@ -58,6 +58,8 @@ mod notices;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod otp;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod panel;
