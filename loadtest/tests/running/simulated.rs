@@ -7,6 +7,7 @@ use anyhow::Context;
 use loadtest::rest::Rest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use shared::action_code::Reason;
 
 use crate::rig::Running;
 
@@ -19,12 +20,17 @@ struct Holder {
 
 impl Holder {
     async fn of(rest: Arc<Rest>) -> anyhow::Result<Self> {
+        Self::with(rest, "EUR", "0019167984").await
+    }
+
+    /// With a card of a program, and 100.00 of its currency.
+    async fn with(rest: Arc<Rest>, currency: &str, program: &str) -> anyhow::Result<Self> {
         let wallet = json!({ "firstName": "Ada", "lastName": "Nowak", "phone": "48123456789",
             "email": "ada@example.com", "state": "VERIFIED", "kyc": "SUCCESS" });
         let customer = rest.add_customer(&wallet).await?;
-        let balance = rest.open_balance(&customer, "EUR").await?;
-        rest.top_up(&customer, &balance, 10_000, "EUR").await?;
-        let card = rest.issue_card(&customer, &balance, "0019167984").await?.id;
+        let balance = rest.open_balance(&customer, currency).await?;
+        rest.top_up(&customer, &balance, 10_000, currency).await?;
+        let card = rest.issue_card(&customer, &balance, program).await?.id;
         Ok(Self { rest, customer, balance, card })
     }
 
@@ -52,8 +58,8 @@ impl Holder {
     }
 
     /// A payment of which only what must be is said.
-    async fn pay_plainly(&self, amount: i64, key: &str) -> anyhow::Result<Value> {
-        let body = json!({ "cardId": self.card, "amount": amount, "currency": "EUR" });
+    async fn pay_plainly(&self, amount: i64, currency: &str, key: &str) -> anyhow::Result<Value> {
+        let body = json!({ "cardId": self.card, "amount": amount, "currency": currency });
         self.said("/sandbox/authorizations", body, key).await
     }
 
@@ -100,7 +106,7 @@ async fn a_partner_tries_every_end_of_a_payment_without_a_processor() -> anyhow:
         (&declined["responseCode"], &declined["reason"]),
         (&json!("51"), &json!("INSUFFICIENT_FUNDS"))
     );
-    let plain = ada.pay_plainly(100, "plain").await?;
+    let plain = ada.pay_plainly(100, "EUR", "plain").await?;
     let whole = json!({ "transactionId": plain["transactionId"] });
     let cleared = ada.said("/sandbox/clearings", whole.clone(), "plain, cleared").await?;
     assert_eq!((&cleared["responseCode"], &cleared["reason"]), (&json!("00"), &Value::Null));
@@ -152,5 +158,33 @@ async fn time_goes_on_where_a_partner_lets_it_and_stays_there_over_a_crash() -> 
     let now = clock.1["aheadSeconds"].as_u64().context("no number")?;
     assert!(now + 60 > ahead + 11 * 31 * 86_400, "{clock:?}");
     assert_eq!(ada.funds().await?, (10_000, 100));
+    running.stop()
+}
+
+/// Requirements #45, #85, #91, #93: what all users of a partner spend is held on its deposit too,
+/// and no more than that; without one nothing is spent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partners_deposit_bounds_what_all_its_users_spend() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let running = Running::start(folder.path()).await?;
+    let rest = running.demo()?;
+    let deposit = rest.open_partner_balance(1, "DEPOSIT", "PLN").await?;
+    let held = async || anyhow::Ok(rest.partner_funds(&deposit).await?.held);
+    let ada = Holder::with(Arc::clone(&rest), "PLN", "0019167994").await?;
+    let bob = Holder::with(Arc::clone(&rest), "PLN", "0019167994").await?;
+    assert_eq!(ada.pay_plainly(6_000, "PLN", "one").await?["responseCode"], "00");
+    assert_eq!((ada.funds().await?, held().await?), ((10_000, 6_000), 6_000));
+
+    let declined = bob.pay_plainly(6_000, "PLN", "two").await?;
+    assert_eq!(declined["responseCode"], "51", "{declined}");
+    assert_eq!(declined["reason"], Reason::InsufficientFundsOnDeposit.description());
+    assert_eq!((bob.funds().await?, held().await?), ((10_000, 0), 6_000));
+    assert_eq!(bob.pay_plainly(4_000, "PLN", "three").await?["responseCode"], "00");
+    assert_eq!(held().await?, 10_000);
+
+    let eve = Holder::with(Arc::clone(&rest), "USD", "0019167993").await?;
+    let without = eve.pay_plainly(100, "USD", "four").await?;
+    assert_eq!(without["responseCode"], "57", "{without}");
+    assert_eq!(without["reason"], Reason::DepositBalanceNotFound.description());
     running.stop()
 }

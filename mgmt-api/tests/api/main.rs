@@ -72,6 +72,8 @@ mod process;
 #[cfg(test)]
 mod quick_start;
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod simulate;
 #[cfg(test)]
 mod statements;
