@@ -77,20 +77,15 @@ pub fn all(limits: &Limits) -> (Vec<Route>, Vec<Route>) {
     )
 }
 
-/// What operators have, which the panel asks.
-fn admin_routes(limits: &Limits) -> Vec<Route> {
-    let (_secure, public) = all(limits);
-    let is_theirs = |route: &Route| route.path.starts_with("/admin/");
-    public.into_iter().filter(is_theirs).collect()
-}
-
 /// What the listener with client certificates serves, and what the other one does.
 pub fn routers(app: &Arc<App>) -> (Router, Router) {
     let (secure, public) = all(&app.config.limits);
     // The page and its scripts are part of the program: it needs no network.
     let page = SwaggerUi::new("/docs")
         .external_url_unchecked(openapi::ADDRESS, openapi::document(&app.config.limits));
-    let operators = finished(app, table::router(app, admin_routes(&app.config.limits)));
+    // What the panel asks.
+    let theirs = public.iter().filter(|route| route.path.starts_with("/admin/")).cloned();
+    let operators = finished(app, table::router(app, theirs.collect()));
     let panel = Panel::new(operators, &public, app);
     let public = table::router(app, public).merge(page).merge(panel::router(panel));
     (finished(app, table::router(app, secure)), finished(app, public))

@@ -226,7 +226,7 @@ pub async fn follow_clock(app: Arc<App>, stop: CancellationToken) {
 async fn tell_all(app: &App) -> Result<(), Error> {
     app.link.until_up().await?;
     for partner in app.store.partners().await? {
-        let partner = PartnerId(u32::try_from(partner).unwrap_or_default());
+        let partner = PartnerId(u32::try_from(partner.id).unwrap_or_default());
         tell(app, Change::PutPartner(partner)).await?;
     }
     for row in app.store.programs(None).await? {

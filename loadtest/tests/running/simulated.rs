@@ -8,8 +8,15 @@ use loadtest::rest::Rest;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use shared::action_code::Reason;
+use shared::card::YearMonth;
+use shared::ids::Timestamp;
 
-use crate::rig::Running;
+use crate::rig::{self, Running};
+
+fn machine_time() -> anyhow::Result<Timestamp> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(Timestamp(u64::try_from(since.as_millis())?))
+}
 
 struct Holder {
     rest: Arc<Rest>,
@@ -158,6 +165,21 @@ async fn time_goes_on_where_a_partner_lets_it_and_stays_there_over_a_crash() -> 
     let now = clock.1["aheadSeconds"].as_u64().context("no number")?;
     assert!(now + 60 > ahead + 11 * 31 * 86_400, "{clock:?}");
     assert_eq!(ada.funds().await?, (10_000, 100));
+
+    // The management API goes on where the switch is, when it starts too: a card made now is good
+    // for so much longer.
+    let in_time = async || {
+        let card = ada.rest.issue_card(&ada.customer, &ada.balance, "0019167984").await?;
+        anyhow::Ok(YearMonth::of(machine_time()?).plus_months(36 + 10) <= card.expiry)
+    };
+    assert!(in_time().await?);
+    running.signal(running.description.mgmt_pid, Signal::KILL)?;
+    running.refresh().await?;
+    let deadline = std::time::Instant::now() + rig::DEADLINE;
+    while !in_time().await.unwrap_or(false) {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "its clock does not follow");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     running.stop()
 }
 

@@ -37,7 +37,7 @@ impl App {
     /// The partners.
     pub async fn list_partners(&self, by: Call) -> Result<Response> {
         let scope = by.caller.scope();
-        let rows = self.store.partner_rows().await?.into_iter();
+        let rows = self.store.partners().await?.into_iter();
         let seen = rows.filter(|row| scope.admits_partner(row.id));
         Ok(Answer::ok(&PartnerList { items: seen.map(Into::into).collect() })?.into_response())
     }

@@ -145,15 +145,9 @@ impl Store {
     }
 
     /// Every partner with what is known of it.
-    pub async fn partner_rows(&self) -> Result<Vec<PartnerRow>> {
+    pub async fn partners(&self) -> Result<Vec<PartnerRow>> {
         const SQL: &str = "SELECT id, issuer_code, kyc_mode FROM partners ORDER BY id";
         Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
-    }
-
-    /// Every partner.
-    pub async fn partners(&self) -> Result<Vec<i64>> {
-        const SQL: &str = "SELECT id FROM partners ORDER BY id";
-        Ok(on!(self, pool => sqlx::query_scalar(SQL).fetch_all(pool).await)?)
     }
 
     /// Lets exactly these certificates connect.

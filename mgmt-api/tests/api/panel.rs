@@ -452,6 +452,16 @@ async fn a_form_of_another_site_or_of_other_make_does_nothing() {
             let changed = lock.clone().with(&[(field, value)]);
             assert_eq!(ann.send(&changed).await.status, 400, "{field} {value}");
         }
+        // An address that would lead to another one of the API leads nowhere.
+        let user = format!("/panel/customers/{}", things.customer);
+        for path in [
+            format!("{user}%2Fbalances"),
+            format!("{user}%3Flimit=1"),
+            format!("{user}/transactions?after=x%26limit=1"),
+            "/panel/transactions/..%2Fprograms".to_owned(),
+        ] {
+            assert_eq!(ann.get(&path).await.status, 400, "{path}");
+        }
         let path = format!("/secure/customers/{}/cards/{}", things.customer, things.card);
         assert_eq!(world.get(&path).await.json()["lock"], Value::Null);
     })
