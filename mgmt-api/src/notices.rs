@@ -41,8 +41,12 @@ pub(crate) const PING: &str = "ping";
 pub(crate) const BALANCE: &str = "balance";
 /// Of one-time passwords.
 pub(crate) const OTP: &str = "otp";
+/// Of cards that were issued in the background, or could not be.
+pub(crate) const CARD: &str = "card";
+/// Of the partner's own balances that run low.
+pub(crate) const LOW_BALANCE: &str = "lowBalance";
 /// Kinds that an endpoint may ask for; a ping comes to each.
-pub(crate) const KINDS: [&str; 4] = [TRANSACTION, VERIFICATION, BALANCE, OTP];
+pub(crate) const KINDS: [&str; 6] = [TRANSACTION, VERIFICATION, BALANCE, OTP, CARD, LOW_BALANCE];
 
 /// Between two looks where nothing is to be done.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -94,19 +98,28 @@ pub(crate) fn of_transaction(
         Some(card) => format!("card {card}"),
         None => format!("balance {}", row.balance),
     };
-    Ok(NewNotice {
-        content_sealed: seal(vault, &origin, &content)?,
-        origin,
-        partner,
-        kind: TRANSACTION,
-        subject,
-        at_ms,
-        not_before_ms: 0,
-    })
+    News { origin, partner, kind: TRANSACTION, subject, at_ms }.saying(vault, &content)
 }
 
-pub(crate) fn seal(vault: &Vault, origin: &str, content: &[u8]) -> Result<Vec<u8>, VaultError> {
-    vault.seal(Purpose::PersonalData, format!("notice {origin}").as_bytes(), content)
+/// What happened, and whom it is told.
+pub(crate) struct News {
+    /// What makes the notice, once.
+    pub(crate) origin: String,
+    pub(crate) partner: i64,
+    pub(crate) kind: &'static str,
+    /// What it comes in order with.
+    pub(crate) subject: String,
+    pub(crate) at_ms: i64,
+}
+
+impl News {
+    /// The notice, to be sent at once.
+    pub(crate) fn saying(self, vault: &Vault, content: &[u8]) -> Result<NewNotice, VaultError> {
+        let Self { origin, partner, kind, subject, at_ms } = self;
+        let row = format!("notice {origin}");
+        let content_sealed = vault.seal(Purpose::PersonalData, row.as_bytes(), content)?;
+        Ok(NewNotice { origin, partner, kind, subject, content_sealed, at_ms, not_before_ms: 0 })
+    }
 }
 
 /// Writes down and delivers until `stop`.
@@ -399,15 +412,10 @@ impl App {
         })?;
         let origin = format!("verification {} {status}", check.id);
         let at_ms = check.decided_at_ms.filter(|_| decided).unwrap_or(check.created_at_ms);
-        Ok(NewNotice {
-            content_sealed: seal(&self.vault, &origin, &content)?,
-            origin,
-            partner: check.partner_id,
-            kind: VERIFICATION,
-            subject: format!("customer {}", check.customer_id),
-            at_ms,
-            not_before_ms: 0,
-        })
+        let subject = format!("customer {}", check.customer_id);
+        let partner = check.partner_id;
+        let news = News { origin, partner, kind: VERIFICATION, subject, at_ms };
+        Ok(news.saying(&self.vault, &content)?)
     }
 
     /// The key that notices to an endpoint are signed with.

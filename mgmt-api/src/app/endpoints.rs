@@ -15,8 +15,8 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
-use crate::notices::{self, BALANCE, KINDS, PING, check_url, endpoint_row_name};
-use crate::store::{EndpointRow, NewNotice};
+use crate::notices::{BALANCE, KINDS, News, PING, check_url, endpoint_row_name};
+use crate::store::EndpointRow;
 use crate::vault::{self, Purpose};
 use crate::{clock, pki};
 
@@ -33,9 +33,9 @@ const CHAIN_BYTES_MAX: usize = 16 * 1024;
 pub struct EndpointWish {
     /// What paths like `/notifications/transaction` are put behind.
     url: String,
-    /// Of what it is told: `transaction`, `verification`; `balance` where the money of the
-    /// partner's holders is, which is asked and told there; `otp` where one-time passwords are
-    /// brought to them.
+    /// Of what it is told: `transaction`, `verification`, `card` (issued in the background),
+    /// `lowBalance`; `balance` where the money of the partner's holders is, which is asked and told
+    /// there; `otp` where one-time passwords are brought to them.
     events: Vec<String>,
     /// ACTIVE, or PAUSED for nothing to be sent.
     #[serde(default)]
@@ -171,7 +171,7 @@ impl EndpointWish {
         check_url(&self.url, strict)?;
         let known = self.events.iter().all(|kind| KINDS.contains(&kind.as_str()));
         if !known || self.events.is_empty() {
-            let message = "must name transaction, verification, balance or otp";
+            let message = "must name transaction, verification, balance, otp, card or lowBalance";
             return Err(Error::fault(Code::InvalidRequest, "events", message));
         }
         let kinds = KINDS.iter().filter(|kind| self.events.iter().any(|wish| wish == *kind));
@@ -307,16 +307,9 @@ impl App {
         let carry_out = async |(endpoint, partner, id): (Uuid, i64, Uuid)| {
             let at_ms = clock::now_millis();
             let ping = Ping { endpoint_id: endpoint, date: instant(at_ms) };
-            let origin = format!("ping {id}");
-            let notice = NewNotice {
-                content_sealed: notices::seal(&self.vault, &origin, &serde_json::to_vec(&ping)?)?,
-                origin,
-                partner,
-                kind: PING,
-                subject: format!("ping {id}"),
-                at_ms,
-                not_before_ms: 0,
-            };
+            let (origin, subject) = (format!("ping {id}"), format!("ping {id}"));
+            let news = News { origin, partner, kind: PING, subject, at_ms };
+            let notice = news.saying(&self.vault, &serde_json::to_vec(&ping)?)?;
             self.store.insert_notices(&[notice], Some(endpoint), None).await?;
             Ok(Answer::no_content())
         };

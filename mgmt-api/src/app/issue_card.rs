@@ -45,7 +45,7 @@ struct ClearDigits(String);
 pub(crate) struct NewlyDrawn {
     pub(crate) card: i64,
     pub(crate) resource: Uuid,
-    balance: Uuid,
+    pub(crate) balance: Uuid,
     config: ConfigId,
     digits: ClearDigits,
     expiry: YearMonth,

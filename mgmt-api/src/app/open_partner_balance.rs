@@ -59,6 +59,16 @@ impl CollateralKind {
     }
 }
 
+impl From<PartnerBalanceKind> for CollateralKind {
+    fn from(kind: PartnerBalanceKind) -> Self {
+        match kind {
+            PartnerBalanceKind::Deposit => Self::Deposit,
+            PartnerBalanceKind::Credit => Self::Credit,
+            PartnerBalanceKind::Technical => Self::Technical,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Plan {
     id: Uuid,
@@ -133,11 +143,7 @@ impl App {
         Ok(ShownPartnerBalance {
             id: row.id,
             partner_id: row.partner_id,
-            kind: match view.kind {
-                PartnerBalanceKind::Deposit => CollateralKind::Deposit.name(),
-                PartnerBalanceKind::Credit => CollateralKind::Credit.name(),
-                PartnerBalanceKind::Technical => CollateralKind::Technical.name(),
-            },
+            kind: CollateralKind::from(view.kind).name(),
             currency: view.currency.to_string(),
             amount: view.ledger.0,
             available: view.ledger.0.saturating_sub(view.held.0),

@@ -60,7 +60,7 @@ pub struct EventList {
 struct ShownEvent {
     /// `webhook-id` and `X-Idempotency-Key` of its deliveries.
     event_id: Uuid,
-    /// `transaction`, `verification`, `ping`.
+    /// `transaction`, `verification`, `card`, `lowBalance`, `ping`.
     event: String,
     date: String,
     /// The path behind the endpoint's address.

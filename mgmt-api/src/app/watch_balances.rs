@@ -1,8 +1,9 @@
 //! Partner balances that run low: PUT and DELETE …/alert, and who is told when. Source: requirements
 //! #88.
 //!
-//! Invariant: one e-mail for each time that what is available falls below the level; it is told
-//! again only after there was a tenth more than the level.
+//! Invariant: one e-mail, and one notice to a partner that wants them, for each time that what is
+//! available falls below the level; it is told again only after there was a tenth more than the
+//! level.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -13,14 +14,17 @@ use shared::control::PartnerBalanceView;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::{App, Body, Nothing, PartnerBalancePath};
+use super::open_partner_balance::CollateralKind;
+use super::{App, Body, Nothing, PartnerBalancePath, instant};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::mail::is_address;
-use crate::store::{MailRow, WatchedBalance};
+use crate::notices::{LOW_BALANCE, News};
+use crate::store::{MailRow, NewNotice, WatchedBalance};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +39,19 @@ pub struct LowBalanceAlert {
     level: i64,
     /// Where to.
     email: String,
+}
+
+/// What a notice says of a balance that runs low. Amounts are in minor units.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LowBalance {
+    partner_balance_id: Uuid,
+    kind: CollateralKind,
+    currency: String,
+    available: i64,
+    held: i64,
+    level: i64,
+    date: String,
 }
 
 impl LowBalanceAlert {
@@ -103,7 +120,9 @@ impl App {
             let level = balance.alert_level;
             if available < level && balance.alerted == 0 {
                 let mail = mail_about(self.store.next_number("mail").await?, &balance, &view);
-                self.store.alert(&balance, &mail, clock::now_millis()).await?;
+                let now = clock::now_millis();
+                let notice = self.low_balance_notice(&balance, &view, (mail.id, now)).await?;
+                self.store.alert(&balance, &mail, notice.as_slice(), now).await?;
                 tracing::warn!(id = %balance.id, "a partner balance runs low");
             } else if balance.alerted != 0
                 && available >= level.saturating_add(level / ENOUGH_ABOVE)
@@ -112,6 +131,31 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// What the partner is told at its endpoints beside an e-mail, if it wants to be.
+    async fn low_balance_notice(
+        &self,
+        balance: &WatchedBalance,
+        view: &PartnerBalanceView,
+        (mail, at_ms): (i64, i64),
+    ) -> Result<Option<NewNotice>> {
+        let (id, partner) = (balance.id, balance.partner_id);
+        if !self.store.partners_told_of(LOW_BALANCE).await?.contains(&partner) {
+            return Ok(None);
+        }
+        let content = serde_json::to_vec(&LowBalance {
+            partner_balance_id: id,
+            kind: view.kind.into(),
+            currency: view.currency.to_string(),
+            available: view.ledger.0.saturating_sub(view.held.0),
+            held: view.held.0,
+            level: balance.alert_level,
+            date: instant(at_ms),
+        })?;
+        let (origin, subject) = (format!("low balance {id} {mail}"), format!("low balance {id}"));
+        let news = News { origin, partner, kind: LOW_BALANCE, subject, at_ms };
+        Ok(Some(news.saying(&self.vault, &content)?))
     }
 }
 

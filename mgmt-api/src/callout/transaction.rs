@@ -14,7 +14,7 @@ use crate::app::{TransactionData, data, kind_name, public_id};
 use crate::clock;
 use crate::error::Result;
 use crate::history::{Name, PartnerCall, Told, payment};
-use crate::notices::{self, BALANCE};
+use crate::notices::{BALANCE, News};
 use crate::store::{CardRow, NewNotice, TransactionRow};
 use crate::vault::{Vault, VaultError};
 
@@ -181,15 +181,8 @@ fn to_keep(
     (partner, at_ms, not_before_ms): (i64, i64, i64),
 ) -> Result<NewNotice, VaultError> {
     let content = serde_json::to_vec(call).unwrap_or_default();
-    Ok(NewNotice {
-        content_sealed: notices::seal(vault, &origin, &content)?,
-        origin,
-        partner,
-        kind: BALANCE,
-        subject,
-        at_ms,
-        not_before_ms,
-    })
+    let news = News { origin, partner, kind: BALANCE, subject, at_ms };
+    Ok(NewNotice { not_before_ms, ..news.saying(vault, &content)? })
 }
 
 impl Call {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::action_code::Reason;
 use uuid::Uuid;
 
-use super::{BALANCE, PING, TRANSACTION, date, id_of};
+use super::{BALANCE, CARD, LOW_BALANCE, PING, TRANSACTION, date, id_of};
 use crate::app::{App, Notified, reason};
 use crate::callout::{Call, damaged, derived_id};
 use crate::error::{Error, Result};
@@ -131,6 +131,8 @@ impl App {
         }
         let path = match notice.kind.as_str() {
             PING => "/notifications/ping",
+            CARD => "/notifications/card",
+            LOW_BALANCE => "/notifications/lowBalance",
             _ => verification_path(&content)?,
         };
         Ok(Letter { key, method, path: path.into(), body: Some(content.to_vec()) })

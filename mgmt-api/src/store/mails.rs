@@ -2,13 +2,16 @@
 
 use uuid::Uuid;
 
-use super::{Result, Store, on};
+use super::notices::put_notices;
+use super::{NewNotice, Result, Store, on};
 
 /// A partner balance that somebody is told of when it runs low.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct WatchedBalance {
     /// Its id.
     pub id: Uuid,
+    /// Whose.
+    pub partner_id: i64,
     /// Below this, minor units.
     pub alert_level: i64,
     /// Whom.
@@ -67,21 +70,28 @@ impl Store {
 
     /// A balance's level and whom it is told to, where it has one.
     pub async fn alert_of(&self, balance: Uuid) -> Result<Option<WatchedBalance>> {
-        const SQL: &str = "SELECT id, alert_level, alert_email, alerted FROM partner_balances \
-             WHERE id = $1 AND alert_level IS NOT NULL";
+        const SQL: &str = "SELECT id, partner_id, alert_level, alert_email, alerted \
+             FROM partner_balances WHERE id = $1 AND alert_level IS NOT NULL";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(balance).fetch_optional(pool).await)?)
     }
 
     /// Every balance that has a level.
     pub async fn watched_balances(&self) -> Result<Vec<WatchedBalance>> {
-        const SQL: &str = "SELECT id, alert_level, alert_email, alerted FROM partner_balances \
-             WHERE alert_level IS NOT NULL AND row_state = 'CONFIRMED' ORDER BY id";
+        const SQL: &str = "SELECT id, partner_id, alert_level, alert_email, alerted \
+             FROM partner_balances WHERE alert_level IS NOT NULL AND row_state = 'CONFIRMED' \
+             ORDER BY id";
         Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
     }
 
-    /// Notes that a balance is low and writes the e-mail about it, both or neither; once until
-    /// there is enough again.
-    pub async fn alert(&self, balance: &WatchedBalance, mail: &MailRow, now_ms: i64) -> Result<()> {
+    /// Notes that a balance is low and writes the e-mail and the notice about it, all or nothing;
+    /// once until there is enough again.
+    pub async fn alert(
+        &self,
+        balance: &WatchedBalance,
+        mail: &MailRow,
+        notice: &[NewNotice],
+        now_ms: i64,
+    ) -> Result<()> {
         const NOTE: &str = "UPDATE partner_balances SET alerted = 1 \
              WHERE id = $1 AND alerted = 0 AND alert_level = $2";
         on!(self, pool, begin => {
@@ -91,6 +101,7 @@ impl Store {
                 let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email).bind(&mail.subject);
                 let row = row.bind(&mail.content).bind(now_ms);
                 row.execute(&mut *transaction).await?;
+                put_notices!(transaction, notice, None);
             }
             transaction.commit().await?;
         });

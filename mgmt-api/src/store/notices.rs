@@ -7,7 +7,6 @@
 use uuid::Uuid;
 
 use super::{Result, Store, on};
-use crate::notices::BALANCE;
 
 /// Where a partner is told.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -99,7 +98,53 @@ pub struct TryEnd {
 }
 
 /// When something is tried that waits for an earlier one of its subject.
-const NEVER: i64 = i64::MAX;
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// Takes numbers for so many notices, the first of which comes back. Whoever does holds the row until
+/// its notices are there.
+pub(super) const NUMBER: &str = "UPDATE sequences SET next_value = next_value + $1 \
+     WHERE name = 'notice' RETURNING next_value - $1";
+pub(super) const NOTICE: &str = "INSERT INTO notices (number, origin, partner_id, kind, subject, \
+     content_sealed, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (origin) DO NOTHING";
+/// Its deliveries, to the endpoints that want its kind now, or to the one that is named.
+pub(super) const DELIVERY: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, \
+     attempts, not_before_ms, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, $3, \
+     CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE endpoint_id = endpoints.id \
+     AND subject = $2 AND state = 'PENDING') THEN $7 ELSE $3 END FROM endpoints \
+     WHERE partner_id = $4 AND (id = $6 OR CAST($6 AS UUID) IS NULL \
+     AND (state = 'ACTIVE' OR $5 = '%,balance,%') AND kinds LIKE $5 \
+     AND ($5 <> '%,balance,%' OR id = (SELECT id FROM endpoints \
+     WHERE partner_id = $4 AND kinds LIKE $5 ORDER BY id LIMIT 1)))";
+
+/// Writes notices and their deliveries within a transaction, in order; those whose origin is known
+/// are left out.
+macro_rules! put_notices {
+    ($transaction:expr, $notices:expr, $only:expr) => {{
+        use crate::store::notices::{DELIVERY, NEVER, NOTICE, NUMBER};
+        let notices: &[NewNotice] = $notices;
+        let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
+        let number = sqlx::query_scalar(NUMBER).bind(many);
+        let mut number: i64 = number.fetch_one(&mut *$transaction).await?;
+        for notice in notices {
+            let row = sqlx::query(NOTICE).bind(number).bind(&notice.origin);
+            let row = row.bind(notice.partner).bind(notice.kind).bind(&notice.subject);
+            let row = row.bind(&notice.content_sealed).bind(notice.at_ms);
+            if row.execute(&mut *$transaction).await?.rows_affected() == 1 {
+                let kind = format!("%,{},%", notice.kind);
+                let row = sqlx::query(DELIVERY).bind(number).bind(&notice.subject);
+                let row = row.bind(notice.not_before_ms).bind(notice.partner).bind(kind);
+                let row = row.bind(Option::<Uuid>::from($only)).bind(NEVER);
+                let made = row.execute(&mut *$transaction).await?;
+                if notice.kind == crate::notices::BALANCE && made.rows_affected() == 0 {
+                    let partner = notice.partner;
+                    tracing::error!(%partner, "a partner has no endpoint for balances");
+                }
+            }
+            number += 1;
+        }
+    }};
+}
+pub(super) use put_notices;
 
 impl Store {
     /// Writes an endpoint. Written already is no change.
@@ -235,41 +280,9 @@ impl Store {
         told: Option<i64>,
     ) -> Result<()> {
         const TOLD: &str = "UPDATE notice_cursor SET sequence = $1 WHERE sequence < $1";
-        const NUMBER: &str = "UPDATE sequences SET next_value = next_value + $1 \
-             WHERE name = 'notice' RETURNING next_value - $1";
-        const NOTICE: &str = "INSERT INTO notices (number, origin, partner_id, kind, subject, \
-             content_sealed, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (origin) DO NOTHING";
-        const DELIVERY: &str = "INSERT INTO deliveries (notice, endpoint_id, subject, state, \
-             attempts, not_before_ms, next_at_ms) SELECT $1, id, $2, 'PENDING', 0, $3, \
-             CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE endpoint_id = endpoints.id \
-             AND subject = $2 AND state = 'PENDING') THEN $7 ELSE $3 END FROM endpoints \
-             WHERE partner_id = $4 AND (id = $6 OR CAST($6 AS UUID) IS NULL \
-             AND (state = 'ACTIVE' OR $5 = '%,balance,%') AND kinds LIKE $5 \
-             AND ($5 <> '%,balance,%' OR id = (SELECT id FROM endpoints \
-             WHERE partner_id = $4 AND kinds LIKE $5 ORDER BY id LIMIT 1)))";
-        let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
         on!(self, pool, begin => {
             let mut transaction = pool.begin_with(begin).await?;
-            // Whoever numbers holds the row until its notices are there.
-            let number = sqlx::query_scalar(NUMBER).bind(many);
-            let mut number: i64 = number.fetch_one(&mut *transaction).await?;
-            for notice in notices {
-                let row = sqlx::query(NOTICE).bind(number).bind(&notice.origin);
-                let row = row.bind(notice.partner).bind(notice.kind).bind(&notice.subject);
-                let row = row.bind(&notice.content_sealed).bind(notice.at_ms);
-                if row.execute(&mut *transaction).await?.rows_affected() == 1 {
-                    let kind = format!("%,{},%", notice.kind);
-                    let row = sqlx::query(DELIVERY).bind(number).bind(&notice.subject);
-                    let row = row.bind(notice.not_before_ms).bind(notice.partner).bind(kind).bind(only);
-                    let made = row.bind(NEVER).execute(&mut *transaction).await?;
-                    if notice.kind == BALANCE && made.rows_affected() == 0 {
-                        let partner = notice.partner;
-                        tracing::error!(%partner, "a partner has no endpoint for balances");
-                    }
-                }
-                number += 1;
-            }
+            put_notices!(transaction, notices, only);
             if let Some(told) = told {
                 sqlx::query(TOLD).bind(told).execute(&mut *transaction).await?;
             }

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Result, Store, on};
+use super::notices::put_notices;
+use super::{NewNotice, Result, Store, on};
 use crate::call::Scope;
 
 /// An order to be written.
@@ -189,26 +190,25 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(limit).fetch_all(pool).await)?)
     }
 
-    /// Ends a pending operation with the card that came of it, or the code that it failed with;
-    /// its plan is forgotten.
+    /// Ends a pending operation with the card that came of it, or the code that it failed with, and
+    /// writes the notice about it, both or neither; its plan is forgotten.
     pub async fn end_operation(
         &self,
         id: Uuid,
         result: core::result::Result<i64, &str>,
+        notice: &[NewNotice],
     ) -> Result<()> {
         const SQL: &str = "UPDATE operations SET state = $2, card_id = $3, error = $4, \
              plan_sealed = NULL WHERE id = $1 AND state = 'PENDING'";
         let state = if result.is_ok() { "DONE" } else { "FAILED" };
-        on!(self, pool => {
-            sqlx::query(SQL)
-                .bind(id)
-                .bind(state)
-                .bind(result.ok())
-                .bind(result.err())
-                .execute(pool)
-                .await
-                .map(drop)
-        })?;
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            let query = sqlx::query(SQL).bind(id).bind(state).bind(result.ok()).bind(result.err());
+            if query.execute(&mut *transaction).await?.rows_affected() == 1 {
+                put_notices!(transaction, notice, None);
+            }
+            transaction.commit().await?;
+        });
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::{GOOD, request};
+use crate::notices::arrived;
+use crate::partner::Partner;
 use crate::world::{World, on_each, text, until};
 
 /// A mail server that keeps what it takes.
@@ -155,6 +157,9 @@ impl World {
 async fn a_partner_is_told_once_each_time_that_a_balance_runs_low() {
     on_each(async |world| {
         let postbox = world.with_mail(MailSecurity::Tls, 0).await;
+        let (partner, deaf) = (Partner::start().await, Partner::start().await);
+        world.endpoint(&partner, &["lowBalance"]).await;
+        world.endpoint(&deaf, &["transaction"]).await;
         let alert = json!({ "level": 1_000, "email": "treasury@partner.example" });
         let credit =
             world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR", "alert": alert })).await;
@@ -171,6 +176,14 @@ async fn a_partner_is_told_once_each_time_that_a_balance_runs_low() {
         ] {
             assert!(mail.contains(part), "{part}: {mail}");
         }
+        let notice = arrived(&partner, 1).await.remove(0);
+        assert_eq!(notice.path, "/base/notifications/lowBalance");
+        let events = world.get("/secure/events").await.json();
+        let event = &events["items"][0];
+        let low = json!({ "partnerBalanceId": credit, "kind": "CREDIT", "currency": "EUR",
+            "available": 0, "held": 0, "level": 1_000, "date": event["date"] });
+        assert_eq!((notice.json(), &event["body"]), (low.clone(), &low));
+        assert_eq!(event["event"], "lowBalance");
         let path = format!("/admin/partner-balances/{credit}");
         assert_eq!(world.admin(Method::GET, &path, None).await.json()["alert"], alert);
 
@@ -194,24 +207,14 @@ async fn a_partner_is_told_once_each_time_that_a_balance_runs_low() {
         top_up(101).await;
         until(async || postbox.taken().len() == 2).await;
         assert!(postbox.taken()[1].contains("Available: 999\r\n"));
+        let notices = arrived(&partner, 2).await;
+        assert_eq!(notices[1].json()["available"], 999);
+        assert!(deaf.taken().iter().all(|taken| taken.path == "/base/notifications/transaction"));
 
         let alert_path = format!("{path}/alert");
         let gone = world.admin(Method::DELETE, &alert_path, None).await;
         assert_eq!(gone.status, 204);
         assert_eq!(world.admin(Method::GET, &path, None).await.json()["alert"], Value::Null);
-        for (wrong, status, title) in [
-            (json!({ "level": 0, "email": "a@b.example" }), 400, "INVALID_REQUEST"),
-            (json!({ "level": 5, "email": "a b" }), 400, "INVALID_REQUEST"),
-            (
-                json!({ "level": 5, "email": "a@b.example\r\nBcc: x@y.example" }),
-                400,
-                "INVALID_REQUEST",
-            ),
-            (json!({ "level": 5 }), 400, "INVALID_REQUEST"),
-        ] {
-            let got = world.admin(Method::PUT, &alert_path, Some(&wrong)).await;
-            got.expect_error(status, title);
-        }
     })
     .await;
 }
@@ -243,6 +246,19 @@ async fn without_a_mail_server_nobody_can_be_told() {
         let postbox = world.with_mail(MailSecurity::None, 0).await;
         assert_eq!(world.admin(Method::PUT, &path, Some(&alert)).await.status, 204);
         until(async || postbox.taken().len() == 1).await;
+        for (wrong, status, title) in [
+            (json!({ "level": 0, "email": "a@b.example" }), 400, "INVALID_REQUEST"),
+            (json!({ "level": 5, "email": "a b" }), 400, "INVALID_REQUEST"),
+            (
+                json!({ "level": 5, "email": "a@b.example\r\nBcc: x@y.example" }),
+                400,
+                "INVALID_REQUEST",
+            ),
+            (json!({ "level": 5 }), 400, "INVALID_REQUEST"),
+        ] {
+            let got = world.admin(Method::PUT, &path, Some(&wrong)).await;
+            got.expect_error(status, title);
+        }
     })
     .await;
 }

@@ -21,7 +21,7 @@ const RETRY_NOW: &str = "UPDATE deliveries SET next_at_ms = 0 \
 
 impl World {
     /// An endpoint at a partner's server; its id and its key.
-    async fn endpoint(&self, partner: &Partner, events: &[&str]) -> (String, Vec<u8>) {
+    pub(crate) async fn endpoint(&self, partner: &Partner, events: &[&str]) -> (String, Vec<u8>) {
         let body = json!({ "url": partner.url, "events": events });
         let made = self.post("/secure/endpoints", &body).await.expect(StatusCode::CREATED);
         // What happens from now on is told when the feed has looked.
@@ -40,7 +40,7 @@ fn key(secret: &str) -> Vec<u8> {
 }
 
 /// Waits for so many requests.
-async fn arrived(partner: &Partner, count: usize) -> Vec<Taken> {
+pub(crate) async fn arrived(partner: &Partner, count: usize) -> Vec<Taken> {
     until(async || partner.taken().len() >= count).await;
     let taken = partner.taken();
     assert_eq!(taken.len(), count);

@@ -14,6 +14,8 @@ use shared::ids::CardId;
 use uuid::Uuid;
 
 use crate::cards::sealed;
+use crate::notices::arrived;
+use crate::partner::{Partner, Taken};
 use crate::peer::Mode;
 use crate::world::{Got, World, caller_key, decrypted, on_each, public_key, send, text, until};
 
@@ -236,6 +238,8 @@ async fn a_card_issued_in_the_background_survives_a_crash_and_is_one() {
         let customer = world.customer().await;
         let balance = world.balance(&customer, "EUR").await;
         let issued = |change: &Change| matches!(change, Change::IssueCard(_));
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["card"]).await;
         world.stop_server().await;
         world.start_process().await;
         world.peer.set_mode(Mode::Swallow);
@@ -250,6 +254,15 @@ async fn a_card_issued_in_the_background_survives_a_crash_and_is_one() {
         let card = text(&world.get(&path).await.json(), "cardId");
         assert_eq!(world.state(&card), CardState::Active);
         assert_eq!(world.peer.count_changes(issued), 1);
+        let told = |notice: &Taken| {
+            assert_eq!(notice.path, "/base/notifications/card");
+            let mut said = notice.json();
+            assert!(said.as_object_mut().unwrap().remove("date").is_some());
+            said
+        };
+        let done = json!({ "operationId": operation, "status": "DONE", "userId": customer,
+            "balanceId": balance, "cardId": card, "error": null });
+        assert_eq!(told(&arrived(&partner, 1).await[0]), done);
 
         // What the switch refuses is told, and the next one does not wait for it.
         let path = format!("/secure/customers/{customer}/balances/{balance}/topup");
@@ -260,6 +273,10 @@ async fn a_card_issued_in_the_background_survives_a_crash_and_is_one() {
         let status = text(&begun, "statusUrl");
         until(async || world.get(&status).await.json()["status"] == "FAILED").await;
         assert_eq!(world.get(&status).await.json()["error"], "BALANCE_NOT_COVERED");
+        let failed = json!({ "operationId": begun["operationId"], "status": "FAILED",
+            "userId": customer, "balanceId": balance, "cardId": null,
+            "error": "BALANCE_NOT_COVERED" });
+        assert_eq!(told(&arrived(&partner, 2).await[1]), failed);
         let nobody = "019a0000-0000-7000-8000-00000000ffff";
         let path = format!("/secure/customers/{customer}/operations/{nobody}");
         world.get(&path).await.expect_error(404, "OPERATION_NOT_FOUND");

@@ -533,9 +533,9 @@ async fn orders_and_operations() {
         }
         let pending = store.pending_operations(9).await.unwrap();
         assert_eq!(pending.iter().map(|row| row.id.as_u128()).collect::<Vec<_>>(), [4, 5]);
-        store.end_operation(Uuid::from_u128(4), Ok(11)).await.unwrap();
-        store.end_operation(Uuid::from_u128(4), Err("LATE")).await.unwrap();
-        store.end_operation(Uuid::from_u128(5), Err("FULL")).await.unwrap();
+        store.end_operation(Uuid::from_u128(4), Ok(11), &[]).await.unwrap();
+        store.end_operation(Uuid::from_u128(4), Err("LATE"), &[]).await.unwrap();
+        store.end_operation(Uuid::from_u128(5), Err("FULL"), &[]).await.unwrap();
         assert_eq!(store.pending_operations(9).await.unwrap(), []);
         let done = store.operation(7, Uuid::from_u128(4)).await.unwrap().unwrap();
         assert_eq!((done.state.as_str(), done.card_id, done.plan_sealed), ("DONE", Some(11), None));
