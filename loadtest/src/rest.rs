@@ -285,6 +285,11 @@ impl Rest {
         outcome(self.http.post(address)).await
     }
 
+    /// What stands under a path of the partner's.
+    pub async fn read(&self, path: &str) -> anyhow::Result<Value> {
+        expected(self.http.get(format!("{}{path}", self.secure)), 200).await
+    }
+
     /// What a balance has.
     pub async fn funds(&self, customer: &str, balance: &str) -> anyhow::Result<Funds> {
         let address = self.customer_address(customer, &format!("balances/{balance}"));

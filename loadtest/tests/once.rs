@@ -11,7 +11,7 @@ use anyhow::ensure;
 use loadtest::description::Description;
 use loadtest::rest::Rest;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::rig::Running;
@@ -21,17 +21,16 @@ const CALLERS: usize = 50;
 const TRIES_MAX: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One caller: sends the same until it gets an answer that is final.
+/// One caller: sends the same until it gets an answer that is final; how often it did.
 async fn until_answered(
     rest: Arc<Rest>,
-    address: String,
-    key: &'static str,
-) -> anyhow::Result<Vec<u8>> {
-    let body = json!({ "amount": 7, "currency": "EUR", "externalId": key });
-    for _try in 0..TRIES_MAX {
+    (address, body): (String, Value),
+    key: String,
+) -> anyhow::Result<(Vec<u8>, u32)> {
+    for tried in 1..=TRIES_MAX {
         // A cut connection, 409 while another is under way, 503 while a server is away.
-        if let Ok((201, bytes)) = rest.post_once(&address, &body, key).await {
-            return Ok(bytes);
+        if let Ok((201, bytes)) = rest.post_once(&address, &body, &key).await {
+            return Ok((bytes, tried));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -44,20 +43,34 @@ enum Victim {
     Management,
 }
 
-async fn race(
-    running: &mut Running,
-    key: &'static str,
-    victim: Option<Victim>,
-) -> anyhow::Result<()> {
+/// What is asked for by all.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    /// Money on a balance: an effect in the switch's journal.
+    TopUp,
+    /// A balance: one in both.
+    Balance,
+}
+
+async fn race(running: &mut Running, wish: Wish, victim: Option<Victim>) -> anyhow::Result<()> {
+    let what = format!("{wish:?}, {victim:?} killed");
+    let key = uuid::Uuid::now_v7().to_string();
     let rest = running.demo()?;
     let wallet = json!({ "firstName": "Ada", "lastName": "Nowak", "phone": "48123456789",
         "email": "ada@example.com", "state": "VERIFIED", "kyc": "SUCCESS" });
     let customer = rest.add_customer(&wallet).await?;
     let balance = rest.open_balance(&customer, "EUR").await?;
-    let address = format!("/secure/customers/{customer}/balances/{balance}/topup");
+    let balances = format!("/secure/customers/{customer}/balances");
+    let asked = match wish {
+        Wish::TopUp => {
+            let body = json!({ "amount": 7, "currency": "EUR", "externalId": key });
+            (format!("{balances}/{balance}/topup"), body)
+        }
+        Wish::Balance => (balances.clone(), json!({ "currency": "PLN" })),
+    };
     let mut callers = JoinSet::new();
     for _caller in 0..CALLERS {
-        callers.spawn(until_answered(Arc::clone(&rest), address.clone(), key));
+        callers.spawn(until_answered(Arc::clone(&rest), asked.clone(), key.clone()));
     }
     if let Some(victim) = victim {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -68,14 +81,23 @@ async fn race(
         };
         running.signal(pid, Signal::KILL)?;
     }
-    let mut answers = Vec::new();
+    let (mut answers, mut again) = (Vec::new(), 0);
     while let Some(answer) = callers.join_next().await {
-        answers.push(answer??);
+        let (bytes, tried) = answer??;
+        answers.push(bytes);
+        again += usize::from(tried > 1);
     }
+    ensure!(victim.is_none() || again > 0, "{what}: nobody was under way");
     answers.dedup();
-    ensure!(answers.len() == 1, "{key}: {} different answers", answers.len());
+    ensure!(answers.len() == 1, "{what}: {} different answers", answers.len());
     let funds = rest.funds(&customer, &balance).await?;
-    ensure!(funds.ledger == 7, "{key}: booked {}", funds.ledger);
+    let listed = rest.read(&balances).await?;
+    let count = listed.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    let expected = match wish {
+        Wish::TopUp => (7, 1),
+        Wish::Balance => (0, 2),
+    };
+    ensure!((funds.ledger, count) == expected, "{what}: {funds:?}, {count} balances");
     if victim.is_some() {
         running.refresh().await?;
     }
@@ -86,9 +108,10 @@ async fn race(
 async fn fifty_equal_requests_are_one_whoever_is_killed() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut running = Running::start(folder.path()).await?;
-    race(&mut running, "alone", None).await?;
-    race(&mut running, "switch killed", Some(Victim::Switch)).await?;
-    race(&mut running, "management killed", Some(Victim::Management)).await?;
-    race(&mut running, "again", None).await?;
+    for wish in [Wish::TopUp, Wish::Balance] {
+        for victim in [None, Some(Victim::Switch), Some(Victim::Management), None] {
+            race(&mut running, wish, victim).await?;
+        }
+    }
     running.stop()
 }

@@ -50,6 +50,7 @@ mod show_statement;
 mod show_totals;
 mod show_transactions;
 mod simulate;
+mod tell_of_card;
 mod try_encryption;
 mod update_customer;
 pub(crate) mod watch_balances;

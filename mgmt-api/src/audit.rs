@@ -8,13 +8,16 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use anyhow::Context;
 use axum::http::request::Parts;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::call::{Call, Exchange, header};
 use crate::clock;
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::iban;
 use crate::store::{AuditRow, Store, StoreError};
@@ -98,6 +101,30 @@ impl Entry {
             reason: reason.map(|text| {
                 without_long_numbers(&text.chars().take(REASON_CHARS_MAX).collect::<String>())
             }),
+            status: None,
+        }
+    }
+
+    /// What is done at the command line, by whoever may read the keys.
+    #[must_use]
+    pub fn at_the_command_line(command: &str, target: &str) -> Self {
+        let user = rustix::process::getuid().as_raw();
+        Self::without_request(format!("command-line:{user}"), command, target)
+    }
+
+    /// What the program does by itself.
+    #[must_use]
+    pub fn by_itself(part: &str, does: &str, target: &str) -> Self {
+        Self::without_request(format!("system:{part}"), does, target)
+    }
+
+    fn without_request(caller: String, route: &str, target: &str) -> Self {
+        Self {
+            caller,
+            route: route.to_owned(),
+            target: without_long_numbers(target),
+            request_id: Uuid::now_v7().to_string(),
+            reason: None,
             status: None,
         }
     }
@@ -205,6 +232,13 @@ impl Writer {
         }
         rows
     }
+}
+
+/// Writes one entry beside the servers that may run.
+pub async fn write_one(config: &Config, store: &Store, entry: Entry) -> anyhow::Result<()> {
+    let vault = Arc::new(Vault::open(&config.keys)?);
+    let (_audit, mut writer) = Audit::new(store.clone(), vault);
+    writer.append(&[Waiting { entry, written: None }]).await.context("audit log")
 }
 
 /// Checks every entry; gives back the number of the last one and its hash.

@@ -41,7 +41,7 @@ pub(crate) const PING: &str = "ping";
 pub(crate) const BALANCE: &str = "balance";
 /// Of one-time passwords.
 pub(crate) const OTP: &str = "otp";
-/// Of cards that were issued in the background, or could not be.
+/// Of cards that were issued in the background, or could not be, and of plastic that was made.
 pub(crate) const CARD: &str = "card";
 /// Of the partner's own balances that run low.
 pub(crate) const LOW_BALANCE: &str = "lowBalance";

@@ -156,7 +156,7 @@ fn parameters(route: &Route) -> Value {
     header("Public-Key", "Base64 of the PEM key that the answer is encrypted to.", text(), false);
     header("Encrypted-Request", "Whether the body is encrypted.", flag(), false);
     header("Encrypted-Response", "Whether the answer must be encrypted.", flag(), false);
-    if route.verb != Verb::Get {
+    if route.verb != Verb::Get && !is_of_session(route) {
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
         header(
             "X-Idempotency-Key",
@@ -317,6 +317,11 @@ fn json_content(route: &Route, shape: Shape) -> Value {
         (Encryption::Answer | Encryption::Body, _) => encrypted,
     };
     json!({ "application/json": { "schema": schema } })
+}
+
+/// What begins nothing that could be begun twice: ending a session, proving who uses it.
+fn is_of_session(route: &Route) -> bool {
+    matches!(route.doc.name, "end_session" | "step_up")
 }
 
 /// Whether a caller may name the version that it wants to change.

@@ -1,14 +1,16 @@
 //! Operators as the command line adds them and keeps them out.
 //!
-//! Invariant: a password is checked for length and hashed; it is never a command-line argument.
+//! Invariants: a password is checked for length and hashed; it is never a command-line argument;
+//! each change is in the audit log before it is made.
 
 use anyhow::Context;
 
+use crate::audit::Entry;
 use crate::auth::password;
 use crate::auth::role::Roles;
-use crate::clock;
 use crate::config::Config;
 use crate::store::{NewOperator, Store};
+use crate::{audit, clock};
 
 /// Characters of a password. Source: NIST SP 800-63B-4, passwords used alone.
 const PASSWORD_CHARS: core::ops::RangeInclusive<usize> = 15..=128;
@@ -53,6 +55,10 @@ pub async fn add(config: &Config, wish: &Wish<'_>) -> anyhow::Result<()> {
         partner,
         created_at_ms: clock::now_millis(),
     };
+    let (roles, seen) = (new.roles, wish.partner.unwrap_or("all"));
+    let target = format!("operator {}: roles {roles}, partners {seen}", wish.name);
+    let entry = Entry::at_the_command_line("user add", &target);
+    audit::write_one(config, &store, entry).await?;
     store.put_operator(&new).await.context("database")?;
     store.close().await;
     Ok(())
@@ -61,6 +67,8 @@ pub async fn add(config: &Config, wish: &Wish<'_>) -> anyhow::Result<()> {
 /// Keeps an operator out; its sessions end.
 pub async fn disable(config: &Config, name: &str) -> anyhow::Result<()> {
     let store = Store::open(&config.database).await.context("database")?;
+    let entry = Entry::at_the_command_line("user disable", &format!("operator {name}"));
+    audit::write_one(config, &store, entry).await?;
     let known = store.disable_operator(name).await.context("database")?;
     store.close().await;
     anyhow::ensure!(known, "there is no operator {name}");

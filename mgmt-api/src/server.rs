@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, App};
-use crate::audit::Audit;
+use crate::audit::{Audit, Entry};
 use crate::auth::admin_token::AdminToken;
 use crate::config::Config;
 use crate::store::{History, Store};
@@ -30,6 +31,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Certificates are warned of so long before their end.
 const WARNED_BEFORE_MS: i64 = 30 * 86_400_000;
+
+/// Files that are open beside connections.
+const FILES_RESERVED: usize = 512;
 
 /// Connections that read the history.
 const READERS_MAX: u32 = 4;
@@ -65,7 +69,16 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 pub async fn revoke(config: &Config, certificate: &Path) -> anyhow::Result<()> {
     let key = pki::spki_sha256_of_file(certificate)?;
     let store = Store::open(&config.database).await.context("database")?;
-    let known = store.revoke_certificate(&key, clock::now_millis()).await.context("database")?;
+    let entry = Entry::at_the_command_line("ca revoke", &format!("certificate {}", app::hex(&key)));
+    audit::write_one(config, &store, entry).await?;
+    let now = clock::now_millis();
+    let mut known = store.revoke_certificate(&key, now).await.context("database")?;
+    for processor in &config.processors {
+        if pki::spki_sha256_of_file(&processor.certificate)? == key {
+            store.revoke_processor(&key, now).await.context("database")?;
+            known = true;
+        }
+    }
     store.close().await;
     anyhow::ensure!(known, "the certificate was never let in");
     Ok(())
@@ -78,6 +91,23 @@ pub async fn verify_audit(config: &Config) -> anyhow::Result<(i64, String)> {
     let (last, hash) = audit::verify(&store, &vault).await.context("audit log")?;
     store.close().await;
     Ok((last, app::hex(&hash)))
+}
+
+/// Raises the process's own bound on open files as far as it is let, so that as many connections as
+/// are allowed do not meet it first.
+fn raise_files_bound(connections: usize) -> anyhow::Result<()> {
+    let wanted = u64::try_from(connections + FILES_RESERVED)?;
+    let bound = getrlimit(Resource::Nofile);
+    let allowed = bound.maximum.map_or(wanted, |hard| hard.min(wanted));
+    if bound.current.is_some_and(|soft| soft < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: bound.maximum };
+        setrlimit(Resource::Nofile, raised).context("the bound on open files")?;
+    }
+    if allowed < wanted {
+        let files = allowed;
+        tracing::warn!(files, "fewer files may be open than connections are allowed");
+    }
+    Ok(())
 }
 
 /// Opens every file that the configuration names, without changing any.
@@ -121,6 +151,7 @@ impl Server {
     /// The same with a vault that is open already.
     pub async fn bind_with(config: Config, vault: Vault) -> anyhow::Result<Self> {
         config.check()?;
+        raise_files_bound(2 * config.limits.connections_max)?;
         metrics::handle();
         migrate(&config).await?;
         let store = Store::open(&config.database).await.context("database")?;

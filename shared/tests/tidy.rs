@@ -37,6 +37,9 @@ const BANS: &[Row] = &[
 /// balances, partners' balances and cards; notices; fees; the panel; art.
 const REQUIREMENTS: &[RangeInclusive<u16>] = &[22..=117, 156..=184];
 
+/// Rows of the table of paths.
+const PATHS: RangeInclusive<u16> = 1..=37;
+
 /// Tests of a running server through TLS and HTTP.
 const HTTP: [&str; 2] = ["mgmt-api/tests/api/", "loadtest/tests/"];
 
@@ -97,8 +100,8 @@ fn untraced(root: &Path, table: &str) -> Vec<String> {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     let numbers: Vec<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
-    let wanted: Vec<String> =
-        REQUIREMENTS.iter().cloned().flatten().map(|number| number.to_string()).collect();
+    let groups = REQUIREMENTS.iter().cloned().flatten().map(|number| number.to_string());
+    let wanted: Vec<String> = groups.chain(PATHS.map(|row| format!("P{row}"))).collect();
     if numbers != wanted {
         return vec!["the rows are not those of the groups, in order, once each".to_owned()];
     }

@@ -210,3 +210,39 @@ async fn a_partners_deposit_bounds_what_all_its_users_spend() -> anyhow::Result<
     assert_eq!(without["reason"], Reason::DepositBalanceNotFound.description());
     running.stop()
 }
+
+/// The bodies that the description of the interface prints, about what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_bodies_do_what_they_say() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let running = Running::start(folder.path()).await?;
+    let ada = Holder::of(running.demo()?).await?;
+    let printed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../mgmt-api/openapi.json"))?;
+    let printed: Value = serde_json::from_slice(&printed)?;
+    let send = async |path: &str, transaction: &Value| {
+        let place = path.replace('/', "~1");
+        let place = format!("/paths/{place}/post/requestBody/content/application~1json/example");
+        let mut body = printed.pointer(&place).context(place)?.clone();
+        let members = body.as_object_mut().context("no object")?;
+        for (member, value) in [("cardId", &json!(ada.card)), ("transactionId", transaction)] {
+            if let Some(place) = members.get_mut(member) {
+                place.clone_from(value);
+            }
+        }
+        ada.said(path, body, &uuid::Uuid::now_v7().to_string()).await
+    };
+    for (begun, ended) in [
+        ("/sandbox/authorizations", "/sandbox/clearings"),
+        ("/sandbox/authorizations", "/sandbox/reversals"),
+        ("/sandbox/advices", "/sandbox/expire"),
+    ] {
+        let paid = send(begun, &Value::Null).await?;
+        assert_eq!(paid["responseCode"], "00", "{begun}: {paid}");
+        assert_eq!(ada.funds().await?.1, 1_250, "{begun}");
+        send(ended, &paid["transactionId"]).await?;
+        assert_eq!(ada.funds().await?.1, 0, "{ended}");
+    }
+    assert_eq!(ada.funds().await?.0, 10_000 - 1_200);
+    send("/sandbox/clock/advance", &Value::Null).await?;
+    running.stop()
+}

@@ -168,7 +168,10 @@ impl App {
         by.check_sees_all()?;
         let carry_out = async |()| {
             let key = from_hex(&at.certificate).ok_or(Code::CertificateNotFound)?;
-            if !self.store.revoke_certificate(&key, clock::now_millis()).await? {
+            let now = clock::now_millis();
+            if self.processors.iter().any(|processor| processor.has(&key)) {
+                self.store.revoke_processor(&key, now).await?;
+            } else if !self.store.revoke_certificate(&key, now).await? {
                 return Err(Code::CertificateNotFound.into());
             }
             Ok(Answer::no_content())

@@ -22,6 +22,7 @@ use super::{
     page_limit,
 };
 use crate::answer::Answer;
+use crate::audit::Entry;
 use crate::call::{Call, CustomerCall};
 use crate::clock;
 use crate::error::{Code, Error, Result};
@@ -305,6 +306,11 @@ impl App {
             Verdict::Accepted => None,
             Verdict::Rejected(reason) => Some(reason),
         };
+        let target = match rejected {
+            None => format!("verification {} ACCEPTED", row.id),
+            Some(reason) => format!("verification {} REJECTED {}", row.id, reason.name()),
+        };
+        self.audit.write(Entry::by_itself(PROVIDER, "decide verification", &target)).await?;
         match self.carry_out_decision(row.id, Uuid::now_v7(), rejected, PROVIDER).await {
             // An operator was faster.
             Err(Error { code: Code::VerificationDecided, .. }) => Ok(()),

@@ -33,7 +33,7 @@ const CHAIN_BYTES_MAX: usize = 16 * 1024;
 pub struct EndpointWish {
     /// What paths like `/notifications/transaction` are put behind.
     url: String,
-    /// Of what it is told: `transaction`, `verification`, `card` (issued in the background),
+    /// Of what it is told: `transaction`, `verification`, `card` (issued in the background, linked),
     /// `lowBalance`; `balance` where the money of the partner's holders is, which is asked and told
     /// there; `otp` where one-time passwords are brought to them.
     events: Vec<String>,

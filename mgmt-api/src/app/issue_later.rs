@@ -16,13 +16,13 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::issue_card::{NewlyDrawn, VIRTUAL, Wish};
-use super::{App, Body, NewVirtualCard, OperationPath, instant};
+use super::tell_of_card::CardEvent;
+use super::{App, Body, NewVirtualCard, OperationPath};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Error, Result};
-use crate::notices::{CARD, News};
-use crate::store::{NewNotice, OperationRow};
+use crate::store::OperationRow;
 use crate::vault::Purpose;
 
 /// Operations taken up at once.
@@ -59,22 +59,6 @@ pub struct ShownOperation {
     /// The code that it failed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-}
-
-/// What a notice says of an operation that is over.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CardNotice<'a> {
-    operation_id: Uuid,
-    /// DONE or FAILED.
-    status: &'static str,
-    user_id: String,
-    balance_id: Option<Uuid>,
-    /// The card that came of it.
-    card_id: Option<String>,
-    /// The code that it failed with.
-    error: Option<&'a str>,
-    date: String,
 }
 
 impl App {
@@ -133,38 +117,13 @@ impl App {
             // It will never open: the others must not wait for it.
             None => Err(Error::internal("operations", &"a plan is damaged").code.title()),
         };
-        let balance = plan.map(|plan| plan.balance);
-        let notice = self.card_notice(&row, balance, result).await?;
-        Ok(self.store.end_operation(row.id, result, notice.as_slice()).await?)
-    }
-
-    /// What the partner is told of an operation that is over, if it wants to be.
-    async fn card_notice(
-        &self,
-        row: &OperationRow,
-        balance_id: Option<Uuid>,
-        result: core::result::Result<i64, &str>,
-    ) -> Result<Option<NewNotice>> {
-        let partner = self.store.partner_of_customer(row.customer_id).await?;
-        let told = self.store.partners_told_of(CARD).await?;
-        let Some(partner) = partner.filter(|partner| told.contains(partner)) else {
-            return Ok(None);
+        let event = match result {
+            Ok(card) => CardEvent::Created { operation: row.id, card },
+            Err(code) => CardEvent::Failed { operation: row.id, code },
         };
-        let at_ms = clock::now_millis();
-        let content = serde_json::to_vec(&CardNotice {
-            operation_id: row.id,
-            status: if result.is_ok() { "DONE" } else { "FAILED" },
-            user_id: row.customer_id.to_string(),
-            balance_id,
-            card_id: result.ok().map(|card| card.to_string()),
-            error: result.err(),
-            date: instant(at_ms),
-        })?;
-        let origin = operation_row_name(row.id);
-        // In order with its payments.
-        let subject = result.map_or_else(|_code| origin.clone(), |card| format!("card {card}"));
-        let news = News { origin, partner, kind: CARD, subject, at_ms };
-        Ok(Some(news.saying(&self.vault, &content)?))
+        let balance = plan.map(|plan| plan.balance);
+        let notice = self.card_notice(event, row.customer_id, balance).await?;
+        Ok(self.store.end_operation(row.id, result, notice.as_slice()).await?)
     }
 }
 

@@ -1,5 +1,5 @@
 //! POST /secure/processors/{processorId}/cards/lock: a network or an acquirer locks a card by its
-//! number. Source: requirements #102.
+//! number, or by a token of it. Source: requirements #102.
 //!
 //! Invariant: what is locked so has OUTSIDE as its source, obeys the rules of locks, and declines
 //! from the answer on; the number comes encrypted and is kept nowhere.
@@ -25,7 +25,11 @@ use crate::vault::Purpose;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutsideLock {
-    pan: ClearNumber,
+    /// The card's number.
+    pan: Option<ClearNumber>,
+    /// What the service that makes tokens calls a token of the card (`tokenReference`), in place of
+    /// the number.
+    token: Option<String>,
     /// Lock code, 1 to 8.
     reason: u8,
     /// The processor's own name for it.
@@ -57,6 +61,12 @@ impl ClearNumber {
     }
 }
 
+/// How a card is named.
+enum Named {
+    Number(Pan),
+    Token(String),
+}
+
 #[derive(Serialize, Deserialize)]
 struct Plan {
     request: Uuid,
@@ -72,16 +82,31 @@ impl App {
         body: Body<OutsideLock>,
     ) -> Result<Response> {
         at.check_names(&by)?;
-        let OutsideLock { pan, reason, external_reference } = body.content;
+        let OutsideLock { pan, token, reason, external_reference } = body.content;
         let fault = |field, message| Error::fault(Code::InvalidRequest, field, message);
         let code = LockCode::from_number(reason)
             .ok_or_else(|| fault("reason", "must be a lock code from 1 to 8"))?;
-        let pan = pan.read().ok_or_else(|| fault("pan", "must be 12 to 19 digits"))?;
+        let named = match (pan, token) {
+            (Some(pan), None) => {
+                let pan = pan.read().ok_or_else(|| fault("pan", "must be 12 to 19 digits"))?;
+                Named::Number(pan)
+            }
+            (None, Some(token)) => {
+                check_reference("token", &token)?;
+                Named::Token(token)
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(fault("pan", "either pan or token is needed"));
+            }
+        };
         if let Some(reference) = &external_reference {
             check_reference("externalReference", reference)?;
         }
         let draw = || async {
-            let card = self.store.card_of_token(self.vault.token(&pan).0).await?;
+            let card = match &named {
+                Named::Number(pan) => self.store.card_of_token(self.vault.token(pan).0).await?,
+                Named::Token(token) => self.store.card_of_reference(token).await?,
+            };
             Ok(Plan { request: Uuid::now_v7(), card: card.ok_or(Code::CardNotFound)? })
         };
         let carry_out = async |Plan { request, card }: Plan| {

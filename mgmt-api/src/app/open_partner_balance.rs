@@ -19,12 +19,14 @@ use crate::store::{PartnerBalanceRow, RowState};
 
 /// The body.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewPartnerBalance {
     kind: CollateralKind,
     currency: String,
-    /// Who is told when it runs low.
-    alert: Option<LowBalanceAlert>,
+    /// When less than this is available, in minor units, the partner is told.
+    alert_level: Option<i64>,
+    /// Where to by e-mail, beside its endpoints.
+    alert_email: Option<String>,
 }
 
 /// Deposit or credit, in either case.
@@ -108,13 +110,14 @@ impl App {
     ) -> Result<Response> {
         let wish = body.content;
         let currency = currency(&wish.currency)?;
-        wish.alert.as_ref().map_or(Ok(()), |alert| alert.check(self))?;
+        let alert = LowBalanceAlert::read(wish.alert_level, wish.alert_email)?;
+        alert.as_ref().map_or(Ok(()), |alert| alert.check(self))?;
         let draw = || async {
             let partner = self.partner_at(&by, &at).await?;
             let currency = i64::from(currency.0);
             Ok(Plan { id: Uuid::now_v7(), partner, kind: wish.kind, currency })
         };
-        let carry_out = |plan| self.carry_out_open_partner(plan, wish.alert);
+        let carry_out = |plan| self.carry_out_open_partner(plan, alert);
         self.once(&by, body.hash, draw, carry_out).await
     }
 

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::certificates::hex;
 use super::order_card::{Delivery, order_row_name};
+use super::tell_of_card::CardEvent;
 use super::{App, Nothing, Report, card_id, command_id};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -24,6 +25,8 @@ use crate::store::{OrderNews, OrderRow};
 use crate::vault::Purpose;
 use crate::{clock, pki};
 
+/// The state of an order whose plastic was made.
+const MADE: &str = "PERSONALISED";
 /// Orders of one batch.
 const BATCH_MAX: i64 = 200;
 /// Lines of one report.
@@ -166,9 +169,22 @@ impl App {
         if row.kind == "PHYSICAL" && matches!(news.state, "PERSONALISED" | "SHIPPED" | "DELIVERED")
         {
             linked = self.link_card(news.id, row.card_id).await?;
+            if rank(&row.state) < rank(MADE) {
+                self.tell_of_link(&row).await?;
+            }
         }
         self.store.advance_order(news, clock::now_millis()).await?;
         Ok(linked)
+    }
+
+    /// Tells the partner that the card of an order can be activated.
+    async fn tell_of_link(&self, order: &OrderRow) -> Result<()> {
+        let Some((customer, balance)) = self.store.holder_of_card(order.card_id).await? else {
+            return Ok(());
+        };
+        let event = CardEvent::Linked { order: order.id, card: order.card_id };
+        let notice = self.card_notice(event, customer, Some(balance)).await?;
+        Ok(self.store.insert_notices(notice.as_slice(), None, None).await?)
     }
 
     /// Links an ordered card under a command of its order; `false` where it was linked before.
@@ -191,7 +207,7 @@ fn rank(state: &str) -> u8 {
     match state {
         "ORDERED" => 0,
         "SENT_TO_BUREAU" => 1,
-        "PERSONALISED" => 2,
+        MADE => 2,
         "SHIPPED" => 3,
         _ => 4,
     }

@@ -20,6 +20,8 @@ use crate::vault::Purpose;
 const DOCUMENT_TYPES: [&str; 4] = ["passport", "identityCard", "drivingLicence", "residenceCard"];
 /// Characters of a text member at most.
 const TEXT_CHARS_MAX: usize = 128;
+/// How identities are checked where the partner does it.
+const EXTERNAL: &str = "EXTERNAL";
 /// Weights of the first ten digits of a PESEL.
 const PESEL_WEIGHTS: [u32; 10] = [1, 3, 7, 9, 1, 3, 7, 9, 1, 3];
 
@@ -79,6 +81,10 @@ impl App {
         form.check_images(&images)?;
         let draw = || async {
             let customer = self.customer(&by).await?.id;
+            if self.store.kyc_mode(customer).await? == EXTERNAL {
+                // The partner checks identities itself, and says so with the customer's flags.
+                return Err(Code::FeatureNotEnabled.into());
+            }
             Ok(Plan { verification: Uuid::now_v7(), customer })
         };
         let carry_out = |plan| self.carry_out_register(&form, &images, plan);

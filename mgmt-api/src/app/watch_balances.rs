@@ -37,8 +37,9 @@ const ENOUGH_ABOVE: i64 = 10;
 pub struct LowBalanceAlert {
     /// What is available below this, in minor units, is told.
     level: i64,
-    /// Where to.
-    email: String,
+    /// Where to by e-mail; the partner's endpoints for `lowBalance` are told in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
 }
 
 /// What a notice says of a balance that runs low. Amounts are in minor units.
@@ -55,16 +56,29 @@ struct LowBalance {
 }
 
 impl LowBalanceAlert {
+    /// What a new balance is given.
+    pub(super) fn read(level: Option<i64>, email: Option<String>) -> Result<Option<Self>> {
+        match (level, email) {
+            (Some(level), email) => Ok(Some(Self { level, email })),
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                let message = "is needed where there is an alertEmail";
+                Err(Error::fault(Code::InvalidRequest, "alertLevel", message))
+            }
+        }
+    }
+
     /// What a request says, if somebody can be told so.
     pub(super) fn check(&self, app: &App) -> Result<()> {
         let fault = |field, message| Err(Error::fault(Code::InvalidRequest, field, message));
-        if app.mailer.is_none() {
-            return Err(Code::FeatureNotEnabled.into());
-        }
         if self.level <= 0 {
             return fault("level", "must be more than zero");
         }
-        if !is_address(&self.email) {
+        let Some(email) = &self.email else { return Ok(()) };
+        if app.mailer.is_none() {
+            return Err(Code::FeatureNotEnabled.into());
+        }
+        if !is_address(email) {
             return fault("email", "must be an e-mail address");
         }
         Ok(())
@@ -74,8 +88,8 @@ impl LowBalanceAlert {
         Self { level: row.alert_level, email: row.alert_email }
     }
 
-    pub(super) fn parts(&self) -> (i64, &str) {
-        (self.level, &self.email)
+    pub(super) fn parts(&self) -> (i64, Option<&str>) {
+        (self.level, self.email.as_deref())
     }
 }
 
@@ -119,10 +133,11 @@ impl App {
             let available = view.ledger.0.saturating_sub(view.held.0);
             let level = balance.alert_level;
             if available < level && balance.alerted == 0 {
-                let mail = mail_about(self.store.next_number("mail").await?, &balance, &view);
+                let number = self.store.next_number("mail").await?;
+                let mail = mail_about(number, &balance, &view);
                 let now = clock::now_millis();
-                let notice = self.low_balance_notice(&balance, &view, (mail.id, now)).await?;
-                self.store.alert(&balance, &mail, notice.as_slice(), now).await?;
+                let notice = self.low_balance_notice(&balance, &view, (number, now)).await?;
+                self.store.alert(&balance, mail.as_ref(), notice.as_slice(), now).await?;
                 tracing::warn!(id = %balance.id, "a partner balance runs low");
             } else if balance.alerted != 0
                 && available >= level.saturating_add(level / ENOUGH_ABOVE)
@@ -138,7 +153,7 @@ impl App {
         &self,
         balance: &WatchedBalance,
         view: &PartnerBalanceView,
-        (mail, at_ms): (i64, i64),
+        (number, at_ms): (i64, i64),
     ) -> Result<Option<NewNotice>> {
         let (id, partner) = (balance.id, balance.partner_id);
         if !self.store.partners_told_of(LOW_BALANCE).await?.contains(&partner) {
@@ -153,13 +168,14 @@ impl App {
             level: balance.alert_level,
             date: instant(at_ms),
         })?;
-        let (origin, subject) = (format!("low balance {id} {mail}"), format!("low balance {id}"));
+        let (origin, subject) = (format!("low balance {id} {number}"), format!("low balance {id}"));
         let news = News { origin, partner, kind: LOW_BALANCE, subject, at_ms };
         Ok(Some(news.saying(&self.vault, &content)?))
     }
 }
 
-fn mail_about(id: i64, balance: &WatchedBalance, view: &PartnerBalanceView) -> MailRow {
+fn mail_about(id: i64, balance: &WatchedBalance, view: &PartnerBalanceView) -> Option<MailRow> {
+    let email = balance.alert_email.clone()?;
     let kind = format!("{:?}", view.kind).to_lowercase();
     let currency = view.currency;
     let available = view.ledger.0.saturating_sub(view.held.0);
@@ -172,7 +188,7 @@ fn mail_about(id: i64, balance: &WatchedBalance, view: &PartnerBalanceView) -> M
         level = balance.alert_level,
     );
     let subject = format!("Your {kind} balance in {currency} runs low");
-    MailRow { id, email: balance.alert_email.clone(), subject, content, attempts: 0 }
+    Some(MailRow { id, email, subject, content, attempts: 0 })
 }
 
 /// Watches until `stop`.

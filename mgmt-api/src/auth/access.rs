@@ -66,7 +66,8 @@ pub(crate) async fn admit(
     let standing = match &call {
         Some(call) => {
             let caller = call.caller.name();
-            let encrypted = call.response_key.is_some();
+            // A body to decrypt costs as much as an answer to encrypt.
+            let encrypted = call.response_key.is_some() || encryption == Encryption::Body;
             let take = |name: &str, rate| app.rates.take(name, rate, Instant::now());
             let standing = take(&caller, limits.requests_per_second);
             Some(match standing.within && encrypted {
@@ -94,13 +95,16 @@ async fn authenticate(
 ) -> Result<Option<Call>> {
     let (caller, keyring) = match access {
         Access::Anyone => return Ok(None),
-        Access::Partner => client_cert::partner(app, parts).await?,
-        Access::Lifecycle => {
-            let known = client_cert::partner(app, parts).await?;
-            client_cert::check_lifecycle_headers(app, parts)?;
-            known
+        Access::Partner => {
+            let (caller, keyring, _issuer) = client_cert::partner(app, parts).await?;
+            (caller, keyring)
         }
-        Access::Processor => client_cert::processor(app, parts)?,
+        Access::Lifecycle => {
+            let (caller, keyring, issuer) = client_cert::partner(app, parts).await?;
+            client_cert::check_lifecycle_headers(app, parts, issuer.as_deref())?;
+            (caller, keyring)
+        }
+        Access::Processor => client_cert::processor(app, parts).await?,
         Access::Customer | Access::Operator(_) => session::holder(app, parts).await?,
     };
     let permitted = match (access, caller) {

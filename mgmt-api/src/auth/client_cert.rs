@@ -16,8 +16,8 @@ use crate::error::{Code, Result};
 use crate::pki;
 use crate::tls::Peer;
 
-/// The partner of the connection's certificate.
-pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring)> {
+/// The partner of the connection's certificate, and what it may call its issuer.
+pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring, Option<String>)> {
     let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
     let spki = peer.key.ok_or(Code::ClientCertificateRequired)?;
     let client = app.store.client(&spki).await?.ok_or(Code::ClientCertificateUnknown)?;
@@ -27,7 +27,8 @@ pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring
     let partner = PartnerId(u32::try_from(client.partner_id).unwrap_or_default());
     let keyring =
         Keyring { place: Place::Certificate(spki), registered: client.response_key_sha256 };
-    Ok((Caller::Partner(Client { partner, certificate: spki }), keyring))
+    let caller = Caller::Partner(Client { partner, certificate: spki });
+    Ok((caller, keyring, client.issuer_code))
 }
 
 /// A network's or an acquirer's client.
@@ -44,6 +45,11 @@ impl Processor {
         Ok(Self { id: config.id, spki, networks: config.networks.clone() })
     }
 
+    /// Whether it has a certificate of this key.
+    pub(crate) fn has(&self, spki_sha256: &[u8; 32]) -> bool {
+        self.spki == *spki_sha256
+    }
+
     fn admits(&self, address: Option<IpAddr>) -> bool {
         let admits = |network: &IpNet| address.is_some_and(|address| network.contains(&address));
         self.networks.is_empty() || self.networks.iter().any(admits)
@@ -52,11 +58,14 @@ impl Processor {
 
 /// The processor of the connection's certificate. Its answers carry nothing, so that no key for
 /// them is asked for.
-pub(super) fn processor(app: &App, parts: &Parts) -> Result<(Caller, Keyring)> {
+pub(super) async fn processor(app: &App, parts: &Parts) -> Result<(Caller, Keyring)> {
     let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
     let spki = peer.key.ok_or(Code::ClientCertificateRequired)?;
-    let known = app.processors.iter().find(|processor| processor.spki == spki);
+    let known = app.processors.iter().find(|processor| processor.has(&spki));
     let known = known.ok_or(Code::ClientCertificateUnknown)?;
+    if app.store.is_processor_revoked(&spki).await? {
+        return Err(Code::ClientCertificateUnknown.into());
+    }
     if !known.admits(peer.address) {
         return Err(Code::AddressForbidden.into());
     }
@@ -64,16 +73,17 @@ pub(super) fn processor(app: &App, parts: &Parts) -> Result<(Caller, Keyring)> {
     Ok((Caller::Processor(known.id), keyring))
 }
 
-/// The headers that /lifecycle requires. Source: requirements #61.
-pub(super) fn check_lifecycle_headers(app: &App, parts: &Parts) -> Result<()> {
+/// The headers that /lifecycle requires; the issuer's code is the installation's, or the partner's
+/// `own`. Source: requirements #61.
+pub(super) fn check_lifecycle_headers(app: &App, parts: &Parts, own: Option<&str>) -> Result<()> {
     let config = &app.config;
-    for (name, expected) in [
-        ("issuer-code", &config.issuer_code),
-        ("application-id", &config.application_id),
-        ("collection", &config.collection),
+    for (name, expected, other) in [
+        ("issuer-code", &config.issuer_code, own),
+        ("application-id", &config.application_id, None),
+        ("collection", &config.collection, None),
     ] {
         let value = header(&parts.headers, name).ok_or(Code::MissingHeader)?;
-        if value != expected {
+        if value != expected && other != Some(value) {
             return Err(Code::Forbidden.into());
         }
     }

@@ -144,7 +144,7 @@ pub(super) async fn balance(desk: Desk, Path(id): Path<String>) -> Result<Respon
                     summary { "Who is told when it runs low" }
                     (told.form(&desk, html! {
                         label { "Less than (" (currency) ")" input name=(level) required; }
-                        (field("email", "E-mail", true))
+                        (field("email", "E-mail", false))
                     }))
                 }
             }

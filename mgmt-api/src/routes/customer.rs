@@ -57,7 +57,7 @@ fn checks(limits: &config::Limits) -> Vec<CustomerRoute> {
             .says("Registers an identity check: the form and images of face and document.")
             .takes_form::<VerificationForm>()
             .gives::<RegisteredVerification>(201)
-            .fails(&[InvalidCustomerData])
+            .fails(&[InvalidCustomerData, FeatureNotEnabled])
             .of_customer()
             .partners()
             .customers(),

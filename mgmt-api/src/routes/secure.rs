@@ -37,7 +37,7 @@ fn lock() -> Route {
         "/secure/processors/{processor}/cards/lock",
         on!(lock_outside: Call, ProcessorPath, Body<OutsideLock>),
     )
-    .says("Locks a card by its number, in the name of a network or an acquirer.")
+    .says("Locks a card by its number or a token, in the name of a network or an acquirer.")
     .takes::<OutsideLock>(
         r#"{"pan":"9999998400000000006","reason":2,"externalReference":"CASE-17"}"#,
     )

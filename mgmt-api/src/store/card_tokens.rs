@@ -54,6 +54,19 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_all(pool).await)?)
     }
 
+    /// The card that a token of this reference pays for; none where it is not one alone.
+    pub async fn card_of_reference(&self, reference: &str) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT card_id FROM card_tokens WHERE reference = $1 \
+             AND state = 'ACTIVE' LIMIT 2";
+        let cards: Vec<i64> = on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(reference).fetch_all(pool).await
+        })?;
+        Ok(match cards.as_slice() {
+            [card] => Some(*card),
+            _ => None,
+        })
+    }
+
     /// Ends a token of a card; whether it has it.
     pub async fn end_card_token(&self, card: i64, id: i64) -> Result<bool> {
         const SQL: &str = "UPDATE card_tokens SET state = 'ENDED' WHERE card_id = $1 AND id = $2";

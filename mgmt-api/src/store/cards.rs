@@ -143,6 +143,13 @@ impl Store {
         })?)
     }
 
+    /// Whose a card is, and what it spends from.
+    pub async fn holder_of_card(&self, card: i64) -> Result<Option<(i64, Uuid)>> {
+        const SQL: &str = "SELECT customer_id, balances.id FROM cards \
+             JOIN balances ON balances.id = cards.balance_id WHERE cards.id = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_optional(pool).await)?)
+    }
+
     /// A card's number, sealed.
     pub async fn sealed_number(&self, card: i64) -> Result<Option<Vec<u8>>> {
         const SQL: &str = "SELECT pan_sealed FROM cards WHERE id = $1";

@@ -33,6 +33,8 @@ pub struct ClientRow {
     pub response_key_sha256: Option<Vec<u8>>,
     /// Networks that it may connect from, separated by commas; any where there is none.
     pub networks: String,
+    /// Its partner's name in requests.
+    pub issuer_code: Option<String>,
 }
 
 impl ClientRow {
@@ -229,6 +231,26 @@ impl Store {
         Ok(rows == 1)
     }
 
+    /// Keeps a processor's certificate out from now on, whatever the configuration says.
+    pub async fn revoke_processor(&self, spki_sha256: &[u8; 32], now_ms: i64) -> Result<()> {
+        const SQL: &str = "INSERT INTO revoked_processors (spki_sha256, revoked_at_ms) \
+             VALUES ($1, $2) ON CONFLICT (spki_sha256) DO NOTHING";
+        on!(self, pool => {
+            let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(now_ms);
+            query.execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// Whether a processor's certificate is kept out.
+    pub async fn is_processor_revoked(&self, spki_sha256: &[u8; 32]) -> Result<bool> {
+        const SQL: &str = "SELECT COUNT(*) FROM revoked_processors WHERE spki_sha256 = $1";
+        let found: i64 = on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(spki_sha256.as_slice()).fetch_one(pool).await
+        })?;
+        Ok(found > 0)
+    }
+
     /// How many certificates that may connect end before `before_ms`.
     pub async fn count_ending_certificates(&self, before_ms: i64) -> Result<i64> {
         const SQL: &str = "SELECT COUNT(*) FROM client_certificates WHERE state = 'ACTIVE' \
@@ -238,7 +260,8 @@ impl Store {
 
     /// The client of a certificate, if it may connect.
     pub async fn client(&self, spki_sha256: &[u8; 32]) -> Result<Option<ClientRow>> {
-        const SQL: &str = "SELECT partner_id, response_key_sha256, networks FROM client_certificates \
+        const SQL: &str = "SELECT partner_id, response_key_sha256, networks, issuer_code \
+             FROM client_certificates JOIN partners ON partners.id = partner_id \
              WHERE spki_sha256 = $1 AND state = 'ACTIVE'";
         Ok(on!(self, pool => {
             sqlx::query_as(SQL).bind(spki_sha256.as_slice()).fetch_optional(pool).await

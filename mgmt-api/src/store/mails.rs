@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::notices::put_notices;
 use super::{NewNotice, Result, Store, on};
 
-/// A partner balance that somebody is told of when it runs low.
+/// A partner balance whose partner is told when it runs low.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct WatchedBalance {
     /// Its id.
@@ -14,8 +14,8 @@ pub struct WatchedBalance {
     pub partner_id: i64,
     /// Below this, minor units.
     pub alert_level: i64,
-    /// Whom.
-    pub alert_email: String,
+    /// Whom by e-mail.
+    pub alert_email: Option<String>,
     /// 1 from when it was told until there is enough again.
     pub alerted: i64,
 }
@@ -53,14 +53,14 @@ const MAIL: &str = "INSERT INTO mails (id, email, subject, content, state, attem
 
 impl Store {
     /// Sets or clears the level below which somebody is told of a balance, and begins anew.
-    pub async fn set_alert(&self, balance: Uuid, alert: Option<(i64, &str)>) -> Result<()> {
+    pub async fn set_alert(&self, balance: Uuid, alert: Option<(i64, Option<&str>)>) -> Result<()> {
         const SQL: &str = "UPDATE partner_balances SET alert_level = $2, alert_email = $3, \
              alerted = 0 WHERE id = $1";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(balance)
                 .bind(alert.map(|(level, _email)| level))
-                .bind(alert.map(|(_level, email)| email))
+                .bind(alert.and_then(|(_level, email)| email))
                 .execute(pool)
                 .await
                 .map(drop)
@@ -83,12 +83,12 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
     }
 
-    /// Notes that a balance is low and writes the e-mail and the notice about it, all or nothing;
+    /// Notes that a balance is low and writes e-mail and notice about it, all or nothing;
     /// once until there is enough again.
     pub async fn alert(
         &self,
         balance: &WatchedBalance,
-        mail: &MailRow,
+        mail: Option<&MailRow>,
         notice: &[NewNotice],
         now_ms: i64,
     ) -> Result<()> {
@@ -98,9 +98,11 @@ impl Store {
             let mut transaction = pool.begin_with(begin).await?;
             let note = sqlx::query(NOTE).bind(balance.id).bind(balance.alert_level);
             if note.execute(&mut *transaction).await?.rows_affected() == 1 {
-                let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email).bind(&mail.subject);
-                let row = row.bind(&mail.content).bind(now_ms);
-                row.execute(&mut *transaction).await?;
+                if let Some(mail) = mail {
+                    let row = sqlx::query(MAIL).bind(mail.id).bind(&mail.email);
+                    let row = row.bind(&mail.subject).bind(&mail.content).bind(now_ms);
+                    row.execute(&mut *transaction).await?;
+                }
                 put_notices!(transaction, notice, None);
             }
             transaction.commit().await?;

@@ -123,8 +123,13 @@ macro_rules! put_notices {
         use crate::store::notices::{DELIVERY, NEVER, NOTICE, NUMBER};
         let notices: &[NewNotice] = $notices;
         let many = i64::try_from(notices.len()).unwrap_or(i64::MAX);
-        let number = sqlx::query_scalar(NUMBER).bind(many);
-        let mut number: i64 = number.fetch_one(&mut *$transaction).await?;
+        let mut number: i64 = match many {
+            0 => 0,
+            many => {
+                let number = sqlx::query_scalar(NUMBER).bind(many);
+                number.fetch_one(&mut *$transaction).await?
+            }
+        };
         for notice in notices {
             let row = sqlx::query(NOTICE).bind(number).bind(&notice.origin);
             let row = row.bind(notice.partner).bind(notice.kind).bind(&notice.subject);

@@ -137,6 +137,13 @@ impl Store {
         })?)
     }
 
+    /// How the partner of a customer has identities checked.
+    pub async fn kyc_mode(&self, customer: i64) -> Result<String> {
+        const SQL: &str = "SELECT kyc_mode FROM partners JOIN customers \
+             ON partners.id = partner_id WHERE customers.id = $1";
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(customer).fetch_one(pool).await)?)
+    }
+
     /// The oldest open checks of partners whose checks decide themselves.
     pub async fn automatic_verifications(&self, limit: i64) -> Result<Vec<VerificationRow>> {
         const SQL: &str = "SELECT verifications.id, customer_id, status, reason, form_sealed, \

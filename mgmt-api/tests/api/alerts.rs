@@ -161,8 +161,9 @@ async fn a_partner_is_told_once_each_time_that_a_balance_runs_low() {
         world.endpoint(&partner, &["lowBalance"]).await;
         world.endpoint(&deaf, &["transaction"]).await;
         let alert = json!({ "level": 1_000, "email": "treasury@partner.example" });
-        let credit =
-            world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR", "alert": alert })).await;
+        let credit = json!({ "kind": "CREDIT", "currency": "EUR", "alertLevel": 1_000,
+            "alertEmail": "treasury@partner.example" });
+        let credit = world.deposit(&credit).await;
         // It is empty when it is opened.
         until(async || postbox.taken().len() == 1).await;
         let mail = postbox.taken().remove(0);
@@ -223,8 +224,9 @@ async fn a_partner_is_told_once_each_time_that_a_balance_runs_low() {
 async fn an_e_mail_that_is_not_taken_is_sent_again() {
     on_each(async |world| {
         let postbox = world.with_mail(MailSecurity::StartTls, 1).await;
-        let alert = json!({ "level": 1, "email": "treasury@partner.example" });
-        world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR", "alert": alert })).await;
+        let credit = json!({ "kind": "CREDIT", "currency": "EUR", "alertLevel": 1,
+            "alertEmail": "treasury@partner.example" });
+        world.deposit(&credit).await;
         let waits = "UPDATE mails SET next_at_ms = 0 WHERE attempts = 1";
         until(async || {
             world.database.execute(waits).await;
@@ -236,8 +238,14 @@ async fn an_e_mail_that_is_not_taken_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_mail_server_nobody_can_be_told() {
+async fn without_a_mail_server_nobody_can_be_told_by_e_mail() {
     on_each(async |world| {
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["lowBalance"]).await;
+        let technical = json!({ "kind": "TECHNICAL", "currency": "EUR", "alertLevel": 1 });
+        let technical = world.deposit(&technical).await;
+        let told = arrived(&partner, 1).await.remove(0).json();
+        assert_eq!(told["partnerBalanceId"], technical);
         let credit = world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR" })).await;
         let path = format!("/admin/partner-balances/{credit}/alert");
         let alert = json!({ "level": 1, "email": "treasury@partner.example" });
@@ -254,7 +262,7 @@ async fn without_a_mail_server_nobody_can_be_told() {
                 400,
                 "INVALID_REQUEST",
             ),
-            (json!({ "level": 5 }), 400, "INVALID_REQUEST"),
+            (json!({ "email": "a@b.example" }), 400, "INVALID_REQUEST"),
         ] {
             let got = world.admin(Method::PUT, &path, Some(&wrong)).await;
             got.expect_error(status, title);
@@ -270,7 +278,7 @@ async fn each_try_of_an_e_mail_is_one_servers() {
         let store = Store::open(&world.database.url).await.unwrap();
         let credit = uuid::Uuid::parse_str(&credit).unwrap();
         // Nobody sends here: what the watcher writes stays.
-        store.set_alert(credit, Some((1, "treasury@partner.example"))).await.unwrap();
+        store.set_alert(credit, Some((1, Some("treasury@partner.example")))).await.unwrap();
         until(async || !store.pending_mails(i64::MAX, 9).await.unwrap().is_empty()).await;
         let mails = store.pending_mails(i64::MAX, 9).await.unwrap();
         assert_eq!(mails.len(), 1);

@@ -43,9 +43,12 @@ async fn changes_and_looks_at_card_data_are_written_with_who_what_and_why() {
         let ann = world.operator("ann", Roles::EMPLOYEE, None).await;
         let path = format!("/admin/customers/{customer}/cards/{card}/lock");
         world.with(&ann, Method::POST, &path, Some(&json!({ "reason": 9 }))).await;
-        until(async || world.audit().await.len() == before + 6).await;
+        until(async || world.audit().await.len() == before + 7).await;
         let entries = world.audit().await;
         let entries = &entries[before..];
+        let added = entries.iter().find(|entry| entry["route"] == "user add").unwrap();
+        assert!(text(added, "caller").starts_with("command-line:"));
+        assert_eq!(added["target"], "operator ann: roles EMPLOYEE, partners all");
         let route = "GET /secure/customers/{customer}/cards/{card}/full";
         let asked = entries.iter().find(|entry| entry["route"] == route).unwrap();
         assert_eq!(asked["caller"], "partner:1");

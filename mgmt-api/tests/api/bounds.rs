@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -21,7 +22,7 @@ const IDLE_CONNECTIONS: usize = 10_000;
 /// What the server may grow by, MiB: four uploads of 32 MiB, buffers of what it has accepted.
 const GROWTH_MAX: u64 = 512;
 
-fn connector(world: &World) -> TlsConnector {
+pub(crate) fn connector(world: &World) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(world.path("pki/ca.pem")).unwrap()).unwrap();
     let certificate = CertificateDer::from_pem_file(world.path("pki/partner.crt")).unwrap();
@@ -63,6 +64,8 @@ fn address(url: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_uploads_and_idle_connections_take_bounded_memory() {
+    let files = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).unwrap();
     let mut world = World::new(database::each().await.remove(0)).await;
     let customer = world.customer().await;
     world.stop_server().await;
@@ -85,7 +88,7 @@ async fn slow_uploads_and_idle_connections_take_bounded_memory() {
     let mut idle = Vec::with_capacity(IDLE_CONNECTIONS);
     for number in 0..IDLE_CONNECTIONS {
         let url = if number % 2 == 0 { world.secure_url("") } else { world.public_url("") };
-        idle.extend(TcpStream::connect(address(&url)).await.ok());
+        idle.push(TcpStream::connect(address(&url)).await.expect("each is let in, or closed"));
     }
     let during_idle = world.resident_mib();
     drop(idle);

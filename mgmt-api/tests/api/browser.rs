@@ -9,7 +9,7 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 
 use crate::channels::PASSWORD;
-use crate::world::{Got, World, send};
+use crate::world::{Got, World, send, trusting};
 
 /// An operator's browser.
 pub(crate) struct Browser {
@@ -104,7 +104,8 @@ impl Browser {
     }
 
     pub(crate) fn new(world: &World) -> Self {
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let client = trusting(&world.path("pki/ca.pem")).redirect(Policy::none());
+        let client = client.build().unwrap();
         Self { client, origin: world.public_url(""), cookie: String::new() }
     }
 

@@ -9,8 +9,9 @@ use josekit::jwe::{JweHeader, serialize_compact};
 use mgmt_api::store::{ProgramRow, Store};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
-use shared::command::Change;
+use shared::command::{Change, Command};
 use shared::control::{CardView, Query, View};
 use shared::ids::CardId;
 
@@ -332,6 +333,56 @@ async fn limits_are_put_read_back_and_only_what_changed_is_told() {
         assert_eq!(seen, whole);
         let request = world.secure(Method::PUT, &path).json(&json!({ "daily": 7 }));
         send(request).await.expect_error(422, "INVALID_CURRENCY");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_were_put_decline_what_goes_beyond() {
+    on_each(async |world| {
+        let holder = world.holder().await;
+        let of_customer = format!("/secure/customers/{}", holder.customer);
+        let of_card = format!("{of_customer}/cards/{}", text(&holder.card, "id"));
+        let mut stan = 0;
+        for (limits, allowed, beyond, reason) in [
+            (
+                json!({ "currency": "EUR", "perTransaction": 50 }),
+                50,
+                51,
+                Reason::ExceedsAmountLimit,
+            ),
+            (json!({ "currency": "EUR", "daily": 1_000 }), 900, 101, Reason::ExceedsAmountLimit),
+            (json!({ "currency": "EUR", "monthly": 1_000 }), 10, 9_000, Reason::ExceedsAmountLimit),
+            (
+                json!({ "currency": "EUR", "budget": { "amount": 70, "period": "weekly" } }),
+                70,
+                1,
+                Reason::BudgetExceeded,
+            ),
+            (json!({ "count": { "daily": 1 } }), 1, 1, Reason::LimitExceeded),
+            (json!({ "mcc": { "denied": ["5411"] } }), 0, 1, Reason::NotPermitted),
+            (json!({ "countries": { "allowed": ["276"] } }), 0, 1, Reason::NotPermitted),
+            (json!({ "channels": { "denied": ["POS"] } }), 0, 1, Reason::NotPermitted),
+        ] {
+            for at in [&of_card, &of_customer] {
+                let path = format!("{at}/limits");
+                let put = async |limits: &Value| {
+                    let got = send(world.secure(Method::PUT, &path).json(limits)).await;
+                    assert_eq!(got.status, 204, "{path} {limits}: {got:?}");
+                };
+                put(&limits).await;
+                let mut pay = |amount: i64| {
+                    stan += 1;
+                    let request = world.shop(stan, amount);
+                    world.peer.message(Command::Authorize(request)).reason
+                };
+                if allowed > 0 {
+                    assert_eq!(pay(allowed), Reason::Approved, "{at} {limits}");
+                }
+                assert_eq!(pay(beyond), reason, "{at} {limits}");
+                put(&json!({})).await;
+            }
+        }
     })
     .await;
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use reqwest::{Certificate, Client, Identity, Method};
 use serde_json::{Value, json};
 
-use crate::world::{Got, World, on_each, plain_wallet, send, text};
+use crate::world::{Got, NETWORK, World, on_each, plain_wallet, send, text};
 
 /// A request and its key, made by openssl as a partner makes it.
 pub(crate) async fn request(world: &World, bits: u32, subject: &str) -> (String, String) {
@@ -90,6 +90,17 @@ async fn a_signed_certificate_connects_until_it_is_revoked() {
         world.start_server().await;
         let refused = send(world.wallet(&world.stranger, &plain_wallet())).await;
         refused.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
+        // And a network's.
+        let network = world.path("pki/network.crt");
+        let key = mgmt_api::pki::spki_sha256_of_file(&network).unwrap();
+        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = format!("/secure/processors/{NETWORK}/cards/lock");
+        let lock = || world.network.post(world.secure_url(&path)).json(&json!({}));
+        send(lock()).await.expect_error(400, "ENCRYPTION_REQUIRED");
+        let revoke = format!("/admin/certificates/{key}");
+        assert_eq!(world.admin(Method::DELETE, &revoke, None).await.status, 204);
+        send(lock()).await.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
+        mgmt_api::revoke(&world.config, &network).await.unwrap();
         mgmt_api::revoke(&world.config, &world.path("pki/partner.crt")).await.unwrap();
         let refused = send(world.wallet(&world.partner, &plain_wallet())).await;
         refused.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
@@ -115,8 +126,6 @@ async fn a_request_is_checked_and_only_its_key_is_taken() {
 
         world.stop_server().await;
         world.config.profile = mgmt_api::config::Profile::Strict;
-        world.config.public.certificate = Some(world.config.secure.certificate.clone());
-        world.config.public.key = Some(world.config.secure.key.clone());
         world.start_server().await;
         for (from, to) in [
             ("/OU=019a0000-0000-4000-8000-000000000009", "/OU=Payments"),

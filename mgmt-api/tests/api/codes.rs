@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use reqwest::Method;
+use rustls::pki_types::ServerName;
 use serde_json::json;
 use shared::command::{Change, Command};
 use shared::ids::{CardId, CommandId, RuleId};
@@ -10,8 +11,9 @@ use shared::rule::{Bound, Filter, Period, RULES_A_SUBJECT_MAX, Rule, Subject};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::bounds::connector;
 use crate::peer::Mode;
-use crate::world::{World, on_each, public_key, send, text};
+use crate::world::{NETWORK, World, on_each, public_key, send, text};
 
 fn manage(world: &World, id: u128, change: Change) {
     world.peer.apply(Command::Manage(CommandId(id), change));
@@ -109,6 +111,25 @@ async fn who_asks_too_often_waits_and_others_do_not() {
         world.stop_server().await;
         world.config.limits.requests_per_second = 1;
         world.config.limits.log_ins_per_second = 1;
+        world.config.limits.encrypted_per_second = 1;
+        world.start_server().await;
+        // What is encrypted has a rate of its own, of the caller's and of a network's bodies too.
+        let key = public_key();
+        let seen = async || {
+            let request = world.stranger.get(world.secure_url("/secure/partner/balances"));
+            let request = request.header("Public-Key", &key);
+            send(request.header("Encrypted-Response", "true")).await.status
+        };
+        let locked = async || {
+            let path = format!("/secure/processors/{NETWORK}/cards/lock");
+            let request = world.network.post(world.secure_url(&path));
+            let request = request.header("Encrypted-Request", "true");
+            send(request.json(&json!({ "payload": "x" }))).await.status
+        };
+        assert_eq!([seen().await, seen().await, seen().await], [200, 200, 429]);
+        assert_eq!([locked().await, locked().await, locked().await], [400, 400, 429]);
+        world.stop_server().await;
+        world.config.limits.encrypted_per_second = 1_000;
         world.start_server().await;
         for left in ["\"caller\";r=1;t=1", "\"caller\";r=0;t=2"] {
             let got = world.get(&path).await;
@@ -168,7 +189,9 @@ async fn requests_over_the_cap_and_bodies_that_do_not_come_are_answered() {
         world.peer.cut();
 
         let url = world.public_url("");
-        let mut stream = TcpStream::connect(url.split("//").nth(1).unwrap()).await.unwrap();
+        let stream = TcpStream::connect(url.split("//").nth(1).unwrap()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector(world).connect(name, stream).await.unwrap();
         let head = "POST /admin/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
                     Content-Type: application/json\r\nConnection: close\r\n\r\n{";
         stream.write_all(head.as_bytes()).await.unwrap();

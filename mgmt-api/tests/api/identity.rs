@@ -127,6 +127,41 @@ async fn a_check_is_looked_at_decided_once_and_the_switch_knows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_checks_identities_itself_says_so() {
+    on_each(async |world| {
+        let mode = json!({ "kycMode": "EXTERNAL", "issuerCode": "acme" });
+        world.put("/admin/partners/2", &mode).await.expect(StatusCode::NO_CONTENT);
+        let mut wallet = plain_wallet();
+        wallet["kyc"] = "NONE".into();
+        let got = send(world.wallet(&world.stranger, &wallet)).await;
+        let customer = text(&got.expect(StatusCode::CREATED), "customerId");
+        let at = world.secure_url(&format!("/secure/customers/{customer}"));
+        let register = world.stranger.post(format!("{at}/register"));
+        send(register.multipart(form())).await.expect_error(403, "FEATURE_NOT_ENABLED");
+        let open = async || {
+            let request = world.stranger.post(format!("{at}/balances"));
+            send(request.json(&json!({ "currency": "EUR" }))).await
+        };
+        open().await.expect_error(409, "KYC_NOT_VERIFIED");
+
+        // Under its own name as well as the installation's.
+        let url = world.secure_url(&format!("/lifecycle/v1/users/{customer}"));
+        let put = async |issuer: &str| {
+            let request = world.stranger.put(&url).header("Issuer-Code", issuer);
+            let request = request.header("Application-Id", "SBX-APP-ID");
+            let flags = json!({ "kyc": "SUCCESS", "state": "VERIFIED" });
+            send(request.header("Collection", "lifecycle").json(&flags)).await
+        };
+        put("another").await.expect_error(403, "FORBIDDEN");
+        for issuer in ["acme", "sandbox"] {
+            assert_eq!(put(issuer).await.status, 204, "{issuer}");
+        }
+        open().await.expect(StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_automatic_provider_decides_by_what_the_form_says() {
     on_each(async |world| {
         let mode = json!({ "kycMode": "AUTOMATIC" });

@@ -11,7 +11,13 @@ use crate::world::{Got, World, on_each, send, text, until};
 const HEADER: &str = "firstName,lastName,phone,email,state,kyc,customerId,currency,configId\n";
 
 impl World {
-    async fn import(&self, client: &Client, query: &str, kind: &str, body: String) -> Got {
+    pub(crate) async fn import(
+        &self,
+        client: &Client,
+        query: &str,
+        kind: &str,
+        body: String,
+    ) -> Got {
         let url = self.secure_url(&format!("/lifecycle/v1/imports{query}"));
         let request = client.post(url).header("Issuer-Code", "sandbox");
         let request = request.header("Application-Id", "SBX-APP-ID");

@@ -1,5 +1,11 @@
 //! Encrypted bodies over HTTP: what is taken, what is refused, and with which code.
 
+use aws_lc_rs::aead::{self, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::rand;
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey,
+    PublicEncryptingKey,
+};
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -23,6 +29,27 @@ fn token(key: &[u8], algorithm: RsaesJweAlgorithm, header: &Value, plain: &Value
     let encrypter = algorithm.encrypter_from_pem(key).unwrap();
     let plain = serde_json::to_vec(plain).unwrap();
     JweContext::new().serialize_compact(&plain, &claims, &encrypter).unwrap()
+}
+
+/// A token sealed under `header` as it stands, so that only the header can be why it is refused.
+fn sealed(key: &[u8], padding: &'static OaepAlgorithm, header: &str, plain: &Value) -> String {
+    let (_rest, pem) = x509_parser::pem::parse_x509_pem(key).unwrap();
+    let key = PublicEncryptingKey::from_der(&pem.contents).unwrap();
+    let key = OaepPublicEncryptingKey::new(key).unwrap();
+    let (mut content_key, mut vector) = ([0_u8; 32], [0_u8; aead::NONCE_LEN]);
+    rand::fill(&mut content_key).unwrap();
+    rand::fill(&mut vector).unwrap();
+    let mut wrapped = vec![0_u8; key.ciphertext_size()];
+    let wrapped = key.encrypt(padding, &content_key, &mut wrapped, None).unwrap();
+
+    let header = URL_SAFE_NO_PAD.encode(header);
+    let mut text = serde_json::to_vec(plain).unwrap();
+    let content_key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &content_key).unwrap());
+    let nonce = Nonce::assume_unique_for_key(vector);
+    let aad = Aad::from(header.as_bytes());
+    let tag = content_key.seal_in_place_separate_tag(nonce, aad, &mut text).unwrap();
+    let parts: [&[u8]; 4] = [wrapped, &vector, &text, tag.as_ref()];
+    format!("{header}.{}", parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join("."))
 }
 
 struct Ready {
@@ -81,9 +108,14 @@ impl<'a> Good<'a> {
         token(self.key, RsaesJweAlgorithm::RsaOaep256, &header, self.plain)
     }
 
+    /// Under another header, with the padding of RSA-OAEP-256.
     fn raw_header(&self, text: &str) -> String {
-        let (_old, rest) = self.token.split_once('.').unwrap();
-        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(text))
+        sealed(self.key, &OAEP_SHA256_MGF1SHA256, text, self.plain)
+    }
+
+    /// Under another header, with the padding of RSA-OAEP.
+    fn raw_header_sha1(&self, text: &str) -> String {
+        sealed(self.key, &OAEP_SHA1_MGF1SHA1, text, self.plain)
     }
 
     /// With one more member in the header.
@@ -117,6 +149,15 @@ impl<'a> Good<'a> {
         self.with_part(part, &bytes)
     }
 
+    /// What is taken: without it the refusals of [`Self::bad_headers`] would show nothing.
+    fn good_headers(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("plain", self.raw_header(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#)),
+            ("SHA-1", self.raw_header_sha1(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#)),
+            ("in another order", self.raw_header(r#"{"enc":"A256GCM", "alg":"RSA-OAEP-256"}"#)),
+        ]
+    }
+
     fn bad_headers(&self) -> Vec<(&'static str, String)> {
         let encs = ["A128GCM", "A192GCM", "A128CBC-HS256", "A256CBC-HS512"];
         let algs =
@@ -147,8 +188,8 @@ impl<'a> Good<'a> {
             ("empty", self.raw_header("")),
             ("no enc", self.raw_header(r#"{"alg":"RSA-OAEP-256"}"#)),
             ("no alg", self.raw_header(r#"{"enc":"A256GCM"}"#)),
-            ("the other padding", self.raw_header(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#)),
-            ("in another order", self.raw_header(r#"{"enc":"A256GCM", "alg":"RSA-OAEP-256"}"#)),
+            ("SHA-256 padding", self.raw_header(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#)),
+            ("SHA-1 padding", self.raw_header_sha1(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#)),
         ];
         [encs.to_vec(), algs.to_vec(), others].concat()
     }
@@ -249,6 +290,10 @@ async fn tokens_that_the_wrapper_must_refuse_are_refused_alike() {
             vec![("other key", Good::new(&other, &ready.plain).token), ("compression bomb", bomb)];
         let tokens = [good.bad_headers(), good.bad_parts(), others].concat();
         assert!(tokens.len() >= 40, "{}", tokens.len());
+        for (name, token) in good.good_headers() {
+            let got = send(ready.with_payload(world, &json!({ "payload": token }))).await;
+            assert_eq!(got.status, 201, "{name}: {}", got.json());
+        }
         let mut bodies = Vec::new();
         for (name, token) in tokens {
             let got = send(ready.with_payload(world, &json!({ "payload": token }))).await;
@@ -318,6 +363,38 @@ async fn our_public_key_is_at_every_printed_address() {
         for path in ["/customers/public_key", "/admin/public_key", "/lifecycle/v1/public-key"] {
             assert_eq!(world.get_public(path).await.expect(StatusCode::OK), secure, "{path}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_before_still_opens_until_it_is_taken_away() {
+    on_each(async |world| {
+        let (old, ready) = (our_key(world).await, Ready::new(world).await);
+        let sealed_to = |key: &[u8]| {
+            let header = json!({ "enc": "A256GCM" });
+            json!({ "payload": token(key, RsaesJweAlgorithm::RsaOaep256, &header, &ready.plain) })
+        };
+        let sent = async |world: &World, key: &[u8]| {
+            send(ready.with_payload(world, &sealed_to(key))).await
+        };
+        world.stop_server().await;
+        let pair = RsaesJweAlgorithm::RsaOaep256.generate_key_pair(2048).unwrap();
+        let file = world.path("pki/jwe-new.key");
+        mgmt_api::secret_file::create(&file, &pair.to_pem_private_key()).unwrap();
+        let before = std::mem::replace(&mut world.config.jwe_key, file);
+        world.config.jwe_key_before = Some(before);
+        world.start_server().await;
+        let new = our_key(world).await;
+        assert_ne!(new, old);
+        for key in [&old, &new] {
+            sent(world, key).await.expect(StatusCode::CREATED);
+        }
+        world.stop_server().await;
+        world.config.jwe_key_before = None;
+        world.start_server().await;
+        sent(world, &new).await.expect(StatusCode::CREATED);
+        sent(world, &old).await.expect_error(400, "CANT_DECRYPT_PAYLOAD");
     })
     .await;
 }

@@ -3,22 +3,24 @@
 use axum::http::StatusCode;
 use reqwest::Method;
 use serde_json::json;
+use shared::command::Command;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use crate::cards::sealed;
-use crate::world::{World, on_each, plain_wallet, public_key, send, text};
+use crate::world::{NETWORK, World, on_each, plain_wallet, public_key, send, text, until};
 
-/// Every row of every table as text, bytes as hexadecimal digits.
+/// Every row of every table as text, bytes as hexadecimal digits; of the history too, which is a
+/// database of its own in SQLite.
 pub(crate) async fn dump(world: &World) -> Vec<String> {
-    if world.database.url.starts_with("sqlite") {
-        sqlite(world).await
-    } else {
-        postgres(world).await
+    let (url, history) = (&world.database.url, &world.config.history_url());
+    match url.starts_with("sqlite") {
+        true => [sqlite(url).await, sqlite(history).await].concat(),
+        false => postgres(url).await,
     }
 }
 
-async fn postgres(world: &World) -> Vec<String> {
-    let mut connection = PgConnection::connect(&world.database.url).await.unwrap();
+async fn postgres(url: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
     let tables = "SELECT table_name FROM information_schema.tables \
                   WHERE table_schema = current_schema()";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
@@ -30,8 +32,8 @@ async fn postgres(world: &World) -> Vec<String> {
     rows
 }
 
-async fn sqlite(world: &World) -> Vec<String> {
-    let mut connection = sqlx::SqliteConnection::connect(&world.database.url).await.unwrap();
+async fn sqlite(url: &str) -> Vec<String> {
+    let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table'";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
     let mut rows = Vec::new();
@@ -91,6 +93,7 @@ async fn touch_everything(world: &World) -> Vec<String> {
         "street": "Zdradliwa 7", "postCode": "20-128", "city": "Lublin", "country": "PL" } });
     let path = format!("/secure/customers/{customer}/cards/physical");
     world.post_encrypted(&path, &order, "order").await.expect(StatusCode::ACCEPTED);
+    use_up(world, &customer, &card).await;
     let operator = world.operator("ann", mgmt_api::auth::role::Roles::ALL, None).await;
     let with_number = format!("/secure/customers/{}/balances", text(&card, "pan"));
     world.get(&with_number).await.expect_error(404, "USER_NOT_FOUND");
@@ -108,6 +111,33 @@ async fn touch_everything(world: &World) -> Vec<String> {
         "TELLTALE".to_owned(),
         "Zdradliwa".to_owned(),
     ]
+}
+
+/// What happens to a card later: payments that its partner is told of, a lock from outside, another
+/// card in its place.
+async fn use_up(world: &World, customer: &str, card: &serde_json::Value) {
+    let nobody = json!({ "url": "http://127.0.0.1:9", "events": ["transaction", "card"] });
+    world.post("/secure/endpoints", &nobody).await.expect(StatusCode::CREATED);
+    let body = json!({ "balanceId": balance_of(world, customer).await, "configId": "0019167984" });
+    let path = format!("/secure/customers/{customer}/cards/virtual/async");
+    let begun = world.post(&path, &body).await.expect(StatusCode::ACCEPTED);
+    let status = text(&begun, "statusUrl");
+    until(async || world.get(&status).await.json()["status"] == "DONE").await;
+    world.peer.message(Command::Authorize(world.shop(900, 100)));
+    world.until_history().await;
+    let url = world.secure_url(&format!("/secure/processors/{NETWORK}/cards/lock"));
+    let lock = json!({ "pan": card["pan"], "reason": 7, "externalReference": "CASE-1" });
+    let request = world.network.post(url).header("Encrypted-Request", "true");
+    let payload = sealed(world, &lock).await;
+    assert_eq!(send(request.json(&json!({ "payload": payload }))).await.status, 204);
+    let path = format!("/secure/customers/{customer}/cards/{}/replace", text(card, "id"));
+    let replaced = send(world.secure(Method::POST, &path).json(&json!({}))).await;
+    assert_eq!(replaced.status, 201, "{replaced:?}");
+}
+
+async fn balance_of(world: &World, customer: &str) -> String {
+    let listed = world.get(&format!("/secure/customers/{customer}/balances")).await.json();
+    text(&listed["items"][0], "balanceId")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +240,7 @@ async fn no_log_line_holds_a_secret_at_any_level() {
         }
         world.begin_stop();
         let stopped = async || world.log().iter().any(|line| line.contains("\"stopped\""));
-        crate::world::until(stopped).await;
+        until(stopped).await;
         let log = world.log();
         assert!(log.len() > 100, "tracing is on");
         let own = [&pan, "739182", "Gierymska", &world.admin_token, "\"cvc2\""];

@@ -77,7 +77,7 @@ async fn a_partner_balance_is_opened_once_a_kind_and_reloaded() {
         let wrong = json!({ "amount": 1, "currency": "EUR" });
         let got = world.admin(Method::POST, &format!("{path}/reload"), Some(&wrong)).await;
         got.expect_error(422, "CURRENCY_MISMATCH");
-        let alert = json!({ "kind": "deposit", "currency": "EUR", "alertLevel": 5 });
+        let alert = json!({ "kind": "deposit", "currency": "EUR", "alert": { "level": 5 } });
         let got = world.admin(Method::POST, "/admin/partners/1/balances", Some(&alert)).await;
         got.expect_error(400, "INVALID_REQUEST");
         let got = world.admin(Method::POST, "/admin/partners/9/balances", Some(&open)).await;

@@ -79,6 +79,8 @@ async fn a_physical_card_is_ordered_made_linked_and_activated() {
         world.stop_server().await;
         world.config.bureau_key = Some(file);
         world.start_server().await;
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["card"]).await;
         let customer = world.customer().await;
         let balance = world.balance(&customer, "EUR").await;
         let placed = world.place_order(&customer, &balance).await;
@@ -120,6 +122,9 @@ async fn a_physical_card_is_ordered_made_linked_and_activated() {
         let taken = world.report(&lines).await.expect(StatusCode::ACCEPTED);
         assert_eq!((&taken["linked"], &taken["applied"]), (&json!(0), &json!(1)));
         assert_eq!(world.state(&card), CardState::Linked);
+        let told = arrived(&partner, 1).await.remove(0).json();
+        assert_eq!((&told["event"], &told["orderId"]), (&json!("card.linked"), &json!(order)));
+        assert_eq!((&told["cardId"], &told["userId"]), (&json!(card), &json!(customer)));
         let seen = world.get(&format!("{of_customer}/cards/orders/{order}")).await.json();
         assert_eq!((&seen["status"], &seen["trackingNo"]), (&json!("PERSONALISED"), &json!("TR1")));
         let listed = world.get(&format!("{of_customer}/cards")).await.json();
@@ -260,8 +265,8 @@ async fn a_card_issued_in_the_background_survives_a_crash_and_is_one() {
             assert!(said.as_object_mut().unwrap().remove("date").is_some());
             said
         };
-        let done = json!({ "operationId": operation, "status": "DONE", "userId": customer,
-            "balanceId": balance, "cardId": card, "error": null });
+        let done = json!({ "event": "card.created", "operationId": operation, "orderId": null,
+            "userId": customer, "balanceId": balance, "cardId": card, "error": null });
         assert_eq!(told(&arrived(&partner, 1).await[0]), done);
 
         // What the switch refuses is told, and the next one does not wait for it.
@@ -273,8 +278,8 @@ async fn a_card_issued_in_the_background_survives_a_crash_and_is_one() {
         let status = text(&begun, "statusUrl");
         until(async || world.get(&status).await.json()["status"] == "FAILED").await;
         assert_eq!(world.get(&status).await.json()["error"], "BALANCE_NOT_COVERED");
-        let failed = json!({ "operationId": begun["operationId"], "status": "FAILED",
-            "userId": customer, "balanceId": balance, "cardId": null,
+        let failed = json!({ "event": "card.failed", "operationId": begun["operationId"],
+            "orderId": null, "userId": customer, "balanceId": balance, "cardId": null,
             "error": "BALANCE_NOT_COVERED" });
         assert_eq!(told(&arrived(&partner, 2).await[1]), failed);
         let nobody = "019a0000-0000-7000-8000-00000000ffff";

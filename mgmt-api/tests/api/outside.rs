@@ -1,7 +1,7 @@
 //! Locks from outside: a network or an acquirer with a certificate of its own.
 
 use axum::http::StatusCode;
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::cards::sealed;
@@ -34,11 +34,33 @@ async fn a_network_locks_a_card_by_its_number() {
         let got = lock(world, &world.network, NETWORK, &of(3)).await;
         got.expect_error(409, "CARD_LOCKED_IRREVERSIBLY");
 
+        // By a token of the card, as long as there is one.
+        let other = world.card(&customer, &balance, "0019167984").await;
+        let tokens = format!("/secure/customers/{customer}/cards/{}/tokens", text(&other, "id"));
+        let token = json!({ "tokenReference": "DNITHE-17" });
+        let token = world.post(&tokens, &token).await.expect(StatusCode::CREATED);
+        let by_token = json!({ "token": "DNITHE-17", "reason": 1 });
+        let got = lock(world, &world.network, NETWORK, &by_token).await;
+        assert_eq!(got.status, StatusCode::NO_CONTENT, "{got:?}");
+        let shown = world.get(tokens.trim_end_matches("/tokens")).await.json();
+        assert_eq!((&shown["lock"], &shown["lockedBy"]), (&json!(1), &json!("OUTSIDE")));
+        let end = format!("{tokens}/{}", text(&token, "tokenId"));
+        assert_eq!(send(world.secure(Method::DELETE, &end)).await.status, 204);
+        let got = lock(world, &world.network, NETWORK, &by_token).await;
+        got.expect_error(404, "CARD_NOT_FOUND");
+
         for (body, status, title) in [
+            (
+                json!({ "pan": card["pan"], "token": "DNITHE-17", "reason": 3 }),
+                400,
+                "INVALID_REQUEST",
+            ),
+            (json!({ "token": "no name", "reason": 3 }), 400, "INVALID_REQUEST"),
             (json!({ "pan": "9999998400000000006", "reason": 3 }), 404, "CARD_NOT_FOUND"),
             (json!({ "pan": card["pan"], "reason": 9 }), 400, "INVALID_REQUEST"),
             (json!({ "pan": "12x", "reason": 3 }), 400, "INVALID_REQUEST"),
-            (json!({ "reason": 3 }), 400, "INVALID_PAYLOAD"),
+            (json!({ "reason": 3 }), 400, "INVALID_REQUEST"),
+            (json!({ "pan": card["pan"] }), 400, "INVALID_PAYLOAD"),
         ] {
             let got = lock(world, &world.network, NETWORK, &body).await;
             got.expect_error(status, title);

@@ -73,9 +73,17 @@ async fn an_operator_signs_in_and_out_and_nobody_else_sees_a_page() {
         let out = ann.form("/panel", "Sign out").await;
         let got = ann.send(&out).await;
         assert_eq!(got.status, 303);
-        assert_eq!(cookie(&got), "panel=");
+        assert_eq!(cookie(&got), "__Host-panel=");
         let got = ann.get("/panel").await;
         assert_eq!(location(&got).as_deref(), Some("/panel/sign-in"), "a session that has ended");
+
+        // Where no certificate is, a browser would not keep a cookie of that name.
+        world.stop_server().await;
+        world.config.public.certificate = None;
+        world.config.public.key = None;
+        world.start_server().await;
+        let bob = Browser::signed_in(world, "bob", Roles::STAFF, None).await;
+        assert!(bob.cookie.starts_with("panel=") && bob.page("/panel").await.contains("Sign out"));
     })
     .await;
 }

@@ -5,11 +5,13 @@ use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use mgmt_api::Config;
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::world::on_each;
+use crate::channels::PASSWORD;
+use crate::world::{on_each, plain_wallet, send};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mgmt-api");
 
@@ -159,6 +161,51 @@ async fn openssl_requests_are_signed_and_get_in() {
         let body = said(&curl.output().await.unwrap());
         assert!(body.contains("USER_NOT_FOUND"), "{body}");
         world.stop_server().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_certificates_and_the_log_are_looked_after_from_the_command_line() {
+    on_each(async |world| {
+        let file = world.path("mgmt.toml");
+        std::fs::write(&file, world.config.to_toml().unwrap()).unwrap();
+        let file = file.display().to_string();
+        let add = ["user", "add", "--config", &file, "--roles", "MANAGER", "ann"];
+        let mut adding = Command::new(PROGRAM);
+        adding.args(add).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut adding = adding.spawn().unwrap();
+        let password = format!("{PASSWORD}\n");
+        adding.stdin.take().unwrap().write_all(password.as_bytes()).await.unwrap();
+        let added = adding.wait_with_output().await.unwrap();
+        assert!(added.status.success(), "{}", said(&added));
+        let log_in = async || {
+            let body = json!({ "name": "ann", "password": PASSWORD });
+            world.post_public("/admin/sessions", &body).await.status
+        };
+        assert_eq!(log_in().await, 201);
+        let run = async |arguments: &[&str]| run(arguments, &[], world.folder.path()).await;
+        let out = run(&["user", "disable", "--config", &file, "ann"]).await;
+        assert!(out.status.success(), "{}", said(&out));
+        assert_eq!(log_in().await, 401);
+
+        let stranger = world.path("pki/stranger.crt").display().to_string();
+        let revoke = ["ca", "revoke", "--config", &file, "--certificate", &stranger];
+        let out = run(&revoke).await;
+        assert!(out.status.success(), "{}", said(&out));
+        let refused = send(world.wallet(&world.stranger, &plain_wallet())).await;
+        refused.expect_error(401, "CLIENT_CERTIFICATE_UNKNOWN");
+
+        let out = run(&["audit", "verify", "--config", &file]).await;
+        assert!(out.status.success(), "{}", said(&out));
+        for what in ["user add", "user disable", "ca revoke"] {
+            let path = "/admin/audit?limit=50";
+            let page = world.admin(Method::GET, path, None).await.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.iter().any(|item| item["route"] == what), "{what}");
+        }
+        world.database.execute("UPDATE audit_log SET caller = 'x' WHERE sequence = 1").await;
+        assert!(!run(&["audit", "verify", "--config", &file]).await.status.success());
     })
     .await;
 }

@@ -10,8 +10,6 @@ use crate::world::{World, caller_key, on_each, plain_wallet, public_key, send, t
 async fn make_strict(world: &mut World) {
     world.stop_server().await;
     world.config.profile = Profile::Strict;
-    world.config.public.certificate = Some(world.config.secure.certificate.clone());
-    world.config.public.key = Some(world.config.secure.key.clone());
     world.start_server().await;
 }
 

@@ -14,7 +14,7 @@ use mgmt_api::auth::admin_token;
 use mgmt_api::config::{ClientConfig, Config, ProcessorConfig};
 use mgmt_api::store::History;
 use mgmt_api::{Server, pki, vault};
-use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -152,6 +152,8 @@ impl World {
         config.processors = vec![ProcessorConfig { id, certificate, networks }];
         let mut config = config.resolved(folder.path());
         config.database.clone_from(&database.url);
+        config.public.certificate = Some(config.secure.certificate.clone());
+        config.public.key = Some(config.secure.key.clone());
         let mut world = Self {
             peer: Peer::start(config.switch.socket.clone()),
             partner: client_with(&files.ca, Some((&files.partner, &files.partner_key))),
@@ -171,8 +173,7 @@ impl World {
     pub(crate) async fn start_server(&mut self) {
         let server = Box::pin(Server::bind(self.config.clone())).await.unwrap();
         let secure = format!("https://{}", server.secure_address().unwrap());
-        let scheme = if self.config.public.certificate.is_some() { "https" } else { "http" };
-        let public = format!("{scheme}://{}", server.public_address().unwrap());
+        let public = format!("{}://{}", self.public_scheme(), server.public_address().unwrap());
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
         self.server = Some(Running { secure, public, host: Host::Task(stop, task) });
@@ -184,10 +185,15 @@ impl World {
         let process = Process::start(&self.config, &self.path("mgmt.toml")).await;
         self.server = Some(Running {
             secure: format!("https://{}", process.secure),
-            public: format!("http://{}", process.public),
+            public: format!("{}://{}", self.public_scheme(), process.public),
             host: Host::Process(Box::new(process)),
         });
         self.until_ready().await;
+    }
+
+    /// TLS, unless a test does without.
+    fn public_scheme(&self) -> &'static str {
+        if self.config.public.certificate.is_some() { "https" } else { "http" }
     }
 
     /// Begins the drain of the server that runs.
@@ -361,9 +367,14 @@ pub(crate) fn decrypted(body: &Value) -> Value {
     serde_json::from_slice(&plain).unwrap()
 }
 
-fn client_with(ca: &Path, identity: Option<(&Path, &Path)>) -> Client {
+/// A client that trusts this authority alone.
+pub(crate) fn trusting(ca: &Path) -> ClientBuilder {
     let ca = Certificate::from_pem(&std::fs::read(ca).unwrap()).unwrap();
-    let mut builder = Client::builder().tls_certs_only([ca]);
+    Client::builder().tls_certs_only([ca])
+}
+
+pub(crate) fn client_with(ca: &Path, identity: Option<(&Path, &Path)>) -> Client {
+    let mut builder = trusting(ca);
     if let Some((certificate, key)) = identity {
         let mut pem = std::fs::read(certificate).unwrap();
         pem.extend(std::fs::read(key).unwrap());
