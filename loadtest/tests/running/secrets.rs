@@ -1,6 +1,6 @@
 //! Nothing at rest tells a card number: after a thousand cards and their traffic, every file, log
-//! and metric is searched for every number in every form it could have, and for what the cards have
-//! in place of a CVC2.
+//! and metric is searched for every number in every form it could have, for what the cards have in
+//! place of a CVC2, and for PINs that were right and wrong.
 
 #![expect(clippy::indexing_slicing, reason = "bytes are searched place by place, within bounds")]
 
@@ -12,14 +12,19 @@ use anyhow::ensure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use loadtest::drive::Pace;
+use loadtest::fixtures::Fixtures;
+use loadtest::fixtures::player::Played;
 use loadtest::run::{Options, PROGRAM, prepare};
 use loadtest::sandbox::child::CANARY;
+use serde_json::json;
 
 use super::{Running, play};
 
 const CARDS: usize = 1_000;
-/// Bytes of each form that are compared at once; the shortest form, packed BCD, has as many.
-const HEAD: usize = 8;
+/// PINs as long as they may be, so that none stands anywhere by chance: the right one, a wrong one.
+const PINS: [&str; 2] = ["739182645917", "285071943628"];
+/// Bytes of each form that are compared at once; the shortest form, a PIN's packed BCD, has as many.
+const HEAD: usize = 6;
 
 /// Every form of every number, by its first bytes.
 struct Needles {
@@ -136,16 +141,34 @@ async fn no_card_number_and_no_cvc2_is_in_any_file_log_or_metric() -> anyhow::Re
     let played = play(&running, &mut player, "none", &broken).await?;
     assert!(played[0].agrees(), "{played:?}");
 
+    let [right, wrong] = PINS;
+    let payments = [("right", right, "00", "APPROVED"), ("wrong", wrong, "55", "INVALID_PIN")];
+    let payments = payments.map(|(kind, pin, code, reason)| {
+        json!({ "kind": kind, "mti": "0100", "card": "pinned", "pin": pin,
+            "set": { "4": "000000000100" }, "expect": { "39": code, "reason": reason } })
+        .to_string()
+    });
+    let card = json!({ "card": "pinned", "program": PROGRAM, "topUp": 10_000, "pin": right });
+    let lines = [card.to_string(), payments.join("\n")].join("\n");
+    let fixtures = Fixtures::parse(&lines)?;
+    player.issue(&running.demo()?, &fixtures.cards).await?;
+    let played = player.play(&fixtures, &running.journal()).await?;
+    assert!(played.iter().all(Played::agrees) && played.len() == 2, "{played:?}");
+
     let numbers = prepared.wallets().iter().map(|wallet| wallet.card.pan.expose());
     assert!(prepared.wallets().iter().all(|wallet| *wallet.card.cvc2 == CANARY));
-    let needles = Needles::of(numbers.chain([CANARY.as_bytes()]));
+    let needles = Needles::of(numbers.chain([CANARY.as_bytes()]).chain(PINS.map(str::as_bytes)));
     let mut searched = 0;
     for path in files(folder.path())? {
         let mut bytes = std::fs::read(&path)?;
         // Segments are made of zeros in advance.
         bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
         searched += bytes.len();
-        ensure!(needles.find(&bytes).is_none(), "{} has a card number or a CVC2", path.display());
+        ensure!(
+            needles.find(&bytes).is_none(),
+            "{} has a card number, a CVC2 or a PIN",
+            path.display()
+        );
         let names_keys = path.ends_with("keys.toml");
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         let cvc2 = text.contains("cvc2");
