@@ -96,7 +96,7 @@ impl Entry {
         Self {
             caller,
             route: route.to_owned(),
-            target: without_long_numbers(&without_ibans(&exchange.path)),
+            target: masked(&exchange.path),
             request_id: without_long_numbers(&exchange.request_id),
             reason: reason.map(|text| {
                 without_long_numbers(&text.chars().take(REASON_CHARS_MAX).collect::<String>())
@@ -122,7 +122,7 @@ impl Entry {
         Self {
             caller,
             route: route.to_owned(),
-            target: without_long_numbers(target),
+            target: masked(target),
             request_id: Uuid::now_v7().to_string(),
             reason: None,
             status: None,
@@ -279,11 +279,16 @@ fn optional(value: Option<&[u8]>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| [b"=", value].concat())
 }
 
-/// The path with IBANs masked: whoever reads the log has not asked for them.
-fn without_ibans(path: &str) -> String {
-    let parts = path.split('/').map(|part| match iban::is_valid(part) {
-        true => iban::masked(part),
-        false => part.to_owned(),
+/// The path with IBANs and long numbers masked: whoever reads the log has not asked for them. The
+/// hash that names a certificate stays as it is.
+fn masked(path: &str) -> String {
+    let parts = path.split('/').map(|part| {
+        let is_hash = part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match iban::is_valid(part) {
+            true => iban::masked(part),
+            false if is_hash => part.to_owned(),
+            false => without_long_numbers(part),
+        }
     });
     parts.collect::<Vec<_>>().join("/")
 }
@@ -322,8 +327,12 @@ mod tests {
     #[test]
     fn an_iban_is_written_masked() {
         let path = "/secure/bank-accounts/NL91ABNA0417164300";
-        assert_eq!(without_ibans(path), "/secure/bank-accounts/NL91**********4300");
-        assert_eq!(without_ibans("/secure/keys"), "/secure/keys");
+        assert_eq!(masked(path), "/secure/bank-accounts/NL91**********4300");
+        assert_eq!(masked("/secure/keys"), "/secure/keys");
+        let hash =
+            format!("/admin/certificates/{}", "a9999998412345678b".repeat(4)[..64].to_owned());
+        assert_eq!(masked(&hash), hash);
+        assert_eq!(masked("/x/9999998412345678/9999998412345678"), "/x/*/*");
     }
 
     #[test]

@@ -209,7 +209,27 @@ impl Rule {
     }
 }
 
+impl Subject {
+    fn name(self) -> String {
+        match self {
+            Self::Card(id) => format!("card {id}"),
+            Self::Customer(id) => format!("customer {id}"),
+            Self::Program(id) => format!("program {id}"),
+            Self::Partner(id) => format!("partner {id}"),
+        }
+    }
+}
+
 impl Period {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "a payment",
+            Self::Day => "a day",
+            Self::Week => "a week",
+            Self::Month => "a month",
+        }
+    }
+
     /// The day, week or month that `at` falls in, in an IANA time zone; `None` for a single payment
     /// and where there is no such zone.
     #[must_use]
@@ -301,6 +321,21 @@ impl RuleRow {
             Bound::Count { max, .. } => {
                 !looked_at || !payment.counts || count.saturating_add(1) <= max
             }
+        }
+    }
+
+    /// What it allows, and what of that was used before an instant.
+    pub(crate) fn told(&self, at: Timestamp) -> String {
+        let (spent, count) = self.used(at);
+        let whose = self.rule.subject.name();
+        let period = self.rule.period().name();
+        match self.rule.bound {
+            Bound::Denied => format!("{whose}: such payments are denied"),
+            Bound::Only => format!("{whose}: nothing but such payments"),
+            Bound::Amount { currency, max, .. } | Bound::Budget { currency, max, .. } => {
+                format!("{whose}: {max} {currency} {period}, {spent} used")
+            }
+            Bound::Count { max, .. } => format!("{whose}: {max} payments {period}, {count} made"),
         }
     }
 

@@ -169,9 +169,11 @@ impl App {
         let carry_out = async |()| {
             let key = from_hex(&at.certificate).ok_or(Code::CertificateNotFound)?;
             let now = clock::now_millis();
-            if self.processors.iter().any(|processor| processor.has(&key)) {
+            let of_processor = self.processors.iter().any(|processor| processor.has(&key));
+            if of_processor {
                 self.store.revoke_processor(&key, now).await?;
-            } else if !self.store.revoke_certificate(&key, now).await? {
+            }
+            if !self.store.revoke_certificate(&key, now).await? && !of_processor {
                 return Err(Code::CertificateNotFound.into());
             }
             Ok(Answer::no_content())

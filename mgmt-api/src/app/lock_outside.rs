@@ -36,7 +36,7 @@ pub struct OutsideLock {
     external_reference: Option<String>,
 }
 
-/// Digits on their way to a token.
+/// Digits of a number, on their way to what stands for it here.
 #[derive(Deserialize, Zeroize, ZeroizeOnDrop, ToSchema)]
 #[serde(transparent)]
 pub(crate) struct ClearNumber(String);
@@ -74,7 +74,7 @@ struct Plan {
 }
 
 impl App {
-    /// Locks a card by its number.
+    /// Locks a card by its number, or by a token of it.
     pub async fn lock_outside(
         &self,
         by: Call,
@@ -105,7 +105,14 @@ impl App {
         let draw = || async {
             let card = match &named {
                 Named::Number(pan) => self.store.card_of_token(self.vault.token(pan).0).await?,
-                Named::Token(token) => self.store.card_of_reference(token).await?,
+                Named::Token(token) => match *self.store.cards_of_reference(token).await? {
+                    [] => None,
+                    [card] => Some(card),
+                    [..] => {
+                        let message = "is a token of several cards: give the card's number";
+                        return Err(fault("token", message));
+                    }
+                },
             };
             Ok(Plan { request: Uuid::now_v7(), card: card.ok_or(Code::CardNotFound)? })
         };

@@ -111,7 +111,8 @@ impl App {
         let wish = body.content;
         let currency = currency(&wish.currency)?;
         let alert = LowBalanceAlert::read(wish.alert_level, wish.alert_email)?;
-        alert.as_ref().map_or(Ok(()), |alert| alert.check(self))?;
+        let members = ["alertLevel", "alertEmail"];
+        alert.as_ref().map_or(Ok(()), |alert| alert.check(self, members))?;
         let draw = || async {
             let partner = self.partner_at(&by, &at).await?;
             let currency = i64::from(currency.0);

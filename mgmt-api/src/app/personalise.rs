@@ -67,6 +67,17 @@ struct Line<'a> {
     delivery: Delivery,
 }
 
+/// Whether a card is linked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// From now on.
+    Now,
+    /// It was before.
+    Before,
+    /// It is no more.
+    Gone,
+}
+
 /// What became of a report.
 #[derive(Serialize, ToSchema)]
 pub struct ReportResult {
@@ -168,8 +179,9 @@ impl App {
         let mut linked = false;
         if row.kind == "PHYSICAL" && matches!(news.state, "PERSONALISED" | "SHIPPED" | "DELIVERED")
         {
-            linked = self.link_card(news.id, row.card_id).await?;
-            if rank(&row.state) < rank(MADE) {
+            let link = self.link_card(news.id, row.card_id).await?;
+            linked = link == Link::Now;
+            if link != Link::Gone && rank(&row.state) < rank(MADE) {
                 self.tell_of_link(&row).await?;
             }
         }
@@ -187,14 +199,16 @@ impl App {
         Ok(self.store.insert_notices(notice.as_slice(), None, None).await?)
     }
 
-    /// Links an ordered card under a command of its order; `false` where it was linked before.
-    async fn link_card(&self, order: Uuid, card: i64) -> Result<bool> {
-        if self.card_view(card).await?.state != CardState::Ordered {
-            return Ok(false);
+    /// Links an ordered card under a command of its order.
+    async fn link_card(&self, order: Uuid, card: i64) -> Result<Link> {
+        match self.card_view(card).await?.state {
+            CardState::Ordered => {}
+            CardState::Linked | CardState::Active => return Ok(Link::Before),
+            CardState::Expired | CardState::Removed => return Ok(Link::Gone),
         }
         let change = Change::SetCardState { card: card_id(card), state: CardState::Linked };
         match self.link.change(command_id(order), change).await?.result {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Link::Now),
             // Removed in the meantime: what came is of no use to anybody.
             Err(Refusal::CardStateForbidden { .. }) => Err(Code::CardStateForbidden.into()),
             Err(refusal) => Err(refusal.into()),

@@ -289,7 +289,7 @@ impl App {
 }
 
 impl KycMode {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Manual => "MANUAL",
             Self::Automatic => "AUTOMATIC",

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::add_customer::calendar_date;
+use super::put_program::KycMode;
 use super::{App, Body, check_text};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
@@ -20,8 +21,6 @@ use crate::vault::Purpose;
 const DOCUMENT_TYPES: [&str; 4] = ["passport", "identityCard", "drivingLicence", "residenceCard"];
 /// Characters of a text member at most.
 const TEXT_CHARS_MAX: usize = 128;
-/// How identities are checked where the partner does it.
-const EXTERNAL: &str = "EXTERNAL";
 /// Weights of the first ten digits of a PESEL.
 const PESEL_WEIGHTS: [u32; 10] = [1, 3, 7, 9, 1, 3, 7, 9, 1, 3];
 
@@ -81,7 +80,7 @@ impl App {
         form.check_images(&images)?;
         let draw = || async {
             let customer = self.customer(&by).await?.id;
-            if self.store.kyc_mode(customer).await? == EXTERNAL {
+            if self.store.kyc_mode(customer).await? == KycMode::External.name() {
                 // The partner checks identities itself, and says so with the customer's flags.
                 return Err(Code::FeatureNotEnabled.into());
             }

@@ -68,18 +68,19 @@ impl LowBalanceAlert {
         }
     }
 
-    /// What a request says, if somebody can be told so.
-    pub(super) fn check(&self, app: &App) -> Result<()> {
+    /// What a request says in these members, if it can be done.
+    pub(super) fn check(&self, app: &App, members: [&'static str; 2]) -> Result<()> {
+        let [of_level, of_email] = members;
         let fault = |field, message| Err(Error::fault(Code::InvalidRequest, field, message));
         if self.level <= 0 {
-            return fault("level", "must be more than zero");
+            return fault(of_level, "must be more than zero");
         }
         let Some(email) = &self.email else { return Ok(()) };
         if app.mailer.is_none() {
             return Err(Code::FeatureNotEnabled.into());
         }
         if !is_address(email) {
-            return fault("email", "must be an e-mail address");
+            return fault(of_email, "must be an e-mail address");
         }
         Ok(())
     }
@@ -103,7 +104,7 @@ impl App {
     ) -> Result<Response> {
         let alert = body.content;
         let balance = self.partner_balance(&by, &at).await?.id;
-        alert.check(self)?;
+        alert.check(self, ["level", "email"])?;
         let carry_out = async |()| {
             self.store.set_alert(balance, Some(alert.parts())).await?;
             Ok(Answer::no_content())
@@ -137,6 +138,10 @@ impl App {
                 let mail = mail_about(number, &balance, &view);
                 let now = clock::now_millis();
                 let notice = self.low_balance_notice(&balance, &view, (number, now)).await?;
+                if mail.is_none() && notice.is_none() {
+                    // Nobody hears it: as soon as there is an endpoint, it is told there.
+                    continue;
+                }
                 self.store.alert(&balance, mail.as_ref(), notice.as_slice(), now).await?;
                 tracing::warn!(id = %balance.id, "a partner balance runs low");
             } else if balance.alerted != 0

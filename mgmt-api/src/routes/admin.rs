@@ -58,7 +58,7 @@ fn certificates() -> Vec<Route> {
             "/admin/certificates/{certificate}",
             on!(revoke_certificate: Call, CertificatePath, Nothing),
         )
-        .says("Revokes a certificate: it is refused from the answer on, for ever.")
+        .says("Revokes a partner's or a processor's certificate, by its key: refused from the answer on.")
         .fails(&[CertificateNotFound])
         .to(admin),
     ]

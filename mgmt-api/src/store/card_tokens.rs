@@ -54,17 +54,12 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_all(pool).await)?)
     }
 
-    /// The card that a token of this reference pays for; none where it is not one alone.
-    pub async fn card_of_reference(&self, reference: &str) -> Result<Option<i64>> {
+    /// The cards that tokens of this reference pay for, two at most: services name their tokens each
+    /// for itself.
+    pub async fn cards_of_reference(&self, reference: &str) -> Result<Vec<i64>> {
         const SQL: &str = "SELECT card_id FROM card_tokens WHERE reference = $1 \
              AND state = 'ACTIVE' LIMIT 2";
-        let cards: Vec<i64> = on!(self, pool => {
-            sqlx::query_scalar(SQL).bind(reference).fetch_all(pool).await
-        })?;
-        Ok(match cards.as_slice() {
-            [card] => Some(*card),
-            _ => None,
-        })
+        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(reference).fetch_all(pool).await)?)
     }
 
     /// Ends a token of a card; whether it has it.

@@ -52,10 +52,13 @@ const MAIL: &str = "INSERT INTO mails (id, email, subject, content, state, attem
      next_at_ms, created_at_ms) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5)";
 
 impl Store {
-    /// Sets or clears the level below which somebody is told of a balance, and begins anew.
+    /// Sets or clears the level below which somebody is told of a balance, and begins anew where it
+    /// is another one.
     pub async fn set_alert(&self, balance: Uuid, alert: Option<(i64, Option<&str>)>) -> Result<()> {
         const SQL: &str = "UPDATE partner_balances SET alert_level = $2, alert_email = $3, \
-             alerted = 0 WHERE id = $1";
+             alerted = CASE WHEN alert_level = $2 \
+             AND COALESCE(alert_email, '') = COALESCE($3, '') THEN alerted ELSE 0 END \
+             WHERE id = $1";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(balance)

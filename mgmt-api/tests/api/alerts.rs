@@ -246,6 +246,10 @@ async fn without_a_mail_server_nobody_can_be_told_by_e_mail() {
         let technical = world.deposit(&technical).await;
         let told = arrived(&partner, 1).await.remove(0).json();
         assert_eq!(told["partnerBalanceId"], technical);
+        let wrong = json!({ "kind": "CREDIT", "currency": "EUR", "alertLevel": 0 });
+        let got = world.admin(Method::POST, "/admin/partners/1/balances", Some(&wrong)).await;
+        got.expect_error(400, "INVALID_REQUEST");
+        assert_eq!(got.json()["errors"][0]["field"], "alertLevel");
         let credit = world.deposit(&json!({ "kind": "CREDIT", "currency": "EUR" })).await;
         let path = format!("/admin/partner-balances/{credit}/alert");
         let alert = json!({ "level": 1, "email": "treasury@partner.example" });

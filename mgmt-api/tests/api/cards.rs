@@ -383,6 +383,28 @@ async fn limits_that_were_put_decline_what_goes_beyond() {
                 put(&json!({})).await;
             }
         }
+
+        // And what there was and is left of it can be told afterwards.
+        let daily = json!({ "currency": "EUR", "daily": 100 });
+        let limits = format!("{of_card}/limits");
+        assert_eq!(send(world.secure(Method::PUT, &limits).json(&daily)).await.status, 204);
+        for amount in [60, 41] {
+            world
+                .peer
+                .message(Command::Authorize(world.shop(1_000 + u64::from(amount == 41), amount)));
+        }
+        world.until_history().await;
+        let listed = world.get(&format!("{of_customer}/transactions?limit=1")).await.json();
+        let id = text(&listed["items"][0], "id");
+        let told = world.get(&format!("/secure/transactions/{id}/explain")).await.json();
+        let checks = told["checks"].as_array().unwrap();
+        let failed = checks.iter().find(|check| check["passed"] == false).unwrap();
+        assert_eq!(
+            (&failed["row"], &failed["reason"]),
+            (&json!(15), &json!("EXCEEDS_AMOUNT_LIMIT"))
+        );
+        let said = format!("; card {}: 100 EUR a day, 60 used", text(&holder.card, "id"));
+        assert!(text(failed, "inputs").ends_with(&said), "{failed}");
     })
     .await;
 }

@@ -109,8 +109,6 @@ async fn who_asks_too_often_waits_and_others_do_not() {
         let customer = world.customer().await;
         let path = format!("/secure/customers/{customer}/balances");
         world.stop_server().await;
-        world.config.limits.requests_per_second = 1;
-        world.config.limits.log_ins_per_second = 1;
         world.config.limits.encrypted_per_second = 1;
         world.start_server().await;
         // What is encrypted has a rate of its own, of the caller's and of a network's bodies too.
@@ -126,9 +124,18 @@ async fn who_asks_too_often_waits_and_others_do_not() {
             let request = request.header("Encrypted-Request", "true");
             send(request.json(&json!({ "payload": "x" }))).await.status
         };
-        assert_eq!([seen().await, seen().await, seen().await], [200, 200, 429]);
-        assert_eq!([locked().await, locked().await, locked().await], [400, 400, 429]);
+        let (mut answers, mut locks) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            answers.push(seen().await);
+            locks.push(locked().await);
+        }
+        assert!(answers.starts_with(&[200, 200]) && answers.contains(&429), "{answers:?}");
+        assert!(locks.starts_with(&[400, 400]) && locks.contains(&429), "{locks:?}");
+        let url = world.secure_url("/secure/partner/balances");
+        assert_eq!(send(world.stranger.get(url)).await.status, 200, "what is plain has another");
         world.stop_server().await;
+        world.config.limits.requests_per_second = 1;
+        world.config.limits.log_ins_per_second = 1;
         world.config.limits.encrypted_per_second = 1_000;
         world.start_server().await;
         for left in ["\"caller\";r=1;t=1", "\"caller\";r=0;t=2"] {

@@ -61,6 +61,20 @@ fn a_schema_has_one_form_and_every_reference_leads_to_one() {
     }
 }
 
+#[test]
+fn what_takes_no_key_says_so() {
+    let document = openapi::document(&Limits::default());
+    for (path, verb) in [
+        ("/customers/sessions/current", "delete"),
+        ("/customers/sessions/current/step-up", "post"),
+        ("/admin/sessions/current", "delete"),
+    ] {
+        let route = &document["paths"][path][verb];
+        assert!(route["operationId"].is_string(), "{path}");
+        assert!(!route["parameters"].to_string().contains("Idempotency"), "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_is_served_with_its_scripts() {
     on_each(async |world| {

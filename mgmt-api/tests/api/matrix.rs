@@ -353,7 +353,8 @@ async fn strangers(world: &World, network: Client) -> [Knocker; 4] {
 /// Not found; or no form or report, which are looked at before anything is looked up; or, of what a
 /// network or an operator of all partners may do alone, forbidden.
 fn is_refusal(route: &Route, got: &Got) -> bool {
-    let may_forbid = matches!(route.access, Access::Operator(_) | Access::Processor);
+    let of_all = ["{processor}", "{partner}", "{program}"];
+    let may_forbid = of_all.iter().any(|name| route.path.contains(name));
     got.status == 404
         || got.status == 403 && may_forbid && got.title() == "FORBIDDEN"
         || got.status == 415

@@ -146,6 +146,25 @@ async fn a_physical_card_is_ordered_made_linked_and_activated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plastic_of_a_card_that_was_removed_is_nobodys_news() {
+    on_each(async |world| {
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["card"]).await;
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let placed = world.place_order(&customer, &balance).await;
+        let (order, card) = (text(&placed, "orderId"), text(&placed, "cardId"));
+        let path = format!("/admin/customers/{customer}/cards/{card}");
+        assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 204);
+        let taken = world.report(&format!("{order},PERSONALISED,,\n")).await.json();
+        assert_eq!((&taken["linked"], &taken["applied"]), (&json!(0), &json!(1)));
+        let events = world.get("/secure/events").await.json();
+        assert_eq!(events["items"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_physical_card_is_good_until_the_one_in_its_place_is_activated() {
     on_each(async |world| {
         let customer = world.customer().await;

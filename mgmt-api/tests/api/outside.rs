@@ -44,6 +44,15 @@ async fn a_network_locks_a_card_by_its_number() {
         assert_eq!(got.status, StatusCode::NO_CONTENT, "{got:?}");
         let shown = world.get(tokens.trim_end_matches("/tokens")).await.json();
         assert_eq!((&shown["lock"], &shown["lockedBy"]), (&json!(1), &json!("OUTSIDE")));
+        let third = world.card(&customer, &balance, "0019167984").await;
+        let others = format!("/secure/customers/{customer}/cards/{}/tokens", text(&third, "id"));
+        let same = json!({ "tokenReference": "DNITHE-17" });
+        let same = world.post(&others, &same).await.expect(StatusCode::CREATED);
+        let got = lock(world, &world.network, NETWORK, &by_token).await;
+        got.expect_error(400, "INVALID_REQUEST");
+        assert_eq!(got.json()["errors"][0]["field"], "token", "of two cards");
+        let end = format!("{others}/{}", text(&same, "tokenId"));
+        assert_eq!(send(world.secure(Method::DELETE, &end)).await.status, 204);
         let end = format!("{tokens}/{}", text(&token, "tokenId"));
         assert_eq!(send(world.secure(Method::DELETE, &end)).await.status, 204);
         let got = lock(world, &world.network, NETWORK, &by_token).await;

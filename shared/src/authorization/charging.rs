@@ -9,7 +9,7 @@ use super::{Case, Witness};
 use crate::effect::{Effect, RuleSlot, TransactionSlot};
 use crate::ledger::{Charge, Ledger};
 use crate::money::Amount;
-use crate::rule::Subject;
+use crate::rule::{Bound, RuleRow, Subject};
 
 /// The rules of the card, its holder, its program and its partner.
 fn rules_of<'a>(
@@ -30,6 +30,17 @@ fn rules_of<'a>(
     subjects.into_iter().flatten().flat_map(|subject| ledger.rules.of(subject)).copied()
 }
 
+/// Those of one row of the order of checks.
+fn rules_in<'a>(
+    ledger: &'a Ledger,
+    parties: &'a Parties<'_>,
+    row: u8,
+) -> impl Iterator<Item = &'a RuleRow> + 'a {
+    rules_of(ledger, parties)
+        .filter_map(|slot| ledger.rules.row(slot))
+        .filter(move |rule| rule.rule.row().0 == row)
+}
+
 /// Whether anybody concerned has rules.
 pub(super) fn is_ruled(ledger: &Ledger, parties: &Parties<'_>) -> bool {
     parties.card.is_some_and(|(_, card)| card.ruled)
@@ -47,10 +58,21 @@ pub(super) fn rules_allow(
     row: u8,
 ) -> bool {
     let payment = asked.payment();
-    rules_of(ledger, parties)
-        .filter_map(|slot| ledger.rules.row(slot))
-        .filter(|rule| rule.rule.row().0 == row)
-        .all(|rule| rule.allows(&asked.request.acceptance, &payment))
+    rules_in(ledger, parties, row).all(|rule| rule.allows(&asked.request.acceptance, &payment))
+}
+
+/// What the rules of one row that look at a payment allow, and what of that was used.
+pub(super) fn rules_told(
+    ledger: &Ledger,
+    parties: &Parties<'_>,
+    asked: &Asked<'_>,
+    row: u8,
+) -> String {
+    let payment = asked.payment();
+    let rules = rules_in(ledger, parties, row).filter(|rule| {
+        rule.looks_at(&asked.request.acceptance, &payment) || rule.rule.bound == Bound::Only
+    });
+    rules.fold(String::new(), |told, rule| told + "; " + &rule.told(payment.at))
 }
 
 impl<W: Witness> Case<'_, W> {

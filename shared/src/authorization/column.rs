@@ -5,7 +5,7 @@
 //! (explain) without costing the path anything.
 
 use super::Kind;
-use super::charging::{is_ruled, rules_allow};
+use super::charging::{is_ruled, rules_allow, rules_told};
 use crate::action_code::Reason;
 use crate::balance::{Balance, Funds, PartnerBalance};
 use crate::card::CardState;
@@ -348,7 +348,10 @@ fn rule_rows<W: Witness>(
     for (row, reason) in RULE_ROWS {
         let passes = !ruled || !column.rows.has(row) || rules_allow(ledger, parties, asked, row);
         column.row(row, passes, reason, || match ruled {
-            true => format!("{} asked for, {}", asked.money, asked.request.acceptance),
+            true => {
+                let told = rules_told(ledger, parties, asked, row);
+                format!("{} asked for, {}{told}", asked.money, asked.request.acceptance)
+            }
             false => "no rules".to_owned(),
         })?;
     }
