@@ -134,14 +134,17 @@ impl App {
             let available = view.ledger.0.saturating_sub(view.held.0);
             let level = balance.alert_level;
             if available < level && balance.alerted == 0 {
-                let number = self.store.next_number("mail").await?;
-                let mail = mail_about(number, &balance, &view);
-                let now = clock::now_millis();
-                let notice = self.low_balance_notice(&balance, &view, (number, now)).await?;
-                if mail.is_none() && notice.is_none() {
+                let told = self.store.partners_told_of(LOW_BALANCE).await?;
+                let told = told.contains(&balance.partner_id);
+                if balance.alert_email.is_none() && !told {
                     // Nobody hears it: as soon as there is an endpoint, it is told there.
                     continue;
                 }
+                let number = self.store.next_number("mail").await?;
+                let mail = mail_about(number, &balance, &view);
+                let now = clock::now_millis();
+                let notice = || self.low_balance_notice(&balance, &view, (number, now));
+                let notice = told.then(notice).transpose()?;
                 self.store.alert(&balance, mail.as_ref(), notice.as_slice(), now).await?;
                 tracing::warn!(id = %balance.id, "a partner balance runs low");
             } else if balance.alerted != 0
@@ -153,17 +156,14 @@ impl App {
         Ok(())
     }
 
-    /// What the partner is told at its endpoints beside an e-mail, if it wants to be.
-    async fn low_balance_notice(
+    /// What the partner is told at its endpoints.
+    fn low_balance_notice(
         &self,
         balance: &WatchedBalance,
         view: &PartnerBalanceView,
         (number, at_ms): (i64, i64),
-    ) -> Result<Option<NewNotice>> {
+    ) -> Result<NewNotice> {
         let (id, partner) = (balance.id, balance.partner_id);
-        if !self.store.partners_told_of(LOW_BALANCE).await?.contains(&partner) {
-            return Ok(None);
-        }
         let content = serde_json::to_vec(&LowBalance {
             partner_balance_id: id,
             kind: view.kind.into(),
@@ -175,7 +175,7 @@ impl App {
         })?;
         let (origin, subject) = (format!("low balance {id} {number}"), format!("low balance {id}"));
         let news = News { origin, partner, kind: LOW_BALANCE, subject, at_ms };
-        Ok(Some(news.saying(&self.vault, &content)?))
+        Ok(news.saying(&self.vault, &content)?)
     }
 }
 

@@ -175,6 +175,11 @@ async fn the_automatic_provider_decides_by_what_the_form_says() {
             let customer = world.unchecked().await;
             world.register(&customer, form_with(changes)).await;
             until(async || world.status(&customer).await["status"] == status).await;
+            let log = world.admin(Method::GET, "/admin/audit?limit=50", None).await.json();
+            let decided = log["items"].as_array().unwrap().iter().any(|entry| {
+                entry["caller"] == "system:automatic" && text(entry, "target").contains(status)
+            });
+            assert!(decided, "who decided is written down: {status}");
             assert_eq!(world.status(&customer).await["reason"], reason);
             let path = format!("/secure/customers/{customer}/balances");
             let got = world.post(&path, &json!({ "currency": "EUR" })).await;
