@@ -440,7 +440,7 @@ async fn where_a_partner_may_have_booked_it_the_reversal_is_told_and_told_again_
         crate::world::send(world.secure(Method::PUT, &path).json(&paused))
             .await
             .expect(StatusCode::OK);
-        let before = partner.taken().len();
+        let before = settled(&partner).await;
         let unasked = world.payment(3, 700);
         world.peer.ask(unasked);
         assert_eq!(world.told(unasked).await, Reason::PartnerSilent);
@@ -465,6 +465,17 @@ async fn where_a_partner_may_have_booked_it_the_reversal_is_told_and_told_again_
         assert_eq!(paths(&calls), [("POST", "/transactions/force-debit")]);
     })
     .await;
+}
+
+/// How much came, once what was under way has.
+async fn settled(partner: &Partner) -> usize {
+    loop {
+        let count = partner.taken().len();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        if partner.taken().len() == count {
+            return count;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
