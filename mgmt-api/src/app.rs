@@ -8,6 +8,7 @@ mod activate_card;
 mod add_customer;
 mod art;
 mod bank_accounts;
+mod block_balance;
 mod card_tokens;
 mod certificates;
 pub(crate) mod charge_fees;
@@ -87,7 +88,7 @@ pub use self::fees::{FeeList, ProgramFee, ReportWish, ShownFee};
 pub use self::import::{ImportWish, RowPage, ShownImport, TakenImport};
 pub use self::issue_card::{IssuedCard, NewVirtualCard};
 pub use self::issue_later::{BegunOperation, ShownOperation};
-pub use self::limits::{LimitUsage, Limits};
+pub use self::limits::{LimitUsage, Limits, LimitsAsked};
 pub use self::lock_card::LockRequest;
 pub use self::lock_outside::OutsideLock;
 pub use self::log_in::{

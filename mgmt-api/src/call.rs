@@ -209,6 +209,20 @@ pub struct CustomerCall {
     pub customer: String,
 }
 
+impl CustomerCall {
+    /// A cardholder has given the wallet PIN a moment ago; others answer for themselves. Source:
+    /// requirements #37, #42.
+    pub fn check_stepped_up(&self) -> Result<()> {
+        match self.call.caller {
+            Caller::Customer(holder) if !holder.stepped_up => Err(Code::StepUpRequired.into()),
+            Caller::Customer(_)
+            | Caller::Partner(_)
+            | Caller::Operator(_)
+            | Caller::Processor(_) => Ok(()),
+        }
+    }
+}
+
 impl Call {
     /// The call of `caller`, without encryption.
     pub fn new(caller: Caller, parts: &Parts) -> Result<Self> {

@@ -110,6 +110,8 @@ codes! {
     UserLocked = 409 "USER_LOCKED" "The customer is locked.";
     CardLockedIrreversibly = 409 "CARD_LOCKED_IRREVERSIBLY"
         "The card has a lock that is never lifted or replaced: issue another card.";
+    CardLockedByOther = 409 "CARD_LOCKED_BY_OTHER"
+        "Somebody else set the lock, and the program does not let the cardholder lift it: the issuer can.";
     CardStateForbidden = 409 "CARD_STATE_FORBIDDEN" "The card's state does not allow this.";
     CardNotLinked = 409 "CARD_NOT_LINKED"
         "The card is still being made: it can be activated when it is linked.";
@@ -140,6 +142,8 @@ codes! {
         "The partner has a balance of this kind and currency.";
     BalanceNotEmpty = 409 "BALANCE_NOT_EMPTY"
         "Money is booked or held on the balance: bring both to zero first.";
+    BalanceBlocked = 409 "BALANCE_BLOCKED"
+        "The balance is blocked: nothing is taken out of it until it is unblocked.";
     TooManyCards = 409 "TOO_MANY_CARDS" "The balance has as many cards as it may have.";
     OtherCustody = 409 "OTHER_CUSTODY"
         "The balance's money is with the partner, or must be for this: a program's cards draw on balances of the same kind, and money that is with the partner is not moved here.";
@@ -379,6 +383,8 @@ impl From<Refusal> for Error {
             Refusal::InsufficientCollateral => Code::InsufficientCollateral,
             Refusal::InsufficientFunds => Code::InsufficientFunds,
             Refusal::BalancesApart => Code::BalancesApart,
+            Refusal::BalanceBlocked => Code::BalanceBlocked,
+            Refusal::LockedByOther => Code::CardLockedByOther,
             Refusal::OtherCustody => Code::OtherCustody,
             Refusal::TableFull => Code::CapacityReached,
         };

@@ -204,7 +204,8 @@ impl Feed {
             | Change::RemoveRule(_)
             | Change::ResolveException(_)
             | Change::ChargeFee { .. }
-            | Change::PutCustody(..) => Ok(()),
+            | Change::PutCustody(..)
+            | Change::BlockBalance { .. } => Ok(()),
             Change::EntrustBalance(id) => match outcome.result {
                 Ok(()) => store.set_entrusted(Uuid::from_u128(id.0)).await,
                 Err(_) => Ok(()),
@@ -236,7 +237,7 @@ impl Feed {
             Change::IssueCard(card) => {
                 store.settle_card(i64::try_from(card.id.0).unwrap_or_default(), state).await
             }
-            Change::LockCard { .. } | Change::UnlockCard(_) => {
+            Change::LockCard { .. } | Change::UnlockCard(_) | Change::LockByHolder { .. } => {
                 store.settle_lock_request(command, state).await
             }
             Change::TopUp { .. }

@@ -241,6 +241,7 @@ impl Page {
             | Effect::FeePut(_)
             | Effect::FeeRemoved(..)
             | Effect::CustodyPut(..)
+            | Effect::BalanceBlocked(..)
             | Effect::Asked(..) => {}
         }
         Ok(())

@@ -45,12 +45,28 @@ struct Header {
     kid: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-enum Algorithm {
+/// How the key of a token is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    /// With SHA-256.
+    #[default]
     #[serde(rename = "RSA-OAEP-256")]
     RsaOaep256,
+    /// With SHA-1.
     #[serde(rename = "RSA-OAEP")]
     RsaOaep,
+}
+
+impl Algorithm {
+    /// Its name in JWE; `None` for any other.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "RSA-OAEP-256" => Some(Self::RsaOaep256),
+            "RSA-OAEP" => Some(Self::RsaOaep),
+            _ => None,
+        }
+    }
 }
 
 /// A caller's public key, to which answers are encrypted.
@@ -58,7 +74,22 @@ enum Algorithm {
 pub struct ResponseKey {
     /// SHA-256 of the public key info.
     pub thumbprint: [u8; 32],
-    encrypter: Arc<RsaesJweEncrypter>,
+    encrypters: Arc<Encrypters>,
+    algorithm: Algorithm,
+}
+
+/// A caller's key, prepared.
+struct Encrypters {
+    oaep_256: RsaesJweEncrypter,
+    oaep: RsaesJweEncrypter,
+}
+
+impl ResponseKey {
+    /// The same key, used with this algorithm.
+    #[must_use]
+    pub fn with(self, algorithm: Algorithm) -> Self {
+        Self { algorithm, ..self }
+    }
 }
 
 /// A key of ours.
@@ -84,7 +115,7 @@ pub struct Jwe {
     current: OwnKey,
     /// Opens what was encrypted to the key before this one, while callers change over.
     before: Option<OwnKey>,
-    response_keys: DashMap<[u8; 32], Arc<RsaesJweEncrypter>>,
+    response_keys: DashMap<[u8; 32], Arc<Encrypters>>,
     sample: OnceLock<SamplePair>,
     permits: Arc<Semaphore>,
 }
@@ -151,15 +182,17 @@ impl Jwe {
         let der = public_key_der(&bytes).ok_or_else(invalid)?;
         let thumbprint = pki::sha256(&der);
         let known = self.response_keys.get(&thumbprint).map(|known| Arc::clone(&known));
-        let encrypter = match known {
-            Some(encrypter) => encrypter,
-            None => Arc::new(
-                RsaesJweAlgorithm::RsaOaep256
-                    .encrypter_from_der(&der)
-                    .map_err(|_unusable| invalid())?,
-            ),
+        let prepared = |algorithm: RsaesJweAlgorithm| {
+            algorithm.encrypter_from_der(&der).map_err(|_unusable| invalid())
         };
-        Ok(ResponseKey { thumbprint, encrypter })
+        let encrypters = match known {
+            Some(encrypters) => encrypters,
+            None => Arc::new(Encrypters {
+                oaep_256: prepared(RsaesJweAlgorithm::RsaOaep256)?,
+                oaep: prepared(RsaesJweAlgorithm::RsaOaep)?,
+            }),
+        };
+        Ok(ResponseKey { thumbprint, encrypters, algorithm: Algorithm::default() })
     }
 
     /// Reads a key file, PEM.
@@ -172,7 +205,7 @@ impl Jwe {
     /// Keeps a key that is registered to its caller, so that it is parsed once.
     pub fn keep(&self, key: &ResponseKey) {
         if self.response_keys.len() < RESPONSE_KEYS_MAX {
-            self.response_keys.insert(key.thumbprint, Arc::clone(&key.encrypter));
+            self.response_keys.insert(key.thumbprint, Arc::clone(&key.encrypters));
         }
     }
 
@@ -219,9 +252,13 @@ impl Jwe {
     fn encrypt(&self, key: &ResponseKey, plain: &[u8]) -> Result<String, Error> {
         let mut header = JweHeader::new();
         header.set_content_encryption(CONTENT_ENCRYPTION);
+        let encrypter = match key.algorithm {
+            Algorithm::RsaOaep256 => &key.encrypters.oaep_256,
+            Algorithm::RsaOaep => &key.encrypters.oaep,
+        };
         // josekit's errors may carry a backtrace: they are not printed.
         self.context
-            .serialize_compact(plain, &header, &*key.encrypter)
+            .serialize_compact(plain, &header, encrypter)
             .map_err(|_unprintable| Error::internal("jwe", &"the answer does not encrypt"))
     }
 

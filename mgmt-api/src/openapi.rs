@@ -156,6 +156,9 @@ fn parameters(route: &Route) -> Value {
     header("Public-Key", "Base64 of the PEM key that the answer is encrypted to.", text(), false);
     header("Encrypted-Request", "Whether the body is encrypted.", flag(), false);
     header("Encrypted-Response", "Whether the answer must be encrypted.", flag(), false);
+    let algorithm = json!({ "type": "string", "enum": ["RSA-OAEP-256", "RSA-OAEP"] });
+    let says = "How the key of the answer is encrypted; RSA-OAEP-256 where it is left out.";
+    header("Encryption-Algorithm", says, algorithm, false);
     if route.verb != Verb::Get && !is_of_session(route) {
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
         header(

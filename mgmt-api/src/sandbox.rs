@@ -20,7 +20,8 @@ use crate::config::{Config, Profile};
 use crate::error::Error;
 use crate::notices::{BALANCE, check_url, endpoint_row_name};
 use crate::store::{
-    CardKind, EndpointRow, NewClient, ProgramRow, Store, collateral_name, silence_name,
+    CardKind, EndpointRow, LOCK_SOURCES, NewClient, ProgramRow, Store, collateral_name,
+    silence_name,
 };
 use crate::vault::{Purpose, Vault};
 use crate::{clock, pki, vault};
@@ -104,6 +105,8 @@ impl Row {
             iban_prefix: None,
             answer_ms: self.entrusted.then_some(ANSWER_MS),
             on_silence: self.entrusted.then(|| silence_name(OnSilence::Decline).to_owned()),
+            cardholder_lifts: LOCK_SOURCES.map(|(_, name)| name).join(","),
+            network_verifies: 0,
         }
     }
 }

@@ -63,7 +63,9 @@ pub use self::notices::{
 pub use self::operators::{NewOperator, OperatorRow};
 pub use self::orders::{NewOrder, OperationRow, OrderNews, OrderRow};
 pub use self::partner_balances::PartnerBalanceRow;
-pub use self::programs::{CardKind, ProgramRow, collateral_name, silence_name};
+pub use self::programs::{
+    CardKind, LOCK_SOURCES, ProgramRow, collateral_name, lock_source_name, silence_name,
+};
 pub use self::reload_requests::ReloadRequestRow;
 pub use self::sessions::{InstallationRow, NewInstallation, NewSession, SessionRow, WalletPinRow};
 pub use self::verifications::{Decision, ImageRow, NewVerification, VerificationRow};

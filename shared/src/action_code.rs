@@ -233,6 +233,9 @@ reasons! {
     /// A limit at the partner.
     54 PartnerLimitExceeded "LIMIT_EXCEED" 1021 b"61" b"121"
         "A limit at the card's partner, which keeps the money, is reached."
+    /// The card's balance is blocked.
+    55 BalanceBlocked "BALANCE_BLOCKED" 1004 b"62" b"104"
+        "The card's balance is blocked at the moment; money can come in, but none can be spent."
 }
 
 impl Reason {

@@ -67,6 +67,8 @@ pub struct Balance {
     pub funds: Funds,
     /// Whether it was closed.
     pub closed: bool,
+    /// Whether nothing may be taken out of it until it is unblocked. Source: requirements #28.
+    pub blocked: bool,
     /// The partner whose credit balance top-ups are charged to.
     pub covered_by: Option<PartnerId>,
     /// Whether its money is with the partner: nothing is ever booked on it here.

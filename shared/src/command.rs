@@ -512,4 +512,23 @@ pub enum Change {
     /// The money of this balance is with the partner from now on; nothing may be booked or held on
     /// it, and no card draw on it.
     EntrustBalance(BalanceId),
+    /// Blocks a user balance, or lifts the block: while it is on nothing is authorized against the
+    /// balance and nothing withdrawn or transferred from it. What networks post and what comes in
+    /// is booked, fees are taken. Source: requirements #28.
+    BlockBalance {
+        /// Which.
+        balance: BalanceId,
+        /// On or off.
+        blocked: bool,
+    },
+    /// The holder locks a card, or lifts its lock. A lock that none of these set stays, save that a
+    /// lock for ever takes the place of any that can be lifted. Source: requirements #100.
+    LockByHolder {
+        /// Which.
+        card: CardId,
+        /// The lock to set; `None` lifts the one there is.
+        lock: Option<LockCode>,
+        /// Whose locks the holder may lift or replace.
+        over: Vec<LockSource>,
+    },
 }

@@ -22,7 +22,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -285,6 +285,12 @@ pub enum Refusal {
     /// The money is with the partner, or must not be.
     #[error("the money is with the partner, or must not be")]
     OtherCustody,
+    /// Nothing may be taken out of the balance.
+    #[error("the balance is blocked")]
+    BalanceBlocked,
+    /// The holder may not touch a lock that this one set.
+    #[error("the holder may not touch a lock that somebody else set")]
+    LockedByOther,
 }
 
 /// State as a query sees it, at one instant.
@@ -399,6 +405,8 @@ pub struct BalanceView {
     pub owed: Amount,
     /// Whether its money is with the partner.
     pub entrusted: bool,
+    /// Whether nothing may be taken out of it.
+    pub blocked: bool,
     /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards: Vec<CardView>,
 }

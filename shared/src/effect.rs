@@ -550,6 +550,8 @@ pub enum Effect {
         /// When its hold ends by itself, where it stands with one.
         until: Timestamp,
     },
+    /// Nothing may be taken out of a user balance from now on, or may again.
+    BalanceBlocked(BalanceSlot, bool),
 }
 
 impl Effect {
@@ -591,7 +593,8 @@ impl Effect {
             | Self::FeePut(_)
             | Self::FeeRemoved(..)
             | Self::CustodyPut(..)
-            | Self::BalanceEntrusted(_) => None,
+            | Self::BalanceEntrusted(_)
+            | Self::BalanceBlocked(..) => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::ids::{CardId, ConfigId, CustomerId, PartnerId, RuleId, Timestamp};
 use crate::money::{Amount, Currency};
 
 /// Rules of one card, customer, program or partner at most.
-pub const RULES_A_SUBJECT_MAX: usize = 16;
+pub const RULES_A_SUBJECT_MAX: usize = 32;
 /// Entries of each list in a filter at most.
 pub const FILTER_ENTRIES_MAX: usize = 256;
 /// Characters of a time zone's name at most.

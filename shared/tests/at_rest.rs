@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const COLUMNS: &str = "
     alert_email alert_level alerted amount answer_ms answer_sealed approval asked asked_at_ms
     asked_until_ms at_ms attempts authorised auto_balance balance balance_id batch_id bin
-    blocked_until_ms booked booked_at_ms caller captured card card_id card_kind cash_back
+    blocked_until_ms booked booked_at_ms caller captured card card_id card_kind cardholder_lifts cash_back
     cash_hold_hours chain_hash changed_at_ms client_certificate client_key_sealed closed
     code_hash collateral command_id comment_sealed config_id content content_sealed country
     created_at_ms credential_hash credit credit_hold_hours currency customer customer_id
@@ -23,7 +23,7 @@ const COLUMNS: &str = "
     failures fee fee_id field fingerprint first_state fixed flagged followed form_sealed
     home_country iban iban_prefix id import_id installation_id instant_credit_max issuer_code
     key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle lifecycle_state
-    locked mcc media_type merchant months_valid name networks next_at_ms next_balance next_card
+    locked mcc media_type merchant months_valid name network_verifies networks next_at_ms next_balance next_card
     next_key_sealed next_period_ms next_value not_after_ms not_before_ms notice number on_silence
     operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
     partner_amount partner_balance_id partner_calls partner_id password_hash period

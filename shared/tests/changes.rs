@@ -124,6 +124,73 @@ fn money_leaves_a_balance_or_moves_to_another_only_where_it_is_available() {
 }
 
 #[test]
+fn a_blocked_balance_gives_nothing_and_takes_what_comes() {
+    check(
+        PLAIN,
+        "balance B customer=1 cur=EUR
+         auth stan=1 card=1 amount=100 -> APPROVED 0000 00 000 0000
+         block A
+         block A                                                    # already: no change
+         auth stan=2 card=1 amount=100 -> BALANCE_BLOCKED 1004 62 104 1004
+         auth stan=1 card=1 amount=100 -> APPROVED 0000 00 000 0000 again
+         withdraw A 10 EUR -> BalanceBlocked
+         transfer A 10 EUR to=B -> BalanceBlocked
+         transfer A 10 EUR to=B charge=9:1:EUR -> BalanceBlocked
+         top-up A 50 EUR
+         top-up B 20 EUR
+         transfer B 20 EUR to=A
+         charge A 5 EUR fee=9                                       # the issuer's own
+         sale stan=3 card=1 amount=30 type=200000 -> APPROVED 0000 00 000 0000
+         clear stan=4 card=1 amount=100 of=1 -> ADVICE_RECORDED 0000 00 000 0000
+         show A B -> A 995/0/995 B 0/0/0
+         advice stan=5 card=1 amount=95 -> ADVICE_RECORDED 0000 00 000 0000
+         exceptions -> Unmatched:30 Flagged(BalanceBlocked):95
+         reverse stan=6 of=5 ofclass=advice -> REVERSAL_ACCEPTED 4000 00 400 4000
+         unblock A
+         unblock A
+         withdraw A 995 EUR
+         block A
+         close A
+         block A -> BalanceNotFound
+         unblock Z -> BalanceNotFound",
+    );
+}
+
+#[test]
+fn a_holder_touches_the_locks_of_those_that_the_program_names() {
+    check(
+        PLAIN,
+        "lock 1 code=7 by=partner
+         unlock 1 over=user -> LockedByOther
+         unlock 1 over=user,admin -> LockedByOther
+         lock 1 code=3 over=user -> LockedByOther                   # to lift it then
+         auth stan=1 card=1 amount=5 -> CARD_LOCKED 1002 59 102 1002
+         look 1 -> Active, lock 7 by Partner, no PIN, 0 wrong, to 12/26, CVC2 0
+         unlock 1 over=user,partner
+         unlock 1 over=user                                         # nothing locked: no change
+         auth stan=2 card=1 amount=5 -> APPROVED 0000 00 000 0000
+         lock 1 code=7 over=user
+         look 1 -> Active, lock 7 by User, no PIN, 0 wrong, to 12/26, CVC2 0
+         lock 1 code=3 over=user
+         unlock 1 over=user
+         lock 1 code=3 by=admin
+         lock 1 code=7 over=admin
+         lock 1 code=3 by=admin
+         unlock 1                                                   # the issuer's own way: any
+         pin 1
+         auth stan=3 card=1 amount=5 pin=bad -> INVALID_PIN 1017 55 117 1017
+         auth stan=4 card=1 amount=5 pin=bad -> INVALID_PIN 1017 55 117 1017
+         auth stan=5 card=1 amount=5 pin=bad -> PIN_TRIES_EXCEEDED 1006 75 106 1006
+         unlock 1 over=user -> LockedByOther                        # by the switch
+         lock 1 code=1 over=user                                    # lost is lost, whoever locked before
+         unlock 1 over=user -> LockedIrreversibly
+         lock 1 code=2 over=user -> LockedIrreversibly
+         lock 9 code=3 over=user -> CardNotFound
+         unlock 9 over=user -> CardNotFound",
+    );
+}
+
+#[test]
 fn what_leaves_a_covered_balance_goes_back_to_the_credit_that_covered_it() {
     check(
         CREDIT,

@@ -456,6 +456,21 @@ fn a_program_is_one_or_the_other_from_before_its_first_card_on() {
 }
 
 #[test]
+fn a_balance_that_is_blocked_while_the_partner_is_asked_pays_nothing() {
+    check(
+        "auth stan=1 card=1 amount=700 -> asked
+         sale stan=2 card=1 amount=60 type=200000 -> asked
+         auth stan=3 card=1 amount=0 type=310000 -> asked
+         block A
+         answered stan=1 agreed -> BALANCE_BLOCKED 1004 62 104 1004
+         answered stan=2 class=sale agreed -> APPROVED 0000 00 000 0000
+         answered stan=3 has=5 -> BALANCE_BLOCKED 1004 62 104 1004
+         auth stan=4 card=1 amount=700 -> BALANCE_BLOCKED 1004 62 104 1004
+         show A D -> A 0/0/0 D 5060/0/5060",
+    );
+}
+
+#[test]
 fn money_that_is_with_the_partner_is_not_moved_here() {
     check(
         "top-up A 100 EUR -> OtherCustody

@@ -130,12 +130,12 @@ proptest! {
 /// a type that cannot be printed; `zone` is the name of a time zone.
 const FIELDS: &str = "
     acceptance acquirer advised aml_locked amount answer answer_ms approval at authorised available balance
-    base billed billing bound captured card cash_back cash_hold_hours channel channels charge class
+    base billed billing blocked bound captured card cash_back cash_hold_hours channel channels charge class
     code collateral command content converted count countries country credentials credit_hold_hours
     currency customer decision deposit detail direction due effects end entry expires_at expiry fee
     filter fixed flagged forwarder from generation id incremental instant_credit_max key kind ledger
     life_cycle link lock max mcc mccs merchant merchants message money month more_to_come
-    new_billing new_total on_silence original partial_allowed partial_approval partner payer period pin
+    new_billing new_total on_silence original over partial_allowed partial_approval partner payer period pin
     pin_tries_max policy processing_code program purchase_hold_hours pvv rate_ppm reason references
     released repeat requested reserved result retrieval returned rrn rule sent_at sequence since
     source spoken_of stan start state subject taken terminal terms to token transaction until
@@ -148,10 +148,9 @@ const TYPES: &str = "
     CommandId ConfigId CredentialResult Credentials Currency Custody CustomerId Decision Detail Direction
     Effect EntryMode Exception ExceptionKind Fee FeeId Filter LinkId Lock LockCode LockOutside
     LockSource MessageClass MessageKey Money NewCard OnSilence Option Outcome PanToken PartnerAnswer
-    PartnerBalanceId PartnerRefusal
-    PartnerBalanceKind PartnerBalanceSlot PartnerId Payer Period Policy Program Pvv Reason
-    References Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String Subject
-    Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128
+    PartnerBalanceId PartnerBalanceKind PartnerBalanceSlot PartnerId PartnerRefusal Payer Period Policy
+    Program Pvv Reason References Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String
+    Subject Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128
     u16 u32 u64 u8";
 
 #[test]
@@ -424,12 +423,15 @@ fn changes() -> Vec<Change> {
         Change::RemoveFee(ConfigId(10), FeeId(4)),
         Change::ChargeFee { balance, charge },
         Change::TransferCharged { from: balance, to: BalanceId(9), money, charge },
-        Change::PutCustody(
-            ConfigId(3),
-            Custody { answer_ms: 2_000, on_silence: OnSilence::LetNetworkStandIn },
-        ),
+        Change::PutCustody(ConfigId(3), custody(OnSilence::LetNetworkStandIn)),
         Change::EntrustBalance(balance),
+        Change::BlockBalance { balance, blocked: true },
+        Change::LockByHolder { card, lock: Some(LockCode::Lost), over: vec![LockSource::User] },
     ]
+}
+
+fn custody(on_silence: OnSilence) -> Custody {
+    Custody { answer_ms: 2_000, on_silence }
 }
 
 fn pvv() -> Pvv {
@@ -573,11 +575,9 @@ fn effects() -> Vec<Effect> {
         Effect::ExceptionResolved(Sequence(1)),
         Effect::RuleRemoved(rule_slot),
         Effect::Forgotten(slot),
-        Effect::CustodyPut(
-            ConfigId(19_167_984),
-            Custody { answer_ms: 2_000, on_silence: OnSilence::Decline },
-        ),
+        Effect::CustodyPut(ConfigId(19_167_984), custody(OnSilence::Decline)),
         Effect::BalanceEntrusted(BalanceSlot(0)),
+        Effect::BalanceBlocked(BalanceSlot(0), true),
         Effect::Remembered(TransactionSlot(0), asked),
         Effect::Asked(TransactionSlot(0), 9),
         Effect::Decided {

@@ -70,6 +70,9 @@ fn each_row_declines_on_its_own() {
          card 7 program=10 balance=B
          close B
          auth stan=25 card=7 amount=5  -> BALANCE_NOT_FOUND 1014 42 114 1014                        # row 12
+         block A
+         auth stan=35 card=1 amount=5  -> BALANCE_BLOCKED 1004 62 104 1004
+         unblock A
          auth stan=26 card=1 amount=5 cur=PLN -> CURRENCY_MISMATCH 1030 57 115 1030                 # row 13
          rule 1 card=1 denied mccs=7995
          auth stan=27 card=1 amount=5 mcc=7995 -> NOT_PERMITTED 1019 57 119 1019                    # row 14
@@ -160,6 +163,10 @@ fn of_two_neighbouring_rows_the_upper_one_is_the_answer() {
          auth stan=17 card=5 amount=5 cvv=bad -> INVALID_CVV 1045 82 100 1045                             # 11, 12
          auth stan=18 card=5 amount=5 pin=bad -> INVALID_PIN 1017 55 117 1017                             # 11, 12
          auth stan=19 card=5 amount=5 cur=PLN -> BALANCE_NOT_FOUND 1014 42 114 1014                       # 12, 13
+         block A
+         auth stan=30 card=1 amount=5 cvv=bad -> INVALID_CVV 1045 82 100 1045                             # 11, 12
+         auth stan=31 card=1 amount=5 cur=PLN -> BALANCE_BLOCKED 1004 62 104 1004                         # 12, 13
+         unblock A
          rule 1 card=1 denied merchants=CASINO
          auth stan=20 card=1 amount=5 cur=PLN merchant=CASINO -> CURRENCY_MISMATCH 1030 57 115 1030       # 13, 14
          rule 2 card=1 amount=transaction:EUR:500
@@ -183,6 +190,18 @@ fn of_two_neighbouring_rows_the_upper_one_is_the_answer() {
          auth stan=28 card=1 amount=2000 cur=PLN -> CURRENCY_MISMATCH 1030 57 115 1030                    # 13, 19
          auth stan=29 card=1 amount=2000 -> INSUFFICIENT_FUNDS_ON_DEPOSIT_BALANCE 1016 51 116 1016        # 19, 20
          show A D -> A 995/5/1000 D 795/5/800",
+    );
+}
+
+#[test]
+fn a_balance_that_is_blocked_and_closed_is_closed() {
+    check(
+        DEPOSIT,
+        "balance C customer=1 cur=EUR
+         card 7 program=10 balance=C
+         block C
+         close C                                                       # empty, so that it can
+         auth stan=32 card=7 amount=5 -> BALANCE_NOT_FOUND 1014 42 114 1014",
     );
 }
 
@@ -276,7 +295,7 @@ const CLASSES: [(&str, &str); 9] = [
 /// declines: purchase, cash, credit, payment credit, inquiry, verification, advice, clearing,
 /// reversal.
 #[rustfmt::skip] // one fault a line
-const FAULTS: [(u8, &str, &str, &str, &str); 19] = [
+const FAULTS: [(u8, &str, &str, &str, &str); 20] = [
     (5, "", "amount=0", "INVALID_AMOUNT 1010 13 110 1010", "xxxx-----"),
     (6, "", "card=9", "CARD_NOT_FOUND 1011 14 111 1011", "xxxxxx---"),
     (7, "card 2 program=10 state=Linked", "card=2", "CARD_INACTIVE 1025 78 125 1025", "xx--xx---"),
@@ -288,6 +307,7 @@ const FAULTS: [(u8, &str, &str, &str, &str); 19] = [
     (11, "", "cvv=bad", "INVALID_CVV 1045 82 100 1045", "xx--xx---"),
     (11, "", "pin=unavailable", "UNAVAILABLE 9107 91 907 9107", "xx--xx---"),
     (12, "balance B customer=1\ncard 2 program=10 balance=B\nclose B", "card=2", "BALANCE_NOT_FOUND 1014 42 114 1014", "xxxxxx---"),
+    (12, "block A", "", "BALANCE_BLOCKED 1004 62 104 1004", "xx--xx---"),
     (13, "", "cur=PLN", "CURRENCY_MISMATCH 1030 57 115 1030", "xxxxxx---"),
     (14, "rule 1 card=1 denied merchants=SHOP", "", "NOT_PERMITTED 1019 57 119 1019", "xx--xx---"),
     (15, "rule 1 card=1 amount=transaction:EUR:4", "", "EXCEEDS_AMOUNT_LIMIT 1021 61 121 1021", "xx-------"),

@@ -1,8 +1,9 @@
 //! Limits of a card or a cardholder: GET and PUT …/limits, GET …/budget. Source: requirements #138.
 //!
-//! Invariants: each limit is one rule of the switch under an id of its own, made of whom it binds
-//! and its name, so that putting the same again changes nothing and keeps its counter; rules that
-//! others made are left alone.
+//! Invariants: each limit is one rule of the switch under an id of its own, made of who set it, whom
+//! it binds and its name, so that putting the same again changes nothing and keeps its counter; rules
+//! that others made are left alone. What a cardholder sets stands beside what the issuer's side sets:
+//! both bind, and neither lifts the other's.
 
 mod form;
 
@@ -15,9 +16,9 @@ use shared::rule::{Bound, Subject};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use self::form::Limits;
-use self::form::{BudgetPeriod, NAMES, rule_id};
-use super::{App, Body, CardPath, card_id, currency, customer_id, derived_command};
+use self::form::{BudgetPeriod, NAMES, SetBy, rule_id};
+pub use self::form::{Limits, LimitsAsked};
+use super::{App, Asked, Body, CardPath, card_id, currency, customer_id, derived_command};
 use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
 use crate::error::{Code, Error, Result};
@@ -35,6 +36,7 @@ pub struct LimitUsage {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UsedLimit {
     limit: &'static str,
+    set_by: SetBy,
     #[serde(skip_serializing_if = "Option::is_none")]
     period: Option<BudgetPeriod>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,19 +51,30 @@ struct Plan {
     command: Uuid,
     subject: Subject,
     currency: Currency,
+    #[serde(default)]
+    set_by: SetBy,
 }
 
 impl App {
     /// A card's limits.
-    pub async fn show_card_limits(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
+    pub async fn show_card_limits(
+        &self,
+        by: CustomerCall,
+        at: CardPath,
+        Asked(asked): Asked<LimitsAsked>,
+    ) -> Result<Response> {
         let subject = Subject::Card(card_id(self.card_at(&by, &at).await?.id));
-        self.show_limits(subject).await
+        self.show_limits(asked.set_by(by.call.caller), subject).await
     }
 
     /// A cardholder's limits, over all cards.
-    pub async fn show_customer_limits(&self, by: CustomerCall) -> Result<Response> {
+    pub async fn show_customer_limits(
+        &self,
+        by: CustomerCall,
+        Asked(asked): Asked<LimitsAsked>,
+    ) -> Result<Response> {
         let subject = Subject::Customer(customer_id(self.customer(&by).await?.id));
-        self.show_limits(subject).await
+        self.show_limits(asked.set_by(by.call.caller), subject).await
     }
 
     /// What is spent and left of a card's limits.
@@ -124,15 +137,16 @@ impl App {
                 return Err(Code::CurrencyMismatch.into());
             }
             // What cannot be a rule is refused before the first one is put.
-            limits.rules(subject, currency)?;
-            Ok(Plan { command: Uuid::new_v4(), subject, currency })
+            let set_by = SetBy::of(call.caller);
+            limits.rules(set_by, subject, currency)?;
+            Ok(Plan { command: Uuid::new_v4(), subject, currency, set_by })
         };
         let carry_out = async |plan: Plan| {
-            let wanted = limits.rules(plan.subject, plan.currency)?;
+            let wanted = limits.rules(plan.set_by, plan.subject, plan.currency)?;
             let present = self.rules(plan.subject).await?;
             for name in NAMES {
                 let rule = wanted.iter().find(|(wanted, _)| *wanted == name).map(|(_, rule)| rule);
-                let id = rule_id(plan.subject, name);
+                let id = rule_id(plan.set_by, plan.subject, name);
                 let known = present.iter().find(|view| view.rule.id == id).map(|view| &view.rule);
                 let change = match (rule, known) {
                     (Some(rule), known) if known != Some(rule) => Change::PutRule(rule.clone()),
@@ -146,26 +160,31 @@ impl App {
         self.once(call, hash, draw, carry_out).await
     }
 
-    async fn show_limits(&self, subject: Subject) -> Result<Response> {
+    async fn show_limits(&self, set_by: SetBy, subject: Subject) -> Result<Response> {
         let mut limits = Limits::default();
-        for (name, view) in self.named_rules(subject).await? {
-            limits.note(name, &view.rule);
+        for (by, name, view) in self.named_rules(subject).await? {
+            if by == set_by {
+                limits.note(name, &view.rule);
+            }
         }
         Ok(Answer::ok(&limits)?.into_response())
     }
 
     async fn show_budget(&self, subject: Subject) -> Result<Response> {
         let rules = self.named_rules(subject).await?;
-        let items = rules.iter().filter_map(|(name, view)| counter(name, view)).collect();
+        let items = rules.iter().filter_map(|(by, name, view)| counter(*by, name, view));
+        let items = items.collect();
         Ok(Answer::ok(&LimitUsage { items })?.into_response())
     }
 
-    async fn named_rules(&self, subject: Subject) -> Result<Vec<(&'static str, RuleView)>> {
+    /// The limits of a subject, the issuer's first.
+    async fn named_rules(&self, subject: Subject) -> Result<Vec<(SetBy, &'static str, RuleView)>> {
         let views = self.rules(subject).await?;
-        let named = NAMES.into_iter().filter_map(|name| {
-            let id = rule_id(subject, name);
+        let both = SetBy::ALL.into_iter().flat_map(|by| NAMES.map(|name| (by, name)));
+        let named = both.filter_map(|(by, name)| {
+            let id = rule_id(by, subject, name);
             let view = views.iter().find(|view| view.rule.id == id)?;
-            Some((name, view.clone()))
+            Some((by, name, view.clone()))
         });
         Ok(named.collect())
     }
@@ -177,7 +196,7 @@ impl App {
 }
 
 /// What is left of a limit that counts.
-fn counter(limit: &'static str, view: &RuleView) -> Option<UsedLimit> {
+fn counter(set_by: SetBy, limit: &'static str, view: &RuleView) -> Option<UsedLimit> {
     let (period, currency, max, spent) = match view.rule.bound {
         Bound::Denied | Bound::Only => return None,
         Bound::Amount { period, currency, max } | Bound::Budget { period, currency, max } => {
@@ -186,5 +205,6 @@ fn counter(limit: &'static str, view: &RuleView) -> Option<UsedLimit> {
         Bound::Count { period, max } => (period, None, i64::from(max), i64::from(view.count)),
     };
     let left = max.saturating_sub(spent).max(0);
-    Some(UsedLimit { limit, period: BudgetPeriod::of(period), currency, max, spent, left })
+    let period = BudgetPeriod::of(period);
+    Some(UsedLimit { limit, set_by, period, currency, max, spent, left })
 }

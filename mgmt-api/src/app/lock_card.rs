@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{App, Body, CardPath, Nothing, card_id, check_text, command_id};
 use crate::answer::Answer;
-use crate::call::CustomerCall;
+use crate::call::{Caller, CustomerCall};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::event_feed::state_after;
@@ -32,6 +32,9 @@ pub struct LockRequest {
 struct Plan {
     request: Uuid,
     card: i64,
+    /// Whose locks a cardholder may touch.
+    #[serde(default)]
+    over: Option<Vec<LockSource>>,
 }
 
 impl App {
@@ -67,14 +70,23 @@ impl App {
             self.store
                 .insert_lock_request(plan.request, plan.card, None, clock::now_millis())
                 .await?;
-            self.change_lock(plan.request, Change::UnlockCard(card_id(plan.card))).await
+            let card = card_id(plan.card);
+            let change = match plan.over {
+                Some(over) => Change::LockByHolder { card, lock: None, over },
+                None => Change::UnlockCard(card),
+            };
+            self.change_lock(plan.request, change).await
         };
         self.once(&by.call, hash, draw, carry_out).await
     }
 
     async fn draw_lock(&self, by: &CustomerCall, at: &CardPath) -> Result<Plan> {
-        let card = self.card_at(by, at).await?.id;
-        Ok(Plan { request: Uuid::now_v7(), card })
+        let row = self.card_at(by, at).await?;
+        let over = match by.call.caller {
+            Caller::Customer(_) => Some(self.program_of(&row.config_id).await?.lifted_by_holders()),
+            Caller::Partner(_) | Caller::Operator(_) | Caller::Processor(_) => None,
+        };
+        Ok(Plan { request: Uuid::now_v7(), card: row.id, over })
     }
 
     async fn carry_out_lock(
@@ -90,7 +102,10 @@ impl App {
         let lock = Some((code.number(), comment.as_deref()));
         self.store.insert_lock_request(plan.request, plan.card, lock, clock::now_millis()).await?;
         let card = card_id(plan.card);
-        let change = Change::LockCard { card, code, source };
+        let change = match plan.over {
+            Some(over) => Change::LockByHolder { card, lock: Some(code), over },
+            None => Change::LockCard { card, code, source },
+        };
         self.change_lock(plan.request, change).await
     }
 

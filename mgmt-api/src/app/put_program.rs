@@ -9,6 +9,7 @@ use shared::card::CardState;
 use shared::command::{ANSWER_MS_MAX, Change, Policy};
 use shared::control::Refusal;
 use shared::ids::{CommandId, ConfigId, PartnerId};
+use shared::lock_code::LockSource;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
 use crate::iban;
-use crate::store::ProgramRow;
+use crate::store::{ProgramRow, lock_source_name};
 
 /// Milliseconds that a partner has to answer unless it says otherwise.
 const ANSWER_MS: u16 = 2_000;
@@ -136,6 +137,26 @@ pub(crate) struct ProgramPolicy {
     instant_credit_max: i64,
     /// Wrong PINs in a row after which lock 6 is set.
     pin_tries_max: u8,
+    /// Whose locks of a card its holder may lift or replace; those for ever nobody lifts.
+    cardholder_lifts: Vec<ProgramLocker>,
+    /// The network verifies CVC2 by itself: none can be reset here.
+    network_verifies_cvc2: bool,
+}
+
+/// Who set a lock.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ProgramLocker {
+    /// The cardholder.
+    User,
+    /// The partner.
+    Partner,
+    /// An operator.
+    Admin,
+    /// A network or an acquirer.
+    Outside,
+    /// The switch, after wrong PINs.
+    Switch,
 }
 
 /// A program with its `configId`.
@@ -184,6 +205,8 @@ impl Default for ProgramPolicy {
             partial_approval: policy.partial_approval,
             instant_credit_max: policy.instant_credit_max.0,
             pin_tries_max: policy.pin_tries_max,
+            cardholder_lifts: ProgramLocker::ALL.map(|(locker, _)| locker).into(),
+            network_verifies_cvc2: false,
         }
     }
 }
@@ -306,6 +329,23 @@ impl ProgramKind {
     ];
 }
 
+impl ProgramLocker {
+    const ALL: [(Self, LockSource); 5] = [
+        (Self::User, LockSource::User),
+        (Self::Partner, LockSource::Partner),
+        (Self::Admin, LockSource::Admin),
+        (Self::Outside, LockSource::Outside),
+        (Self::Switch, LockSource::Switch),
+    ];
+
+    /// The lockers' names in SQL.
+    fn names(lockers: &[Self]) -> String {
+        let named = Self::ALL.iter().filter(|(locker, _)| lockers.contains(locker));
+        let names: Vec<&str> = named.filter_map(|(_, source)| lock_source_name(*source)).collect();
+        names.join(",")
+    }
+}
+
 impl ProgramSilence {
     const ALL: [(Self, &'static str); 2] =
         [(Self::Decline, "DECLINE"), (Self::StandIn, "STAND_IN")];
@@ -375,6 +415,8 @@ impl CardProgram {
             wrong_entries_max: i64::from(policy.pin_tries_max),
             iban_prefix: self.iban_prefix.clone(),
             answer_ms: self.custody.as_ref().map(|custody| i64::from(custody.answer_within_ms)),
+            cardholder_lifts: ProgramLocker::names(&policy.cardholder_lifts),
+            network_verifies: i64::from(policy.network_verifies_cvc2),
             on_silence: self
                 .custody
                 .as_ref()
@@ -386,6 +428,8 @@ impl CardProgram {
 impl ShownProgram {
     fn of(row: &ProgramRow) -> Result<Self> {
         let hours = |hours: i64| u16::try_from(hours).unwrap_or_default();
+        let lifted = row.lifted_by_holders();
+        let lockers = ProgramLocker::ALL.iter().filter(|(_, source)| lifted.contains(source));
         Ok(Self {
             config_id: row.config_id.clone(),
             program: CardProgram {
@@ -413,6 +457,8 @@ impl ShownProgram {
                     partial_approval: row.partial_approval != 0,
                     instant_credit_max: row.instant_credit_max,
                     pin_tries_max: u8::try_from(row.wrong_entries_max).unwrap_or_default(),
+                    cardholder_lifts: lockers.map(|(locker, _)| *locker).collect(),
+                    network_verifies_cvc2: row.network_verifies != 0,
                 },
             },
         })

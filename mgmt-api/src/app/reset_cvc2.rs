@@ -31,7 +31,7 @@ pub struct NewCvc2<'a> {
 }
 
 impl App {
-    /// Makes another CVC2 valid for a virtual or digital first card.
+    /// Makes another CVC2 valid for a virtual or digital first card, where it is verified here.
     pub async fn reset_cvc2(
         &self,
         by: CustomerCall,
@@ -40,7 +40,8 @@ impl App {
     ) -> Result<Response> {
         let draw = || async {
             let row = self.card_at(&by, &at).await?;
-            if !self.program_of(&row.config_id).await?.kind()?.has_cvc2_reset() {
+            let program = self.program_of(&row.config_id).await?;
+            if !program.kind()?.has_cvc2_reset() || program.network_verifies != 0 {
                 return Err(Code::FeatureNotEnabled.into());
             }
             let view = self.card_view(row.id).await?;

@@ -43,6 +43,7 @@ pub struct ShownBalance {
     owed: i64,
     /// Who keeps the money: ISSUER, or PARTNER, of whose books amount and available are.
     custody: &'static str,
+    /// OPEN, or BLOCKED: nothing is taken out of it.
     state: &'static str,
     cards: Vec<ShownCard>,
 }
@@ -125,7 +126,7 @@ impl App {
             held: view.held.0,
             owed: view.owed.0,
             custody: if elsewhere.is_some() { "PARTNER" } else { "ISSUER" },
-            state: "OPEN",
+            state: if view.blocked { "BLOCKED" } else { "OPEN" },
             cards: cards.collect(),
         })
     }

@@ -4,7 +4,6 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shared::card::CardState;
 use shared::control::{CardView, Query, View};
-use shared::lock_code::LockSource;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Result};
-use crate::store::CardRow;
+use crate::store::{CardRow, lock_source_name};
 
 /// Which part of the cards is asked for.
 #[derive(Deserialize)]
@@ -79,7 +78,7 @@ impl App {
         Ok(CardDetails {
             balance_id: row.balance_id,
             config_id: row.config_id.clone(),
-            locked_by: view.lock.map(|lock| source_name(lock.source)),
+            locked_by: view.lock.and_then(|lock| lock_source_name(lock.source)),
             locked_since: view.lock.map(|lock| clock::rfc3339(lock.since)),
             card: ShownCard::new(row, &view),
         })
@@ -89,15 +88,5 @@ impl App {
     pub(crate) async fn card_view(&self, id: i64) -> Result<CardView> {
         let view = self.link.view(Query::Card(card_id(id)), View::into_card).await?;
         view.ok_or_else(|| Code::CardNotFound.into())
-    }
-}
-
-const fn source_name(source: LockSource) -> &'static str {
-    match source {
-        LockSource::User => "USER",
-        LockSource::Partner => "PARTNER",
-        LockSource::Admin => "ADMIN",
-        LockSource::Outside => "OUTSIDE",
-        LockSource::Switch => "SWITCH",
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{App, CardPath};
 use crate::answer::Answer;
-use crate::call::{Caller, CustomerCall};
+use crate::call::CustomerCall;
 use crate::error::{Code, Result};
 
 /// A card's full data.
@@ -26,9 +26,7 @@ pub struct FullCard<'a> {
 impl App {
     /// A living card's full data.
     pub async fn show_full_card(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
-        if matches!(by.call.caller, Caller::Customer(holder) if !holder.stepped_up) {
-            return Err(Code::StepUpRequired.into());
-        }
+        by.check_stepped_up()?;
         let customer = self.customer(&by).await?;
         let row = self.card_at(&by, &at).await?;
         let view = self.card_view(row.id).await?;

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::call::{Call, SessionToken, header};
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
-use crate::jwe::ResponseKey;
+use crate::jwe::{Algorithm, ResponseKey};
 
 /// Where a caller's key is registered, and which one is.
 pub(super) struct Keyring {
@@ -45,9 +45,11 @@ pub(super) async fn read(
     // Encrypt-Response is in the seed's text, Encrypted-Response in its sample.
     let encrypted_response =
         flag(headers, "encrypt-response")? || flag(headers, "encrypted-response")?;
+    let algorithm = algorithm(headers)?;
     let has_answers = !matches!(keyring.place, Place::Unneeded);
     if has_answers && (call.encrypted_request || encrypted_response) {
-        call.response_key = Some(response_key(app, headers, keyring).await?);
+        let key = response_key(app, headers, keyring).await?;
+        call.response_key = Some(key.with(algorithm));
     }
     Ok(())
 }
@@ -71,6 +73,18 @@ pub(crate) async fn answered(app: &App, key: ResponseKey, response: Response) ->
             Response::from_parts(parts, Body::from(body))
         }
         Err(error) => error.into_response(),
+    }
+}
+
+/// How the caller wants the key of its answers encrypted: as the seed prints it, if it says nothing.
+/// Source: requirements #51.
+fn algorithm(headers: &HeaderMap) -> Result<Algorithm> {
+    const NAME: &str = "encryption-algorithm";
+    match header(headers, NAME) {
+        None if !headers.contains_key(NAME) => Ok(Algorithm::default()),
+        named => named.and_then(Algorithm::named).ok_or_else(|| {
+            Error::fault(Code::InvalidRequest, NAME, "must be RSA-OAEP-256 or RSA-OAEP")
+        }),
     }
 }
 

@@ -95,7 +95,8 @@ fn outcome(reason: Reason) -> &'static str {
         | Reason::PartnerSilent
         | Reason::NetworkMayStandIn
         | Reason::FraudsDetected
-        | Reason::PartnerLimitExceeded => "DECLINED",
+        | Reason::PartnerLimitExceeded
+        | Reason::BalanceBlocked => "DECLINED",
     }
 }
 

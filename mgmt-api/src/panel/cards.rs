@@ -112,6 +112,7 @@ pub(super) async fn one(
         (format!("/admin/customers/{customer}/cards/{id}"), format!("{user}/cards/{id}"));
     let card = desk.get(&api).await?;
     let limits = desk.get(&format!("{api}/limits")).await?;
+    let holders = desk.get(&format!("{api}/limits?setBy=CARDHOLDER")).await?;
     let used = desk.get(&format!("{api}/budget")).await?;
     let tokens = desk.get(&format!("{api}/tokens")).await?;
     let newest = format!("/admin/customers/{customer}/transactions?limit=10&cardId={id}");
@@ -133,6 +134,8 @@ pub(super) async fn one(
         section {
             h2 { "Limits" }
             (limit_facts(&limits))
+            h3 { "That its holder set" }
+            (limit_facts(&holders))
             (usage(&used))
         }
         section {

@@ -98,8 +98,10 @@ async fn shown(desk: &Desk, at: &At, range: &Range, ibans: Option<&Value>) -> Re
             ("Held", money("held")),
             ("Available", money("available")),
             ("Owed for fees", money("owed")),
+            ("State", page::badge(text(&balance, "state"))),
             ("Kept by", html! { (text(&balance, "custody")) }),
         ]))
+        (block(desk, at, text(&balance, "state") == "BLOCKED"))
         @if let Some(ibans) = ibans { (iban_section(desk, at, ibans)) }
         section {
             h2 { "Cards on it" }
@@ -109,6 +111,13 @@ async fn shown(desk: &Desk, at: &At, range: &Range, ibans: Option<&Value>) -> Re
         (by_hand(desk, at, currency))
     };
     Ok(page::page(desk, &format!("Balance in {currency}"), body))
+}
+
+/// Stops what would be taken out of it, or lets it go on. Source: requirements #28.
+fn block(desk: &Desk, at: &At, is_blocked: bool) -> Markup {
+    let (what, says) = if is_blocked { ("unblock", "Unblock") } else { ("block", "Block") };
+    let ask = Ask::new(Verb::Post, format!("{}/{what}", at.api), &at.here, says);
+    html! { @if desk.may(Verb::Post, &ask.to) { (ask.button(desk)) } }
 }
 
 fn iban_section(desk: &Desk, at: &At, ibans: &Value) -> Markup {

@@ -59,6 +59,8 @@ pub(super) async fn one(desk: Desk, Path(id): Path<String>) -> Result<Response> 
             ("Collateral", html! { (text(program, "collateral")) }),
             ("A purchase is held", html! { (shown(policy, "purchaseHoldHours")) " hours" }),
             ("A part may be approved", html! { (shown(policy, "partialApproval")) }),
+            ("Cardholders may lift locks of", html! { (shown(policy, "cardholderLifts")) }),
+            ("The network verifies CVC2", html! { (shown(policy, "networkVerifiesCvc2")) }),
             ("Wrong PINs", html! { (shown(policy, "pinTriesMax")) }),
         ]))
         section {

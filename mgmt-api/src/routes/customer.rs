@@ -12,8 +12,8 @@ use crate::app::{
     Activation, Asked, BalanceList, BalancePath, BankAccount, BankAccountList, BankAccountPath,
     BegunOperation, Body, BookedMovement, CardDetails, CardList, CardPage, CardPath, CardSummary,
     CardToken, CardTokenList, CardTokenPath, Credit, CustomerDetails, ExplainedTransaction,
-    FullCard, IssuedCard, LimitUsage, Limits, LockRequest, MaskedBankAccountList, NewBalance,
-    NewCardToken, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
+    FullCard, IssuedCard, LimitUsage, Limits, LimitsAsked, LockRequest, MaskedBankAccountList,
+    NewBalance, NewCardToken, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
     OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
     ShownBalance, ShownOperation, ShownOrder, ShownVerification, Statement, StatementPage,
     TransactionDetails, TransactionList, TransactionPage, TransactionPath, Transfer,
@@ -34,11 +34,16 @@ const CREDIT: &str =
     r#"{"amount":5000,"currency":"EUR","externalId":"order-17","description":"from savings"}"#;
 const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
 
+/// Which of the two sides is asked for.
+const SET_BY: &[(&str, &str)] =
+    &[("setBy", "ISSUER or CARDHOLDER: whose limits; the caller's own where it is left out.")];
+
 pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
     let routes = [
         checks(limits),
         bank_accounts(),
         balances(),
+        balance_changes(),
         history(),
         cards(),
         tokens(),
@@ -152,13 +157,38 @@ fn balances() -> Vec<CustomerRoute> {
             .partners()
             .customers()
             .operators(STAFF),
-        Route::delete("/balances/{balance}", on!(close_balance: CustomerCall, BalancePath, Nothing))
-            .says("Closes a balance on which nothing is booked or held.")
-            .fails(&[BalanceNotEmpty])
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(ADMIN),
+        Route::delete(
+            "/balances/{balance}",
+            on!(close_balance: CustomerCall, BalancePath, Nothing),
+        )
+        .says("Closes a balance on which nothing is booked or held.")
+        .fails(&[BalanceNotEmpty])
+        .of_customer()
+        .partners()
+        .customers()
+        .operators(ADMIN),
+    ]
+}
+
+/// What an issuer and its partners do with a balance.
+fn balance_changes() -> Vec<CustomerRoute> {
+    vec![
+        Route::post(
+            "/balances/{balance}/block",
+            on!(block_balance: CustomerCall, BalancePath, Nothing),
+        )
+        .says("Blocks a balance: from the answer on nothing is authorized against it, withdrawn or transferred; what comes in still does.")
+        .of_customer()
+        .partners()
+        .operators(ADMIN | Roles::MANAGER),
+        Route::post(
+            "/balances/{balance}/unblock",
+            on!(unblock_balance: CustomerCall, BalancePath, Nothing),
+        )
+        .says("Lifts the block of a balance; none is no error.")
+        .of_customer()
+        .partners()
+        .operators(ADMIN | Roles::MANAGER),
         Route::post("/balances/{balance}/topup", on!(top_up: CustomerCall, BalancePath, Body<Credit>))
             .says("Credits a balance; in credit mode the partner's credit balance is charged.")
             .takes::<Credit>(CREDIT)
@@ -266,8 +296,10 @@ const MONEY: &[Code] = &[
     InsufficientFunds,
     InsufficientCollateral,
     CollateralBalanceNotFound,
+    BalanceBlocked,
 ];
 const TRANSFER: &[Code] = &[
+    BalanceBlocked,
     InvalidAmount,
     InvalidCurrency,
     CurrencyMismatch,
@@ -322,14 +354,14 @@ fn cards() -> Vec<CustomerRoute> {
             .partners()
             .customers(),
         Route::post("/cards/{card}/pin", on!(set_pin: CustomerCall, CardPath, Body<NewPin>))
-            .says("Sets the PIN of a physical or digital first card; the body is encrypted.")
+            .says("Sets the PIN of a physical or digital first card; the body is encrypted, and the wallet PIN is given before.")
             .takes::<NewPin>(r#"{"pin":"4711"}"#)
-            .fails(&[FeatureNotEnabled, PinTooWeak])
+            .fails(&[StepUpRequired, FeatureNotEnabled, PinTooWeak])
             .encrypted(Encryption::Body)
             .of_customer()
             .customers(),
         Route::post("/cards/{card}/cvv/reset", on!(reset_cvc2: CustomerCall, CardPath, Nothing))
-            .says("Makes another CVC2 valid for a virtual or digital first card.")
+            .says("Makes another CVC2 valid for a virtual or digital first card, where it is verified here.")
             .gives::<NewCvc2>(200)
             .fails(&[FeatureNotEnabled, CardStateForbidden, TooManyResets, ConcurrentChange])
             .encrypted(Encryption::Answer)
@@ -444,14 +476,14 @@ fn life() -> Vec<CustomerRoute> {
         )
         .says("Locks a card: every authorization is declined from the answer on.")
         .takes::<LockRequest>(r#"{"reason":3,"comment":"asked by phone"}"#)
-        .fails(&[CardLockedIrreversibly])
+        .fails(&[CardLockedIrreversibly, CardLockedByOther])
         .of_customer()
         .partners()
         .customers()
         .operators(STAFF),
         Route::post("/cards/{card}/unlock", on!(unlock_card: CustomerCall, CardPath, Nothing))
-            .says("Lifts a reversible lock; none is no error.")
-            .fails(&[CardLockedIrreversibly])
+            .says("Lifts a reversible lock; none is no error. Whose locks a cardholder may lift is the program's to say.")
+            .fails(&[CardLockedIrreversibly, CardLockedByOther])
             .of_customer()
             .partners()
             .customers()
@@ -494,9 +526,10 @@ fn life() -> Vec<CustomerRoute> {
 
 fn limited() -> Vec<CustomerRoute> {
     vec![
-        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath))
+        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath, Asked<LimitsAsked>))
             .versioned()
-            .says("A card's limits.")
+            .says("A card's limits that the caller's side set; a cardholder's and the issuer's stand side by side, and both bind.")
+            .asks(SET_BY)
             .gives::<Limits>(200)
             .of_customer()
             .partners()
@@ -521,15 +554,15 @@ fn limited() -> Vec<CustomerRoute> {
             .partners()
             .customers()
             .operators(STAFF),
-        Route::get("/limits", on!(show_customer_limits: CustomerCall))
+        Route::get("/limits", on!(show_customer_limits: CustomerCall, Asked<LimitsAsked>))
             .versioned()
-            .says("The limits over all cards.")
+            .says("The limits over all cards that the caller's side set; a cardholder's and the issuer's stand side by side, and both bind.")
+            .asks(SET_BY)
             .gives::<Limits>(200)
             .of_customer()
             .partners()
             .customers()
             .operators(STAFF),
-        // A cardholder may limit single cards; what binds them over all cards is the issuer's.
         Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
             .versioned()
             .says("Replaces the limits over all cards; what is absent is not limited.")
@@ -537,6 +570,7 @@ fn limited() -> Vec<CustomerRoute> {
             .fails(&[CurrencyMismatch, InvalidCurrency])
             .of_customer()
             .partners()
+            .customers()
             .operators(STAFF),
         Route::get("/budget", on!(show_customer_budget: CustomerCall))
             .says("What is spent and left of the limits over all cards in the running periods.")

@@ -3,6 +3,7 @@
 use shared::card::YearMonth;
 use shared::command::{Collateral, Custody, OnSilence, Policy, Program};
 use shared::ids::{ConfigId, PartnerId, Timestamp};
+use shared::lock_code::LockSource;
 use shared::money::{Amount, Currency};
 
 use super::{Result, Store, on};
@@ -47,6 +48,25 @@ pub struct ProgramRow {
     pub answer_ms: Option<i64>,
     /// What is told where the partner does not: `DECLINE` or `STAND_IN`.
     pub on_silence: Option<String>,
+    /// Whose locks its cardholders may lift: names of [`LOCK_SOURCES`], with commas.
+    pub cardholder_lifts: String,
+    /// 1 where the network verifies CVC2 by itself.
+    pub network_verifies: i64,
+}
+
+/// Names of those who set locks.
+pub const LOCK_SOURCES: [(LockSource, &str); 5] = [
+    (LockSource::User, "USER"),
+    (LockSource::Partner, "PARTNER"),
+    (LockSource::Admin, "ADMIN"),
+    (LockSource::Outside, "OUTSIDE"),
+    (LockSource::Switch, "SWITCH"),
+];
+
+/// The name of whom a lock was set by.
+#[must_use]
+pub fn lock_source_name(source: LockSource) -> Option<&'static str> {
+    LOCK_SOURCES.into_iter().find(|(known, _)| *known == source).map(|(_, name)| name)
 }
 
 /// What cards of a program are made of. Source: requirements #94.
@@ -144,6 +164,14 @@ const ON_SILENCE: [(OnSilence, &str); 2] =
     [(OnSilence::Decline, "DECLINE"), (OnSilence::LetNetworkStandIn, "STAND_IN")];
 
 impl ProgramRow {
+    /// Whose locks its cardholders may lift.
+    #[must_use]
+    pub fn lifted_by_holders(&self) -> Vec<LockSource> {
+        let named = |name: &str| self.cardholder_lifts.split(',').any(|one| one == name);
+        let lifted = LOCK_SOURCES.into_iter().filter(|(_, name)| named(name));
+        lifted.map(|(source, _)| source).collect()
+    }
+
     /// How its partner is asked, where that keeps its holders' money.
     #[must_use]
     pub fn custody(&self) -> Option<Custody> {
@@ -169,8 +197,9 @@ impl Store {
              (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
              auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
              partial_approval, instant_credit_max, wrong_entries_max, iban_prefix, answer_ms, \
-             on_silence) VALUES \
-             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+             on_silence, cardholder_lifts, network_verifies) VALUES \
+             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+             $19, $20) \
              ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
              months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
@@ -182,7 +211,9 @@ impl Store {
              instant_credit_max = excluded.instant_credit_max, \
              wrong_entries_max = excluded.wrong_entries_max, \
              iban_prefix = excluded.iban_prefix, answer_ms = excluded.answer_ms, \
-             on_silence = excluded.on_silence";
+             on_silence = excluded.on_silence, \
+             cardholder_lifts = excluded.cardholder_lifts, \
+             network_verifies = excluded.network_verifies";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
@@ -203,6 +234,8 @@ impl Store {
                 .bind(&row.iban_prefix)
                 .bind(row.answer_ms)
                 .bind(&row.on_silence)
+                .bind(&row.cardholder_lifts)
+                .bind(row.network_verifies)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -221,7 +254,8 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max, iban_prefix, answer_ms, on_silence FROM programs \
+             wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
+             network_verifies FROM programs \
              WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
     }
@@ -231,7 +265,8 @@ impl Store {
         const SQL: &str = "SELECT config_id, partner_id, currency, bin, first_state, \
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
-             wrong_entries_max, iban_prefix, answer_ms, on_silence FROM programs \
+             wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
+             network_verifies FROM programs \
              WHERE partner_id = COALESCE($1, partner_id) ORDER BY config_id";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
     }

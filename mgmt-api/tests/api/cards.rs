@@ -52,6 +52,12 @@ impl Holder {
         send(request.json(&json!({ "payload": sealed(world, body).await }))).await
     }
 
+    async fn full(&self, world: &World) -> Value {
+        let request = self.request(world, Method::GET, &format!("/cards/{}/full", self.card));
+        let request = request.header("Public-Key", public_key());
+        decrypted(&send(request.header("Encrypted-Response", "true")).await.expect(StatusCode::OK))
+    }
+
     fn view(&self, world: &World) -> CardView {
         view(world, &self.card)
     }
@@ -139,11 +145,38 @@ async fn a_pin_comes_encrypted_becomes_a_pvv_and_starts_the_tries_anew() {
         let short = holder.encrypted(world, &path, &json!({ "pin": "77" })).await;
         short.expect_error(400, "INVALID_REQUEST");
         assert!(!String::from_utf8_lossy(&short.bytes).contains("77\""));
+        // A block: the PIN's field under the digits of the number in front of the check digit.
+        let block = |number: &str, field: u64| {
+            let digits = u64::from_str_radix(&number[3..15], 16).unwrap();
+            json!({ "pinBlock": format!("{:016X}", digits ^ field) })
+        };
+        let number = text(&holder.full(world).await, "pan");
+        let before = holder.view(world);
+        let clear = block(&number, 0x0448_22FF_FFFF_FFFF);
+        assert_eq!(holder.encrypted(world, &path, &clear).await.status, 204);
+        assert!(before.has_pin && holder.view(world).has_pin);
+        let mut other = number.clone().into_bytes();
+        other[9] ^= 1;
+        let other = String::from_utf8(other).unwrap();
+        let got = holder.encrypted(world, &path, &block(&other, 0x0448_22FF_FFFF_FFFF)).await;
+        got.expect_error(400, "INVALID_REQUEST");
+        assert_eq!(got.json()["errors"][0]["field"], "pinBlock");
+        let weak = holder.encrypted(world, &path, &block(&number, 0x0477_77FF_FFFF_FFFF)).await;
+        weak.expect_error(422, "PIN_TOO_WEAK");
 
         // There is nothing to enter a PIN with: no plastic.
         let virtual_only = Holder::new(world, "0019167984").await;
         let path = format!("/cards/{}/pin", virtual_only.card);
         virtual_only.encrypted(world, &path, &pin).await.expect_error(403, "FEATURE_NOT_ENABLED");
+
+        // The wallet PIN authorises it. Source: requirements #37.
+        world.stop_server().await;
+        world.config.sessions.step_up_seconds = 0;
+        world.start_server().await;
+        let token = world.customer_session(&virtual_only.customer).await;
+        let later = Holder { token, ..virtual_only };
+        later.encrypted(world, &path, &pin).await.expect_error(403, "STEP_UP_REQUIRED");
+        let virtual_only = later;
         let partner = format!("/secure/customers/{}{path}", virtual_only.customer);
         world.post(&partner, &pin).await.expect_error(404, "ROUTE_NOT_FOUND");
     })
@@ -160,17 +193,11 @@ async fn a_reset_makes_another_cvc2_valid_once_per_key() {
             let request = request.header("Public-Key", public_key()).header("Idempotency-Key", key);
             send(request.header("Encrypted-Response", "true")).await
         };
-        let full = async || {
-            let path = format!("/cards/{}/full", holder.card);
-            let request = holder.request(world, Method::GET, &path);
-            let request = request.header("Public-Key", public_key());
-            decrypted(&send(request.header("Encrypted-Response", "true")).await.json())
-        };
-        let before = full().await;
+        let before = holder.full(world).await;
         let first = reset("a").await;
         let value = decrypted(&first.expect(StatusCode::OK));
         assert_ne!(value["cvc2"], before["cvc2"]);
-        assert_eq!(full().await["cvc2"], value["cvc2"]);
+        assert_eq!(holder.full(world).await["cvc2"], value["cvc2"]);
         let generation = holder.view(world).cvv2_generation;
         assert!(generation > 0);
         assert_eq!(reset("a").await.bytes, first.bytes, "the same answer");
@@ -310,7 +337,7 @@ async fn limits_are_put_read_back_and_only_what_changed_is_told() {
         let budget = holder.call(world, Method::GET, &budget, None).await.expect(StatusCode::OK);
         assert_eq!(
             budget["items"][1],
-            json!({ "limit": "monthly", "period": "monthly",
+            json!({ "limit": "monthly", "setBy": "CARDHOLDER", "period": "monthly",
             "currency": "EUR", "max": 80_000, "spent": 0, "left": 80_000 })
         );
         for (bad, code) in [
@@ -322,15 +349,8 @@ async fn limits_are_put_read_back_and_only_what_changed_is_told() {
             assert_eq!(get().await, limits);
         }
 
-        // Over all cards: the partner's, read by the cardholder.
-        let whole = json!({ "currency": "EUR", "timeZone": "UTC", "daily": 7 });
-        let put = holder.call(world, Method::PUT, "/limits", Some(&whole)).await;
-        put.expect_error(405, "METHOD_NOT_ALLOWED");
+        // Over all cards the currency is named.
         let path = format!("/secure/customers/{}/limits", holder.customer);
-        let request = world.secure(Method::PUT, &path);
-        assert_eq!(send(request.json(&whole)).await.status, 204);
-        let seen = holder.call(world, Method::GET, "/limits", None).await.expect(StatusCode::OK);
-        assert_eq!(seen, whole);
         let request = world.secure(Method::PUT, &path).json(&json!({ "daily": 7 }));
         send(request).await.expect_error(422, "INVALID_CURRENCY");
     })

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use mgmt_api::store::ProgramRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -159,4 +160,30 @@ fn is_root() -> bool {
 fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
     let status = command.status()?;
     status.success().then_some(()).ok_or_else(|| format!("{command:?}: {status}").into())
+}
+
+/// A program with something in every column.
+pub(crate) fn program() -> ProgramRow {
+    ProgramRow {
+        config_id: "0019167984".to_owned(),
+        partner_id: 1,
+        currency: 978,
+        bin: "99999984".to_owned(),
+        first_state: "ACTIVE".to_owned(),
+        months_valid: 36,
+        card_kind: "VIRTUAL".to_owned(),
+        auto_balance: 1,
+        collateral: "DEPOSIT".to_owned(),
+        purchase_hold_hours: 168,
+        cash_hold_hours: 72,
+        credit_hold_hours: 720,
+        partial_approval: 1,
+        instant_credit_max: 5,
+        wrong_entries_max: 3,
+        iban_prefix: Some("PL10901014".to_owned()),
+        answer_ms: Some(5),
+        on_silence: Some("STAND_IN".to_owned()),
+        cardholder_lifts: "USER,SWITCH".to_owned(),
+        network_verifies: 1,
+    }
 }

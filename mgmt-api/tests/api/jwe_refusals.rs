@@ -14,7 +14,7 @@ use josekit::jwe::{JweContext, JweHeader};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::world::{World, decrypted, on_each, public_key, send, text};
+use crate::world::{World, caller_key, decrypted, on_each, public_key, send, text};
 
 async fn our_key(world: &World) -> Vec<u8> {
     let got = send(world.nobody.get(world.secure_url("/secure/public_key"))).await;
@@ -86,6 +86,22 @@ async fn an_encrypted_request_gets_an_encrypted_answer() {
             let card = decrypted(&got.expect(StatusCode::CREATED));
             assert_eq!(text(&card, "pan").len(), 16);
         }
+        // As the seed prints it, unless the caller asks for the other one.
+        let request = ready.with_payload(world, &json!({ "payload": token(&key, RsaesJweAlgorithm::RsaOaep256, &json!({ "enc": "A256GCM" }), &ready.plain) }));
+        let got = send(request.header("Encryption-Algorithm", "RSA-OAEP")).await;
+        let payload = text(&got.expect(StatusCode::CREATED), "payload");
+        let header = payload.split('.').next().unwrap();
+        let header: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+        assert_eq!(header, json!({ "alg": "RSA-OAEP", "enc": "A256GCM" }));
+        let own = caller_key().to_pem_private_key();
+        let own = RsaesJweAlgorithm::RsaOaep.decrypter_from_pem(own).unwrap();
+        let (plain, _header) = josekit::jwe::deserialize_compact(&payload, &own).unwrap();
+        let card: Value = serde_json::from_slice(&plain).unwrap();
+        assert_eq!(text(&card, "pan").len(), 16);
+        let request = ready.with_payload(world, &json!({ "payload": token(&key, RsaesJweAlgorithm::RsaOaep256, &json!({ "enc": "A256GCM" }), &ready.plain) }));
+        let got = send(request.header("Encryption-Algorithm", "RSA1_5")).await;
+        got.expect_error(400, "INVALID_REQUEST");
     })
     .await;
 }
@@ -281,7 +297,7 @@ async fn tokens_that_the_wrapper_must_refuse_are_refused_alike() {
         let (key, ready) = (our_key(world).await, Ready::new(world).await);
         let rsa = RsaesJweAlgorithm::RsaOaep256;
         let good = Good::new(&key, &ready.plain);
-        let other = crate::world::caller_key().to_pem_public_key();
+        let other = caller_key().to_pem_public_key();
         // 20 MB of one letter shrink to a token that a body may carry.
         let zip = json!({ "enc": "A256GCM", "zip": "DEF" });
         let bomb = token(&key, rsa, &zip, &json!("0".repeat(20_000_000)));
@@ -343,10 +359,9 @@ async fn card_data_leaves_encrypted_to_the_registered_key_only() {
         let got = send(wanted().header("Public-Key", &other)).await;
         got.expect_error(400, "INVALID_PUBLIC_KEY");
         // The same key in another form is the same key.
-        let (_rest, pem) =
-            x509_parser::pem::parse_x509_pem(&crate::world::caller_key().to_pem_public_key())
-                .map(|(rest, pem)| (rest.len(), pem))
-                .unwrap();
+        let (_rest, pem) = x509_parser::pem::parse_x509_pem(&caller_key().to_pem_public_key())
+            .map(|(rest, pem)| (rest.len(), pem))
+            .unwrap();
         let der = send(wanted().header("Public-Key", STANDARD.encode(pem.contents))).await;
         der.expect(StatusCode::CREATED);
     })

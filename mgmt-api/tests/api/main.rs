@@ -22,6 +22,8 @@ mod channels;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod controls;
+#[cfg(test)]
 mod custody;
 #[cfg(test)]
 mod database;

@@ -5,12 +5,13 @@ use mgmt_api::store::{
     AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, ImportedRow, IssuedCertificate,
     Movement, NewCardRow, NewClient, NewCustomer, NewImportRow, NewInstallation, NewKey,
     NewMovement, NewOperator, NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow,
-    ProgramRow, RowState, Store,
+    RowState, Store,
 };
 use shared::command::Collateral;
 use uuid::Uuid;
 
 use crate::database;
+use crate::database::program;
 
 fn customer(id: i64, claims: &[[u8; 32]]) -> NewCustomer {
     NewCustomer {
@@ -47,29 +48,6 @@ async fn on_each_store(test: impl AsyncFn(&Store)) {
         store.put_partner(1, Some("sandbox")).await.unwrap();
         test(&store).await;
         store.close().await;
-    }
-}
-
-fn program() -> ProgramRow {
-    ProgramRow {
-        config_id: "0019167984".to_owned(),
-        partner_id: 1,
-        currency: 978,
-        bin: "99999984".to_owned(),
-        first_state: "ACTIVE".to_owned(),
-        months_valid: 36,
-        card_kind: "VIRTUAL".to_owned(),
-        auto_balance: 1,
-        collateral: "DEPOSIT".to_owned(),
-        purchase_hold_hours: 168,
-        cash_hold_hours: 72,
-        credit_hold_hours: 720,
-        partial_approval: 1,
-        instant_credit_max: 5,
-        wrong_entries_max: 3,
-        iban_prefix: Some("PL10901014".to_owned()),
-        answer_ms: Some(5),
-        on_silence: Some("STAND_IN".to_owned()),
     }
 }
 

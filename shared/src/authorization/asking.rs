@@ -100,6 +100,9 @@ fn still_stands<W: Witness>(case: &Case<'_, W>, found: &Transaction) -> Result<(
     }
     let balance = ledger.balance(card.balance).filter(|balance| !balance.closed);
     let balance = balance.ok_or(Reason::BalanceNotFound)?;
+    if balance.blocked && found.direction == Direction::Debit {
+        return Err(Reason::BalanceBlocked);
+    }
     match ledger.holder(balance.customer) {
         Some(holder) if holder.verified && !holder.aml_locked => Ok(()),
         Some(holder) if holder.verified => Err(Reason::AmlException),

@@ -42,7 +42,7 @@ pub const fn row_name(row: u8) -> &'static str {
         9 => "no lock",
         10 => "holder known, no AML lock",
         11 => "credentials right",
-        12 => "balance known and open",
+        12 => "balance known, open and not blocked",
         13 => "billed in the balance's currency",
         14 => "channel, category, country, merchant allowed",
         15 => "amount limits of card and holder",
@@ -326,8 +326,13 @@ fn balance_rows<W: Witness>(
     asked: &Asked<'_>,
 ) -> Result<(), Declined> {
     let open = parties.balance.filter(|(_, balance)| !balance.closed);
-    column.row(12, open.is_some(), Reason::BalanceNotFound, || match parties.balance {
-        Some((_, balance)) => format!("balance {}, closed: {}", balance.id, balance.closed),
+    // What comes in despite a lock on the card (row 9) comes in despite a block too.
+    let blocked = asked.rows.has(9) && open.is_some_and(|(_, balance)| balance.blocked);
+    let reason = if blocked { Reason::BalanceBlocked } else { Reason::BalanceNotFound };
+    column.row(12, open.is_some() && !blocked, reason, || match parties.balance {
+        Some((_, Balance { id, closed, blocked, .. })) => {
+            format!("balance {id}, closed: {closed}, blocked: {blocked}")
+        }
         None => "no balance".to_owned(),
     })?;
     let (_, balance) = open.ok_or(Declined { row: 12, reason: Reason::BalanceNotFound })?;

@@ -149,6 +149,7 @@ fn follow(ledger: &Ledger, effects: &[Effect]) -> Vec<Followed> {
             | Effect::FeeCharged { .. }
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
+            | Effect::BalanceBlocked(..)
             | Effect::Asked(..) => {}
         }
     }

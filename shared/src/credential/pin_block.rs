@@ -91,6 +91,19 @@ impl ZoneKeys {
     }
 }
 
+/// The digits (ASCII) in a clear block of format 0, which comes inside another encryption; `None`
+/// where it is none of this card.
+#[must_use]
+pub fn clear_iso0(block: u64, pan: &Pan) -> Option<Zeroizing<Vec<u8>>> {
+    let field = Zeroizing::new(block ^ before_check_digit(pan, ISO_0_PAN_DIGITS));
+    let opened = read(&ISO_0, *field);
+    let digits = Zeroizing::new(digits_of(*field));
+    let [_control, length, body @ ..] = &*digits;
+    let pin = body.iter().take(usize::from(*length)).map(|digit| b'0' | digit);
+    let pin = Zeroizing::new(pin.collect());
+    bool::from(opened.is_well_formed).then_some(pin)
+}
+
 /// Control digit, length, digits of the PIN, filled up to 16 digits.
 fn pin_field(format: &Format, pin: &Pin) -> Zeroizing<u64> {
     let digits = pin.expose().iter().map(|digit| digit & 0x0f);

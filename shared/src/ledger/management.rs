@@ -20,7 +20,7 @@ use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
 };
 use crate::limits::CARDS_A_BALANCE_MAX;
-use crate::lock_code::Lock;
+use crate::lock_code::{Lock, LockSource};
 use crate::money::Currency;
 use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
 
@@ -75,23 +75,12 @@ fn decide_change(
         Change::PutPartner(id) => put_partner(ledger, *id, effects),
         Change::PutProgram(program) => put_program(ledger, program, effects),
         Change::PutCustomer { id, verified, aml_locked } => {
-            let known = ledger.customers.slot(*id).is_some();
-            room(known || ledger.customers.len() < ledger.limits.customers_max)?;
-            let (id, verified, aml_locked) = (*id, *verified, *aml_locked);
-            effects.push(Effect::CustomerPut { id, verified, aml_locked });
-            Ok(())
+            put_customer(ledger, *id, (*verified, *aml_locked), effects)
         }
         Change::OpenBalance { id, customer, currency } => {
             open_balance(ledger, *id, *customer, *currency, effects)
         }
-        Change::CloseBalance(id) => {
-            let (slot, balance) = open_balance_of(ledger, *id)?;
-            if balance.funds.ledger.0 != 0 || balance.funds.held.0 != 0 {
-                return Err(Refusal::BalanceNotEmpty);
-            }
-            effects.push(Effect::BalanceClosed(slot));
-            Ok(())
-        }
+        Change::CloseBalance(id) => close_balance(ledger, *id, effects),
         Change::OpenPartnerBalance { id, partner, kind, currency } => {
             let new = Effect::PartnerBalanceOpened {
                 id: *id,
@@ -108,6 +97,11 @@ fn decide_change(
             lock_card(ledger, *card, lock, effects)
         }
         Change::UnlockCard(card) => unlock_card(ledger, *card, effects),
+        Change::LockByHolder { card, lock, over } => {
+            let source = LockSource::User;
+            let lock = lock.map(|code| Lock { code, source, since: now });
+            lock_by_holder(ledger, *card, lock, over, effects)
+        }
         Change::SetPin { card, pvv } => change_card(ledger, *card, CardChange::Pin(*pvv), effects),
         Change::ResetCvv2 { card, generation } => {
             change_card(ledger, *card, CardChange::Cvv2Generation(*generation), effects)
@@ -139,6 +133,9 @@ fn decide_change(
         Change::ChargeFee { balance, charge } => charge_fee(ledger, *balance, charge, effects),
         Change::PutCustody(program, custody) => put_custody(ledger, *program, *custody, effects),
         Change::EntrustBalance(balance) => entrust_balance(ledger, *balance, effects),
+        Change::BlockBalance { balance, blocked } => {
+            block_balance(ledger, *balance, *blocked, effects)
+        }
     }
 }
 
@@ -181,6 +178,18 @@ fn put_program(
     Ok(())
 }
 
+fn put_customer(
+    ledger: &Ledger,
+    id: CustomerId,
+    (verified, aml_locked): (bool, bool),
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let known = ledger.customers.slot(id).is_some();
+    room(known || ledger.customers.len() < ledger.limits.customers_max)?;
+    effects.push(Effect::CustomerPut { id, verified, aml_locked });
+    Ok(())
+}
+
 fn open_balance(
     ledger: &Ledger,
     id: BalanceId,
@@ -197,6 +206,28 @@ fn open_balance(
     }
     room(ledger.balances.len() < ledger.limits.balances_max)?;
     effects.push(Effect::BalanceOpened { id, customer, currency });
+    Ok(())
+}
+
+fn close_balance(ledger: &Ledger, id: BalanceId, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, id)?;
+    if balance.funds.ledger.0 != 0 || balance.funds.held.0 != 0 {
+        return Err(Refusal::BalanceNotEmpty);
+    }
+    effects.push(Effect::BalanceClosed(slot));
+    Ok(())
+}
+
+fn block_balance(
+    ledger: &Ledger,
+    id: BalanceId,
+    blocked: bool,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (slot, balance) = open_balance_of(ledger, id)?;
+    if balance.blocked != blocked {
+        effects.push(Effect::BalanceBlocked(slot, blocked));
+    }
     Ok(())
 }
 
@@ -380,6 +411,25 @@ fn lock_card(
     Ok(())
 }
 
+fn lock_by_holder(
+    ledger: &Ledger,
+    card: CardId,
+    lock: Option<Lock>,
+    over: &[LockSource],
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    let (_, row) = living_card_of(ledger, card)?;
+    let others =
+        row.lock.is_some_and(|known| known.code.row().reversible && !over.contains(&known.source));
+    match lock {
+        Some(lock) if !others || !lock.code.row().reversible => {
+            lock_card(ledger, card, lock, effects)
+        }
+        None if !others => unlock_card(ledger, card, effects),
+        Some(_) | None => Err(Refusal::LockedByOther),
+    }
+}
+
 fn unlock_card(ledger: &Ledger, card: CardId, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
     let (slot, card) = living_card_of(ledger, card)?;
     match card.lock {
@@ -396,6 +446,12 @@ fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Bala
     let slot = BalanceSlot(ledger.balances.slot(id).ok_or(Refusal::BalanceNotFound)?);
     let balance = ledger.balance(slot).filter(|balance| !balance.closed);
     Ok((slot, balance.ok_or(Refusal::BalanceNotFound)?))
+}
+
+/// An open balance whose money is here and may be taken out.
+fn giving_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Balance), Refusal> {
+    let (slot, balance) = own_balance_of(ledger, id)?;
+    if balance.blocked { Err(Refusal::BalanceBlocked) } else { Ok((slot, balance)) }
 }
 
 /// An open balance whose money is here.

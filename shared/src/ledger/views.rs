@@ -206,6 +206,7 @@ impl Ledger {
             held: balance.funds.held,
             owed: self.owed_by(balance.id),
             entrusted: balance.entrusted,
+            blocked: balance.blocked,
             cards,
         }
     }

@@ -55,12 +55,7 @@ pub(super) fn change(line: &Line) -> Change {
             state: card_state(line.text("state", "Active")),
         }),
         "state" => Change::SetCardState { card: card(), state: card_state(line.name(1)) },
-        "lock" => Change::LockCard {
-            card: card(),
-            code: LockCode::from_number(line.number("code")).unwrap(),
-            source: source(line.text("by", "partner")),
-        },
-        "unlock" => Change::UnlockCard(card()),
+        "lock" | "unlock" => lock(line, card()),
         "pin" => Change::SetPin { card: card(), pvv: Pvv::parse(b'1', b"1234").unwrap() },
         "cvv2" => Change::ResetCvv2 { card: card(), generation: line.number("generation") },
         "renew" => Change::RenewCard { card: card(), expiry: line.expiry().unwrap() },
@@ -80,6 +75,8 @@ pub(super) fn change(line: &Line) -> Change {
         }
         "custody" => Change::PutCustody(ConfigId(line.named()), custody(line)),
         "entrust" => Change::EntrustBalance(balance()),
+        "block" => Change::BlockBalance { balance: balance(), blocked: true },
+        "unblock" => Change::BlockBalance { balance: balance(), blocked: false },
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
     }
@@ -161,6 +158,23 @@ fn card_state(name: &str) -> CardState {
         "Removed" => CardState::Removed,
         other => panic!("no such card state: {other}"),
     }
+}
+
+fn lock(line: &Line, card: CardId) -> Change {
+    let code = (line.verb == "lock").then(|| LockCode::from_number(line.number("code")).unwrap());
+    match (over(line), code) {
+        (Some(over), lock) => Change::LockByHolder { card, lock, over },
+        (None, Some(code)) => {
+            Change::LockCard { card, code, source: source(line.text("by", "partner")) }
+        }
+        (None, None) => Change::UnlockCard(card),
+    }
+}
+
+/// `over=user,partner`: the holder asks, and may touch what these set.
+fn over(line: &Line) -> Option<Vec<LockSource>> {
+    let names: String = line.maybe("over")?;
+    Some(names.split(',').map(source).collect())
 }
 
 fn source(name: &str) -> LockSource {

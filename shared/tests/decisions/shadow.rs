@@ -68,6 +68,7 @@ impl Shadow {
             | Effect::FeeCharged { .. }
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
+            | Effect::BalanceBlocked(..)
             | Effect::Asked(..) => {}
         }
     }

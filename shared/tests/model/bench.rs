@@ -189,6 +189,7 @@ impl Bench {
             | Effect::FeeCharged { .. }
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
+            | Effect::BalanceBlocked(..)
             | Effect::Asked(..) => None,
         }
     }

@@ -8,7 +8,7 @@ use shared::control::{Outcome, Refusal};
 use shared::fee::{Charge, Payer};
 use shared::ids::{BalanceId, CardId, CommandId, PartnerBalanceId, Sequence, Timestamp};
 use shared::limits::CARDS_A_BALANCE_MAX;
-use shared::lock_code::{Lock, LockCode};
+use shared::lock_code::{Lock, LockCode, LockSource};
 use shared::money::{Currency, Money};
 use shared::rule::{Bound, FILTER_ENTRIES_MAX, Period, RULES_A_SUBJECT_MAX, Rule, Subject};
 
@@ -86,6 +86,7 @@ impl Model {
             Change::SetCardState { .. }
             | Change::LockCard { .. }
             | Change::UnlockCard(_)
+            | Change::LockByHolder { .. }
             | Change::SetPin { .. }
             | Change::ResetCvv2 { .. }
             | Change::RenewCard { .. } => self.change_card(change),
@@ -115,8 +116,20 @@ impl Model {
             Change::ChargeFee { balance, charge } => self.charge_fee(*balance, charge),
             Change::PutCustody(program, custody) => self.put_custody(*program, *custody),
             Change::EntrustBalance(balance) => self.entrust(*balance),
+            Change::BlockBalance { balance, blocked } => self.block(*balance, *blocked),
             Change::Reload { balance, money } => self.reload(*balance, *money),
         }
+    }
+
+    fn block(&mut self, balance: BalanceId, blocked: bool) -> Refused {
+        let user = self.open_user(balance)?;
+        self.users[user].blocked = blocked;
+        Ok(())
+    }
+
+    fn giving_user(&self, id: BalanceId) -> Result<usize, Refusal> {
+        let user = self.own_user(id)?;
+        if self.users[user].blocked { Err(Refusal::BalanceBlocked) } else { Ok(user) }
     }
 
     pub(crate) fn open_user(&self, id: BalanceId) -> Result<usize, Refusal> {
@@ -171,6 +184,7 @@ impl Model {
                     ledger,
                     held,
                     closed,
+                    blocked: false,
                     covered_by,
                     entrusted: false,
                     owed: Vec::new(),
@@ -254,6 +268,7 @@ impl Model {
             Change::SetCardState { card, .. }
             | Change::LockCard { card, .. }
             | Change::UnlockCard(card)
+            | Change::LockByHolder { card, .. }
             | Change::SetPin { card, .. }
             | Change::ResetCvv2 { card, .. }
             | Change::RenewCard { card, .. } => *card,
@@ -273,11 +288,25 @@ impl Model {
         }
         let for_ever = card.lock.is_some_and(|lock| matches!(lock.code.number(), 1 | 2 | 5 | 8));
         match *change {
-            Change::LockCard { .. } | Change::UnlockCard(_) if for_ever => {
+            Change::LockCard { .. } | Change::UnlockCard(_) | Change::LockByHolder { .. }
+                if for_ever =>
+            {
                 return Err(Refusal::LockedIrreversibly);
             }
             Change::LockCard { code, source, .. } => card.lock = Some(Lock { code, source, since }),
             Change::UnlockCard(_) => card.unlock(),
+            Change::LockByHolder { lock, ref over, .. } => {
+                let for_ever =
+                    [LockCode::Lost, LockCode::Stolen, LockCode::Inactive, LockCode::Replaced];
+                let ends = lock.is_some_and(|code| for_ever.contains(&code));
+                if !ends && card.lock.is_some_and(|known| !over.contains(&known.source)) {
+                    return Err(Refusal::LockedByOther);
+                }
+                match lock {
+                    Some(code) => card.lock = Some(Lock { code, source: LockSource::User, since }),
+                    None => card.unlock(),
+                }
+            }
             Change::SetPin { pvv, .. } => (card.pin, card.wrong_pins) = (Some(pvv), 0),
             Change::ResetCvv2 { generation, .. } => {
                 if generation <= card.generation {
@@ -355,7 +384,7 @@ impl Model {
     }
 
     fn withdraw(&mut self, balance: BalanceId, money: Money) -> Refused {
-        let user = self.own_user(balance)?;
+        let user = self.giving_user(balance)?;
         sound(money, self.users[user].currency)?;
         let amount = money.amount.0;
         if self.users[user].ledger - self.users[user].held < amount {
@@ -379,7 +408,7 @@ impl Model {
         money: Money,
         charge: Option<&Charge>,
     ) -> Refused {
-        let (giver, taker) = (self.own_user(from)?, self.own_user(to)?);
+        let (giver, taker) = (self.giving_user(from)?, self.own_user(to)?);
         sound(money, self.users[giver].currency)?;
         sound(money, self.users[taker].currency)?;
         if giver == taker || self.users[giver].covered_by != self.users[taker].covered_by {

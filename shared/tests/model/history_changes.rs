@@ -50,12 +50,23 @@ impl History {
                 Change::RemoveFee(ConfigId(program), FeeId(fee))
             }
             58..66 => Change::RemoveRule(RuleId(u128::from(self.random.below(12)))),
-            66..70 => Change::ResolveException(Sequence(self.random.below(3_000))),
-            70..76 => Change::UnlockCard(card),
+            66..68 => Change::ResolveException(Sequence(self.random.below(3_000))),
+            68..70 => {
+                let balance = BalanceId(u128::from(self.random.below(7) + 1));
+                Change::BlockBalance { balance, blocked: self.random.percent(40) }
+            }
+            70..74 => Change::UnlockCard(card),
+            74..76 => {
+                let all = [LockSource::Partner, LockSource::Switch, LockSource::User];
+                let over = all.into_iter().filter(|_| self.random.percent(50)).collect();
+                let lock = LockCode::from_number(self.random.pick(&[0, 0, 0, 0, 0, 3, 6, 7, 1]));
+                Change::LockByHolder { card, lock, over }
+            }
             76..79 => {
                 let code = self.random.pick(&[3, 4, 6, 6, 7, 7, 3, 4, 6, 7, 3, 7, 1, 2, 5, 8]);
                 let code = LockCode::from_number(code).unwrap();
-                Change::LockCard { card, code, source: LockSource::Partner }
+                let source = self.random.pick(&[LockSource::Partner, LockSource::Switch]);
+                Change::LockCard { card, code, source }
             }
             79..81 => Change::SetPin { card, pvv: Pvv::NONE },
             81..83 => {

@@ -168,6 +168,9 @@ impl Model {
         if user.closed {
             return Err(Reason::BalanceNotFound);
         }
+        if user.blocked && entry.direction == Direction::Debit {
+            return Err(Reason::BalanceBlocked);
+        }
         match self.customers.iter().find(|(id, ..)| *id == user.customer) {
             Some((_, true, false)) => Ok(()),
             Some((_, true, true)) => Err(Reason::AmlException),

@@ -158,7 +158,12 @@ impl Model {
             11 => self.credential_row(message),
             12 => {
                 let user = &self.users[self.cards[self.card_of(message.token)?].user];
-                user.closed.then_some(Reason::BalanceNotFound)
+                let comes_in = kind.is_some_and(|kind| kind.direction() == Direction::Credit);
+                match (user.closed, user.blocked && !comes_in) {
+                    (true, _) => Some(Reason::BalanceNotFound),
+                    (false, true) => Some(Reason::BalanceBlocked),
+                    (false, false) => None,
+                }
             }
             13 => {
                 let user = &self.users[self.cards[self.card_of(message.token)?].user];

@@ -33,6 +33,7 @@ pub(crate) struct User {
     pub(crate) ledger: i64,
     pub(crate) held: i64,
     pub(crate) closed: bool,
+    pub(crate) blocked: bool,
     pub(crate) covered_by: Option<PartnerId>,
     /// Its money is with the partner.
     pub(crate) entrusted: bool,

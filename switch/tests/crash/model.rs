@@ -156,7 +156,9 @@ impl Model {
             | Change::ChargeFee { .. }
             | Change::TransferCharged { .. }
             | Change::PutCustody(..)
-            | Change::EntrustBalance(_) => {}
+            | Change::EntrustBalance(_)
+            | Change::BlockBalance { .. }
+            | Change::LockByHolder { .. } => {}
         }
     }
 

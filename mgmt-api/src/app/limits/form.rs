@@ -10,6 +10,7 @@ use shared::rule::{Bound, FILTER_ENTRIES_MAX, Filter, Period, Rule, Subject};
 use utoipa::ToSchema;
 
 use crate::app::first_half;
+use crate::call::Caller;
 use crate::error::{Code, Error, Result};
 
 /// The time zone in which days begin where none is given.
@@ -31,6 +32,43 @@ pub(super) const NAMES: [&str; 14] = [
     "countries.allowed",
     "countries.denied",
 ];
+
+/// Whose a limit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum SetBy {
+    /// The issuer's side: an operator or the partner.
+    #[default]
+    Issuer,
+    /// The cardholder.
+    Cardholder,
+}
+
+impl SetBy {
+    pub(super) const ALL: [Self; 2] = [Self::Issuer, Self::Cardholder];
+
+    /// The side of a caller.
+    pub(super) const fn of(caller: Caller) -> Self {
+        match caller {
+            Caller::Customer(_) => Self::Cardholder,
+            Caller::Partner(_) | Caller::Operator(_) | Caller::Processor(_) => Self::Issuer,
+        }
+    }
+}
+
+/// Whose limits are asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitsAsked {
+    set_by: Option<SetBy>,
+}
+
+impl LimitsAsked {
+    /// The side that is asked for: the caller's own where none is named.
+    pub(super) fn set_by(&self, caller: Caller) -> SetBy {
+        self.set_by.unwrap_or(SetBy::of(caller))
+    }
+}
 
 /// The body, and the answer; what is absent is not limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -120,6 +158,7 @@ impl Limits {
     /// The rules that these limits are.
     pub(super) fn rules(
         &self,
+        set_by: SetBy,
         subject: Subject,
         currency: Currency,
     ) -> Result<Vec<(&'static str, Rule)>> {
@@ -128,7 +167,8 @@ impl Limits {
         let bounds = bounds.map(|(name, bound)| (name, Filter::default(), bound));
         let rule = |(name, filter, bound)| {
             let zone = zone.to_owned();
-            let rule = Rule { id: rule_id(subject, name), subject, filter, bound, zone };
+            let id = rule_id(set_by, subject, name);
+            let rule = Rule { id, subject, filter, bound, zone };
             if rule.is_sound() {
                 return Ok((name, rule));
             }
@@ -255,15 +295,19 @@ impl BudgetPeriod {
     }
 }
 
-/// The id of a subject's limit of this name.
-pub(super) fn rule_id(subject: Subject, name: &str) -> RuleId {
+/// The id of a subject's limit of this name, set by this side.
+pub(super) fn rule_id(set_by: SetBy, subject: Subject, name: &str) -> RuleId {
     let subject = match subject {
         Subject::Card(id) => format!("card {id}"),
         Subject::Customer(id) => format!("customer {id}"),
         Subject::Program(id) => format!("program {id}"),
         Subject::Partner(id) => format!("partner {id}"),
     };
-    RuleId(first_half(&format!("pointsman limit v1 {subject} {name}")))
+    let own = match set_by {
+        SetBy::Issuer => "",
+        SetBy::Cardholder => "of the cardholder, ",
+    };
+    RuleId(first_half(&format!("pointsman limit v1 {own}{subject} {name}")))
 }
 
 fn channels(names: &[String]) -> Option<Filter> {
@@ -332,7 +376,7 @@ mod tests {
             r#"{"timeZone":"UTC","mcc":{"denied":["7995","3000-3350"]},"countries":{"allowed":["616","008"]}}"#,
         ] {
             let mut read = Limits::default();
-            for (name, rule) in parsed(text).rules(CARD, EUR).unwrap() {
+            for (name, rule) in parsed(text).rules(SetBy::Issuer, CARD, EUR).unwrap() {
                 read.note(name, &rule);
             }
             assert_eq!(serde_json::to_string(&read).unwrap(), text);
@@ -351,20 +395,21 @@ mod tests {
             (r#"{"mcc":{"denied":["+123"]}}"#, "mcc"),
             (r#"{"countries":{"denied":["PL"]}}"#, "countries"),
         ] {
-            let error = parsed(text).rules(CARD, EUR).unwrap_err();
+            let error = parsed(text).rules(SetBy::Issuer, CARD, EUR).unwrap_err();
             assert_eq!(error.faults[0].field, member, "{text}");
         }
         let many = vec!["616".to_owned(); FILTER_ENTRIES_MAX + 1];
         let countries = Some(Lists { allowed: many, denied: Vec::new() });
-        assert!(Limits { countries, ..Limits::default() }.rules(CARD, EUR).is_err());
+        let limits = Limits { countries, ..Limits::default() };
+        assert!(limits.rules(SetBy::Issuer, CARD, EUR).is_err());
     }
 
     #[test]
     fn every_limit_has_a_rule_of_its_own_for_whom_it_binds() {
         let ids: std::collections::BTreeSet<_> =
-            NAMES.iter().map(|name| rule_id(CARD, name)).collect();
-        assert_eq!(ids.len(), NAMES.len());
-        assert!(!ids.contains(&rule_id(Subject::Card(CardId(8)), "daily")));
+            SetBy::ALL.iter().flat_map(|by| NAMES.map(|name| rule_id(*by, CARD, name))).collect();
+        assert_eq!(ids.len(), 2 * NAMES.len());
+        assert!(!ids.contains(&rule_id(SetBy::Issuer, Subject::Card(CardId(8)), "daily")));
         assert!(ids.len() <= shared::rule::RULES_A_SUBJECT_MAX);
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants: money comes in only from the bank, or charged to the partner's credit; what is with
 //! a partner is not moved here. Source: authorization 3, requirements #80-#87, #165-#170.
 
-use super::{open_balance_of, own_balance_of, room};
+use super::{giving_balance_of, open_balance_of, own_balance_of, room};
 use crate::balance::{Balance, Funds};
 use crate::command::PartnerBalanceKind;
 use crate::control::Refusal;
@@ -55,7 +55,7 @@ pub(super) fn withdraw(
     money: Money,
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
-    let (slot, balance) = own_balance_of(ledger, balance)?;
+    let (slot, balance) = giving_balance_of(ledger, balance)?;
     checked_money(money, balance.currency)?;
     if !balance.funds.covers(money.amount) {
         return Err(Refusal::InsufficientFunds);
@@ -76,7 +76,7 @@ pub(super) fn transfer(
     charge: Option<&Charge>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
-    let (from_slot, giver) = own_balance_of(ledger, from)?;
+    let (from_slot, giver) = giving_balance_of(ledger, from)?;
     let (to_slot, taker) = own_balance_of(ledger, to)?;
     checked_money(money, giver.currency)?;
     checked_money(money, taker.currency)?;

@@ -1,0 +1,203 @@
+//! Who may stop what: a blocked balance, locks that a program leaves to its cardholders, a CVC2 that
+//! the network verifies, limits of both sides.
+
+use axum::http::StatusCode;
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::action_code::Reason;
+use shared::command::Command;
+
+use crate::world::{World, decrypted, on_each, public_key, send, text};
+
+/// The program of the tests' cards, as it was, with other rules.
+async fn put_policy(world: &World, rules: Value) {
+    let listed = world.admin(Method::GET, "/admin/programs", None).await.expect(StatusCode::OK);
+    let items = listed["items"].as_array().unwrap();
+    let shown = items.iter().find(|item| item["configId"] == "0019167984").unwrap();
+    let mut program = shown["program"].clone();
+    for (name, rule) in rules.as_object().unwrap() {
+        program["policy"][name] = rule.clone();
+    }
+    let put = world.admin(Method::PUT, "/admin/programs/0019167984", Some(&program)).await;
+    assert_eq!(put.status, 204, "{put:?}");
+    let listed = world.admin(Method::GET, "/admin/programs", None).await.json();
+    let mut items = listed["items"].as_array().unwrap().iter();
+    assert_eq!(
+        items.find(|item| item["configId"] == "0019167984").unwrap()["program"],
+        program,
+        "what is put is shown"
+    );
+}
+
+/// Requirement #28.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_out_of_a_blocked_balance_until_it_is_unblocked() {
+    on_each(async |world| {
+        let holder = world.holder().await;
+        let path = format!("/customers/{}/balances/{}", holder.customer, holder.balance);
+        let at = format!("/secure{path}");
+        let pay = |stan| {
+            let request = Command::Authorize(world.shop(stan, 100));
+            world.peer.message(request).reason
+        };
+        let ask = async |what: &str, body: Option<Value>| {
+            let request = world.secure(Method::POST, &format!("{at}/{what}"));
+            send(match body {
+                Some(body) => request.json(&body),
+                None => request,
+            })
+            .await
+        };
+        assert_eq!(pay(1), Reason::Approved);
+        assert_eq!(ask("block", None).await.status, 204);
+        assert_eq!(pay(2), Reason::BalanceBlocked, "with the answer");
+        assert_eq!(world.get(&at).await.json()["state"], "BLOCKED");
+        let money = json!({ "amount": 10, "currency": "EUR" });
+        ask("withdraw", Some(money.clone())).await.expect_error(409, "BALANCE_BLOCKED");
+        let other = world.balance(&holder.customer, "EUR").await;
+        let to = json!({ "toBalanceId": other, "amount": 10, "currency": "EUR" });
+        ask("transfer", Some(to)).await.expect_error(409, "BALANCE_BLOCKED");
+        ask("topup", Some(money.clone())).await.expect(StatusCode::CREATED);
+        assert_eq!(ask("block", None).await.status, 204, "again is no error");
+        assert_eq!(world.get(&at).await.json()["amount"], 10_010);
+
+        // By an operator too; a cardholder locks cards instead.
+        let admin = format!("/admin{path}/unblock");
+        assert_eq!(world.admin(Method::POST, &admin, None).await.status, 204);
+        assert_eq!(world.get(&at).await.json()["state"], "OPEN");
+        assert_eq!(pay(3), Reason::Approved);
+        ask("withdraw", Some(money)).await.expect(StatusCode::CREATED);
+        let gone = format!("/admin/customers/{}/balances/{other}", holder.customer);
+        assert_eq!(world.admin(Method::DELETE, &gone, None).await.status, 204);
+        let got = world.admin(Method::POST, &format!("{gone}/block"), None).await;
+        got.expect_error(404, "BALANCE_NOT_FOUND");
+    })
+    .await;
+}
+
+/// Requirement #100.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cardholder_lifts_the_locks_that_the_program_leaves_to_them() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let token = world.customer_session(&customer).await;
+        let own = async |what: &str, body: Option<&Value>| {
+            let path = format!("/customers/me/cards/{card}/{what}");
+            world.with(&token, Method::POST, &path, body).await
+        };
+        let partners = format!("/secure/customers/{customer}/cards/{card}");
+        let lock = async || {
+            let got = world.post(&format!("{partners}/lock"), &json!({ "reason": 7 })).await;
+            assert_eq!(got.status, 204);
+        };
+        let locked_by = async || world.get(&partners).await.json()["lockedBy"].clone();
+
+        // Any, where the program says nothing.
+        lock().await;
+        assert_eq!(own("unlock", None).await.status, 204);
+
+        put_policy(world, json!({ "cardholderLifts": ["USER", "SWITCH"] })).await;
+        lock().await;
+        own("unlock", None).await.expect_error(409, "CARD_LOCKED_BY_OTHER");
+        // Nor put one's own in its place, to lift that.
+        let replace = own("lock", Some(&json!({ "reason": 3 }))).await;
+        replace.expect_error(409, "CARD_LOCKED_BY_OTHER");
+        assert_eq!(locked_by().await, "PARTNER");
+        let unlock = format!("{partners}/unlock");
+        assert_eq!(send(world.secure(Method::POST, &unlock)).await.status, 204);
+        assert_eq!(own("lock", Some(&json!({ "reason": 3 }))).await.status, 204);
+        assert_eq!(locked_by().await, "USER");
+        assert_eq!(own("unlock", None).await.status, 204);
+        assert_eq!(locked_by().await, Value::Null);
+        // What is lost is lost.
+        lock().await;
+        assert_eq!(own("lock", Some(&json!({ "reason": 1 }))).await.status, 204);
+        let shown = world.get(&partners).await.json();
+        assert_eq!((&shown["lock"], &shown["lockedBy"]), (&json!(1), &json!("USER")));
+    })
+    .await;
+}
+
+/// Security 4.2.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cvc2_that_the_network_verifies_cannot_be_reset_here() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let token = world.customer_session(&customer).await;
+        let reset = async || {
+            let url = world.public_url(&format!("/customers/me/cards/{card}/cvv/reset"));
+            let request = world.nobody.post(url).bearer_auth(&token);
+            let request = request.header("Public-Key", public_key());
+            send(request.header("Encrypted-Response", "true")).await
+        };
+        put_policy(world, json!({ "networkVerifiesCvc2": true })).await;
+        reset().await.expect_error(403, "FEATURE_NOT_ENABLED");
+        put_policy(world, json!({ "networkVerifiesCvc2": false })).await;
+        let value = decrypted(&reset().await.expect(StatusCode::OK));
+        assert_eq!(text(&value, "cvc2").len(), 3);
+    })
+    .await;
+}
+
+/// Requirement #138: the issuer's limits and the cardholder's stand side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cardholder_limits_beside_the_issuer_and_lifts_nothing_of_it() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        world.top_up(&customer, &balance, 10_000).await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let token = world.customer_session(&customer).await;
+        let mut stan = 0;
+        for place in [format!("/cards/{card}"), String::new()] {
+            let (ours, own) =
+                (format!("/secure/customers/{customer}{place}"), format!("/customers/me{place}"));
+            let limits =
+                |max: i64| json!({ "currency": "EUR", "timeZone": "UTC", "perTransaction": max });
+            let issuer = async |limits: &Value| {
+                let got = send(world.secure(Method::PUT, &format!("{ours}/limits")).json(limits));
+                assert_eq!(got.await.status, 204);
+            };
+            let cardholder = async |limits: &Value| {
+                let path = format!("{own}/limits");
+                let got = world.with(&token, Method::PUT, &path, Some(limits)).await;
+                assert_eq!(got.status, 204, "{got:?}");
+            };
+            let mut pays = |amount: i64| {
+                stan += 1;
+                let request = Command::Authorize(world.shop(stan, amount));
+                world.peer.message(request).reason == Reason::Approved
+            };
+            issuer(&limits(50)).await;
+            cardholder(&limits(40)).await;
+            assert!(pays(40) && !pays(41), "the lower one binds: {place}");
+            cardholder(&limits(60)).await;
+            assert!(pays(50) && !pays(51), "{place}");
+            let seen = async |path: &str| {
+                world.with(&token, Method::GET, &format!("{own}{path}"), None).await.json()
+            };
+            assert_eq!(seen("/limits").await, limits(60));
+            assert_eq!(seen("/limits?setBy=ISSUER").await, limits(50));
+            let partner = world.get(&format!("{ours}/limits?setBy=CARDHOLDER")).await.json();
+            assert_eq!(partner, limits(60));
+            let used = seen("/budget").await;
+            let told: Vec<_> = used["items"].as_array().unwrap().iter().collect();
+            assert_eq!(
+                told.iter().map(|item| (&item["setBy"], &item["max"])).collect::<Vec<_>>(),
+                [(&json!("ISSUER"), &json!(50)), (&json!("CARDHOLDER"), &json!(60))]
+            );
+            cardholder(&json!({})).await;
+            assert!(pays(50) && !pays(51), "the issuer's is still there: {place}");
+            issuer(&json!({})).await;
+            cardholder(&limits(30)).await;
+            assert!(pays(30) && !pays(31), "and the cardholder's was its own: {place}");
+            cardholder(&json!({})).await;
+            assert!(pays(200), "{place}");
+        }
+    })
+    .await;
+}
