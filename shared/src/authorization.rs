@@ -148,6 +148,13 @@ impl<'a, W: Witness> Case<'a, W> {
         self.effects.push(effect);
     }
 
+    /// The same, of one that is made where it stays: a copy would wait for everything that was just
+    /// written.
+    #[inline]
+    fn push_made(&mut self, make: impl FnOnce() -> Effect) {
+        self.effects.extend(core::iter::once_with(make));
+    }
+
     /// Posts `amount` of a transaction back. Where its balance was closed since, the receivable
     /// account takes it, and people look.
     fn post_back(&mut self, slot: TransactionSlot, found: &Transaction, amount: Amount) {
@@ -205,6 +212,7 @@ fn may_grow(found: &Transaction, amount: Amount, requested: Amount) -> bool {
 }
 
 /// The entry of a message that moved nothing yet.
+#[inline]
 fn entry(request: &Authorization, content: u64, decision: Decision, stamp: Stamp) -> Transaction {
     let (life_cycle, retrieval) = request.references.fingerprints();
     Transaction {
@@ -217,6 +225,7 @@ fn entry(request: &Authorization, content: u64, decision: Decision, stamp: Stamp
     }
 }
 
+#[inline]
 fn bare_entry(key: MessageKey, content: u64, decision: Decision, stamp: Stamp) -> Transaction {
     Transaction {
         key,

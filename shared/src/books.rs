@@ -67,18 +67,24 @@ pub enum Imbalance {
 
 impl Book {
     fn check(&self, currency: Currency) -> Result<(), Imbalance> {
-        let users = self.users
-            + self.funding
-            + self.settlement
-            + self.receivable
-            + self.fees
-            + self.invoiced
-            + self.partner_held;
-        let collateral = self.partners + self.users_cover + self.partner_settlement + self.bank;
+        // Sums of i64: they cannot overflow, and nothing is spent on looking whether they do.
+        let sum =
+            |accounts: &[i128]| accounts.iter().fold(0, |sum: i128, one| sum.wrapping_add(*one));
+        let users = sum(&[
+            self.users,
+            self.funding,
+            self.settlement,
+            self.receivable,
+            self.fees,
+            self.invoiced,
+            self.partner_held,
+        ]);
+        let collateral =
+            sum(&[self.partners, self.users_cover, self.partner_settlement, self.bank]);
         // Differences, not comparisons: these sums were written a moment ago half by half, and to
         // read one whole would wait until they are out of the processor's store buffer.
-        let held = self.users_held - self.users_open;
-        let deposits = self.deposits_held - self.deposits_open;
+        let held = self.users_held.wrapping_sub(self.users_open);
+        let deposits = self.deposits_held.wrapping_sub(self.deposits_open);
         if users != 0 {
             Err(Imbalance::UserBook(currency, users))
         } else if collateral != 0 {

@@ -14,7 +14,7 @@ use crate::effect::{
     ApprovalCode, CardChange, Decision, Detail, Direction, Effect, ExceptionKind, Transaction,
     TransactionSlot, TransactionState,
 };
-use crate::ids::Sequence;
+use crate::ids::{Sequence, Timestamp};
 use crate::journal_record::Answer;
 use crate::ledger::Ledger;
 use crate::lock_code::{Lock, LockCode, LockSource};
@@ -338,54 +338,54 @@ impl<W: Witness> Case<'_, W> {
         let decision = self.approval_of(parties, kind, *approved);
         let policy = parties.program.map_or(Policy::default(), |row| row.program.policy);
         let amount = approved.billed;
-        let mut own = Transaction {
+        let until = kind.hold_until(&policy, self.stamp.at);
+        let financial = request.key.class == MessageClass::Financial;
+        let moves = amount.is_positive() && kind != Kind::Inquiry;
+        let state = match (moves && approval.base.is_none(), financial) {
+            (false, _) => TransactionState::Answered,
+            (true, false) => TransactionState::Authorized,
+            (true, true) => TransactionState::Posted,
+        };
+        let opens = state == TransactionState::Authorized;
+        let reserves = moves && state != TransactionState::Posted;
+        let stamp = self.stamp;
+        let own = || Transaction {
+            state,
             card: parties.card_slot(),
             balance: parties.balance.map(|(slot, _)| slot),
             deposit: parties.deposit.map(|(slot, _)| slot),
             base: approval.base,
             requested: approved.transaction,
-            ..entry(request, *content, decision, self.stamp)
+            authorised: if reserves { amount } else { Amount::ZERO },
+            expires_at: if opens { until } else { Timestamp(0) },
+            ..entry(request, *content, decision, stamp)
         };
-        let until = kind.hold_until(&policy, self.stamp.at);
-        let financial = request.key.class == MessageClass::Financial;
-        let moves = amount.is_positive() && kind != Kind::Inquiry;
-        if !moves {
-            self.push(Effect::Remembered(room.own, own));
+        if moves && state == TransactionState::Posted && kind.direction() == Direction::Credit {
+            self.credit(approval, own());
             return decision;
         }
-        let counted_for = match (approval.base, kind.direction(), financial) {
-            (Some(base), ..) => {
-                own.authorised = amount;
-                self.push(Effect::Remembered(room.own, own));
+        self.push_made(|| Effect::Remembered(room.own, own()));
+        if !moves {
+            return decision;
+        }
+        let counted_for = match (approval.base, kind.direction()) {
+            (Some(base), _) => {
                 let requested = approved.transaction;
                 let held_until = self.ledger.transactions.get(base).map(|base| base.expires_at);
                 let until = held_until.map_or(until, |held| held.max(until));
                 self.push(Effect::Raised { transaction: base, amount, requested, until });
                 base
             }
-            (None, Direction::Debit, false) => {
-                own.state = TransactionState::Authorized;
-                (own.authorised, own.expires_at) = (amount, until);
-                self.push(Effect::Remembered(room.own, own));
+            (None, Direction::Debit) => {
+                if financial {
+                    self.push(Effect::Settled(room.own, amount));
+                }
                 room.own
             }
-            (None, Direction::Debit, true) => {
-                own.state = TransactionState::Posted;
-                self.push(Effect::Remembered(room.own, own));
-                self.push(Effect::Settled(room.own, amount));
-                room.own
-            }
-            (None, Direction::Credit, false) => {
-                own.state = TransactionState::Authorized;
-                (own.authorised, own.expires_at) = (amount, until);
-                self.push(Effect::Remembered(room.own, own));
+            (None, Direction::Credit) => {
                 if kind == Kind::PaymentCredit && amount <= policy.instant_credit_max {
                     self.push(Effect::Captured(room.own, amount));
                 }
-                return decision;
-            }
-            (None, Direction::Credit, true) => {
-                self.credit(approval, own);
                 return decision;
             }
         };
