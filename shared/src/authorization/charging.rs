@@ -41,15 +41,6 @@ fn rules_in<'a>(
         .filter(move |rule| rule.rule.row().0 == row)
 }
 
-/// Whether anybody concerned has rules.
-pub(super) fn is_ruled(ledger: &Ledger, parties: &Parties<'_>) -> bool {
-    parties.card.is_some_and(|(_, card)| card.ruled)
-        || parties.holder.is_some_and(|holder| holder.ruled)
-        || parties.program.is_some_and(|row| {
-            row.ruled || ledger.partner_at(row.partner).is_some_and(|partner| partner.ruled)
-        })
-}
-
 /// Whether the rules of one row of the order of checks let the payment pass.
 pub(super) fn rules_allow(
     ledger: &Ledger,
@@ -84,7 +75,7 @@ impl<W: Witness> Case<'_, W> {
         transaction: TransactionSlot,
     ) {
         let (ledger, payment) = (self.ledger, asked.payment());
-        if !payment.amount.is_positive() || !is_ruled(ledger, parties) {
+        if !payment.amount.is_positive() || !parties.ruled {
             return;
         }
         for slot in rules_of(ledger, parties) {

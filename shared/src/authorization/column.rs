@@ -5,7 +5,7 @@
 //! (explain) without costing the path anything.
 
 use super::Kind;
-use super::charging::{is_ruled, rules_allow, rules_told};
+use super::charging::{rules_allow, rules_told};
 use crate::action_code::Reason;
 use crate::balance::{Balance, Funds, PartnerBalance};
 use crate::card::CardState;
@@ -118,6 +118,8 @@ pub(super) struct Parties<'a> {
     /// Open or closed.
     pub(super) balance: Option<(BalanceSlot, &'a Balance)>,
     pub(super) deposit: Option<(PartnerBalanceSlot, &'a PartnerBalance)>,
+    /// Whether anybody concerned has rules.
+    pub(super) ruled: bool,
 }
 
 impl<'a> Parties<'a> {
@@ -131,7 +133,12 @@ impl<'a> Parties<'a> {
         let deposit = program
             .and_then(|row| row.held)
             .and_then(|slot| Some((slot, ledger.partner_balance(slot)?)));
-        Self { card, program, holder, balance, deposit }
+        let ruled = card.is_some_and(|(_, card)| card.ruled)
+            || holder.is_some_and(|holder| holder.ruled)
+            || program.is_some_and(|row| {
+                row.ruled || ledger.partner_at(row.partner).is_some_and(|partner| partner.ruled)
+            });
+        Self { card, program, holder, balance, deposit, ruled }
     }
 
     pub(super) fn card_slot(&self) -> Option<CardSlot> {
@@ -349,7 +356,7 @@ fn rule_rows<W: Witness>(
     parties: &Parties<'_>,
     asked: &Asked<'_>,
 ) -> Result<(), Declined> {
-    let ruled = is_ruled(ledger, parties);
+    let ruled = parties.ruled;
     for (row, reason) in RULE_ROWS {
         let passes = !ruled || !column.rows.has(row) || rules_allow(ledger, parties, asked, row);
         column.row(row, passes, reason, || match ruled {

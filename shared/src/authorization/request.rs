@@ -87,7 +87,8 @@ fn decide_new<W: Witness>(
         Ok((base, approved)) => {
             let (asked, room) = (&asked, &room);
             let approval = Approval { request, content, parties, asked, base, approved, room };
-            match case.custody_of(&approval) {
+            let entrusted = parties.program.is_some_and(|row| row.custody.is_some());
+            match entrusted.then(|| case.custody_of(&approval)).flatten() {
                 Some(asking) => case.ask(&approval, asking),
                 None => Answer::Decision(case.approve(&approval)),
             }

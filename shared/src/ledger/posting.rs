@@ -155,11 +155,12 @@ impl Ledger {
             row.funds = change(row.funds)?;
         }
         let book = self.books.of(entry.currency);
-        book.users_held += wide(by);
-        book.users_open += wide(by);
+        let more = |sum: &mut i128| *sum = sum.wrapping_add(wide(by));
+        more(&mut book.users_held);
+        more(&mut book.users_open);
         if entry.deposit.is_some() {
-            book.deposits_held += wide(by);
-            book.deposits_open += wide(by);
+            more(&mut book.deposits_held);
+            more(&mut book.deposits_open);
         }
         Some(())
     }
