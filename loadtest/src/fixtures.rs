@@ -62,6 +62,9 @@ pub struct Card {
     /// Whether its holder is under an anti-money-laundering lock.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aml_locked: bool,
+    /// Whether its balance is blocked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// What it is limited to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,

@@ -279,6 +279,12 @@ impl Rest {
         outcome(self.http.post(address).json(&json!({ "reason": reason }))).await
     }
 
+    /// Asks for a balance to be blocked.
+    pub async fn block(&self, customer: &str, balance: &str) -> anyhow::Result<Outcome> {
+        let address = self.customer_address(customer, &format!("balances/{balance}/block"));
+        outcome(self.http.post(address)).await
+    }
+
     /// Asks for a lock to be lifted.
     pub async fn unlock(&self, customer: &str, card: &str) -> anyhow::Result<Outcome> {
         let address = self.customer_address(customer, &format!("cards/{card}/unlock"));

@@ -144,6 +144,8 @@ codes! {
         "Money is booked or held on the balance: bring both to zero first.";
     BalanceBlocked = 409 "BALANCE_BLOCKED"
         "The balance is blocked: nothing is taken out of it until it is unblocked.";
+    BlockedByOther = 409 "BLOCKED_BY_OTHER"
+        "An operator blocked the balance: operators unblock it.";
     TooManyCards = 409 "TOO_MANY_CARDS" "The balance has as many cards as it may have.";
     OtherCustody = 409 "OTHER_CUSTODY"
         "The balance's money is with the partner, or must be for this: a program's cards draw on balances of the same kind, and money that is with the partner is not moved here.";

@@ -18,6 +18,7 @@ use crate::answer::Answer;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
+use crate::jwe::ResponseKey;
 use crate::store::{KeyRow, NewKey};
 use crate::vault::Purpose;
 use crate::{clock, metrics};
@@ -126,7 +127,11 @@ impl App {
 
     fn request_fingerprint(&self, call: &Call, content: ContentHash) -> [u8; 32] {
         let key = call.response_key.as_ref().map(|key| key.thumbprint).unwrap_or_default();
-        self.vault.fingerprint(&[b"request", call.route.as_bytes(), &content.0, &key])
+        let request = [b"request", call.route.as_bytes(), &content.0, &key];
+        match call.response_key.as_ref().is_some_and(ResponseKey::is_with_sha1) {
+            true => self.vault.fingerprint(&[&request[..], &[b"RSA-OAEP"]].concat()),
+            false => self.vault.fingerprint(&request),
+        }
     }
 
     async fn check_key_bound(&self, caller: &str) -> Result<()> {

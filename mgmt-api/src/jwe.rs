@@ -90,6 +90,12 @@ impl ResponseKey {
     pub fn with(self, algorithm: Algorithm) -> Self {
         Self { algorithm, ..self }
     }
+
+    /// Whether it is used with RSA-OAEP.
+    #[must_use]
+    pub fn is_with_sha1(&self) -> bool {
+        self.algorithm == Algorithm::RsaOaep
+    }
 }
 
 /// A key of ours.

@@ -8,6 +8,7 @@ mod customer;
 mod customers;
 mod exchange;
 mod lifecycle;
+mod limits;
 mod multipart;
 mod public;
 mod received;

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::notices::{BALANCE, check_url, endpoint_row_name};
 use crate::store::{
     CardKind, EndpointRow, LOCK_SOURCES, NewClient, ProgramRow, Store, collateral_name,
-    silence_name,
+    lock_source_name, silence_name,
 };
 use crate::vault::{Purpose, Vault};
 use crate::{clock, pki, vault};
@@ -105,7 +105,7 @@ impl Row {
             iban_prefix: None,
             answer_ms: self.entrusted.then_some(ANSWER_MS),
             on_silence: self.entrusted.then(|| silence_name(OnSilence::Decline).to_owned()),
-            cardholder_lifts: LOCK_SOURCES.map(|(_, name)| name).join(","),
+            cardholder_lifts: LOCK_SOURCES.map(lock_source_name).join(","),
             network_verifies: 0,
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::PartnerBalanceKind;
 use crate::effect::{CardSlot, CustomerSlot};
 use crate::ids::{BalanceId, PartnerBalanceId, PartnerId};
+use crate::lock_code::LockSource;
 use crate::money::{Amount, Currency};
 
 /// What is booked, and what open holds reserve of it.
@@ -67,8 +68,9 @@ pub struct Balance {
     pub funds: Funds,
     /// Whether it was closed.
     pub closed: bool,
-    /// Whether nothing may be taken out of it until it is unblocked. Source: requirements #28.
-    pub blocked: bool,
+    /// Who blocked it: nothing may be taken out of it until it is unblocked. Source: requirements
+    /// #28.
+    pub blocked: Option<LockSource>,
     /// The partner whose credit balance top-ups are charged to.
     pub covered_by: Option<PartnerId>,
     /// Whether its money is with the partner: nothing is ever booked on it here.

@@ -514,15 +514,19 @@ pub enum Change {
     EntrustBalance(BalanceId),
     /// Blocks a user balance, or lifts the block: while it is on nothing is authorized against the
     /// balance and nothing withdrawn or transferred from it. What networks post and what comes in
-    /// is booked, fees are taken. Source: requirements #28.
+    /// is booked, fees are taken. An operator's block is lifted by operators alone. Source:
+    /// requirements #28.
     BlockBalance {
         /// Which.
         balance: BalanceId,
         /// On or off.
         blocked: bool,
+        /// Who asks.
+        source: LockSource,
     },
     /// The holder locks a card, or lifts its lock. A lock that none of these set stays, save that a
-    /// lock for ever takes the place of any that can be lifted. Source: requirements #100.
+    /// lock for ever takes the place of any that can be lifted. Lock 6, behind which PINs are tried
+    /// anew, is the switch's whoever sets it. Source: requirements #100.
     LockByHolder {
         /// Which.
         card: CardId,

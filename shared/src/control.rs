@@ -17,7 +17,7 @@ use crate::ids::{
 };
 use crate::journal_record::{self, Record, RecordError};
 use crate::ledger::Retold;
-use crate::lock_code::Lock;
+use crate::lock_code::{Lock, LockSource};
 use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
@@ -288,8 +288,8 @@ pub enum Refusal {
     /// Nothing may be taken out of the balance.
     #[error("the balance is blocked")]
     BalanceBlocked,
-    /// The holder may not touch a lock that this one set.
-    #[error("the holder may not touch a lock that somebody else set")]
+    /// A lock or block of somebody else, which the one who asks may not touch.
+    #[error("somebody else set it, and the one who asks may not touch that")]
     LockedByOther,
 }
 
@@ -405,8 +405,8 @@ pub struct BalanceView {
     pub owed: Amount,
     /// Whether its money is with the partner.
     pub entrusted: bool,
-    /// Whether nothing may be taken out of it.
-    pub blocked: bool,
+    /// Who blocked it: nothing may be taken out of it.
+    pub blocked: Option<LockSource>,
     /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards: Vec<CardView>,
 }

@@ -16,7 +16,7 @@ use crate::ids::{
     BalanceId, CommandId, ConfigId, CustomerId, FeeId, PartnerBalanceId, PartnerId, Sequence,
     Timestamp,
 };
-use crate::lock_code::Lock;
+use crate::lock_code::{Lock, LockSource};
 use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Window};
 
@@ -550,8 +550,8 @@ pub enum Effect {
         /// When its hold ends by itself, where it stands with one.
         until: Timestamp,
     },
-    /// Nothing may be taken out of a user balance from now on, or may again.
-    BalanceBlocked(BalanceSlot, bool),
+    /// Nothing may be taken out of a user balance from now on, or, of nobody, may again.
+    BalanceBlocked(BalanceSlot, Option<LockSource>),
 }
 
 impl Effect {

@@ -148,6 +148,14 @@ fn a_blocked_balance_gives_nothing_and_takes_what_comes() {
          reverse stan=6 of=5 ofclass=advice -> REVERSAL_ACCEPTED 4000 00 400 4000
          unblock A
          unblock A
+         block A by=partner
+         block A by=admin                                           # an operator's from now on
+         block A by=partner
+         unblock A by=partner -> LockedByOther
+         auth stan=7 card=1 amount=1 -> BALANCE_BLOCKED 1004 62 104 1004
+         unblock A by=admin
+         block A by=partner
+         unblock A by=admin                                         # and the partner's too
          withdraw A 995 EUR
          block A
          close A
@@ -182,6 +190,15 @@ fn a_holder_touches_the_locks_of_those_that_the_program_names() {
          auth stan=4 card=1 amount=5 pin=bad -> INVALID_PIN 1017 55 117 1017
          auth stan=5 card=1 amount=5 pin=bad -> PIN_TRIES_EXCEEDED 1006 75 106 1006
          unlock 1 over=user -> LockedByOther                        # by the switch
+         unlock 1
+         lock 1 code=6 over=user -> LockedByOther                   # behind it PINs are tried anew
+         lock 1 code=6 by=partner
+         unlock 1 over=user,partner -> LockedByOther
+         lock 1 code=3 over=user,partner -> LockedByOther
+         unlock 1 over=switch
+         lock 1 code=6 over=user,switch
+         unlock 1 over=switch
+         lock 1 code=3 over=partner                                 # to lock is always theirs
          lock 1 code=1 over=user                                    # lost is lost, whoever locked before
          unlock 1 over=user -> LockedIrreversibly
          lock 1 code=2 over=user -> LockedIrreversibly

@@ -466,6 +466,11 @@ fn a_balance_that_is_blocked_while_the_partner_is_asked_pays_nothing() {
          answered stan=2 class=sale agreed -> APPROVED 0000 00 000 0000
          answered stan=3 has=5 -> BALANCE_BLOCKED 1004 62 104 1004
          auth stan=4 card=1 amount=700 -> BALANCE_BLOCKED 1004 62 104 1004
+         unblock A
+         auth stan=5 card=1 amount=700 -> asked
+         block A
+         customer 1 aml
+         answered stan=5 agreed -> AML_EXCEPTION 1078 05 100 1078       # row 10 in front of 12
          show A D -> A 0/0/0 D 5060/0/5060",
     );
 }

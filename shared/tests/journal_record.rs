@@ -425,7 +425,7 @@ fn changes() -> Vec<Change> {
         Change::TransferCharged { from: balance, to: BalanceId(9), money, charge },
         Change::PutCustody(ConfigId(3), custody(OnSilence::LetNetworkStandIn)),
         Change::EntrustBalance(balance),
-        Change::BlockBalance { balance, blocked: true },
+        Change::BlockBalance { balance, blocked: true, source: LockSource::Admin },
         Change::LockByHolder { card, lock: Some(LockCode::Lost), over: vec![LockSource::User] },
     ]
 }
@@ -577,7 +577,7 @@ fn effects() -> Vec<Effect> {
         Effect::Forgotten(slot),
         Effect::CustodyPut(ConfigId(19_167_984), custody(OnSilence::Decline)),
         Effect::BalanceEntrusted(BalanceSlot(0)),
-        Effect::BalanceBlocked(BalanceSlot(0), true),
+        Effect::BalanceBlocked(BalanceSlot(0), Some(LockSource::Partner)),
         Effect::Remembered(TransactionSlot(0), asked),
         Effect::Asked(TransactionSlot(0), 9),
         Effect::Decided {

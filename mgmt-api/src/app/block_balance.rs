@@ -1,18 +1,20 @@
 //! POST balances/{balanceId}/block and /unblock: meanwhile nothing is taken out of a balance. Source:
 //! requirements #28.
 //!
-//! Invariant: 204 leaves after the switch has the block durably: what comes after it is declined.
+//! Invariants: 204 leaves after the switch has the block durably: what comes after it is declined; an
+//! operator's block is lifted by operators alone.
 
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::command::Change;
+use shared::control::Refusal;
 use shared::ids::BalanceId;
 use uuid::Uuid;
 
 use super::{App, BalancePath, Nothing, command_id};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::idempotency::ContentHash;
 
 #[derive(Serialize, Deserialize)]
@@ -55,9 +57,13 @@ impl App {
         };
         let carry_out = async |plan: Plan| {
             let balance = BalanceId(plan.balance.as_u128());
-            let change = Change::BlockBalance { balance, blocked };
-            self.link.change(command_id(plan.command), change).await?.result?;
-            Ok(Answer::no_content())
+            let source = by.call.caller.lock_source();
+            let change = Change::BlockBalance { balance, blocked, source };
+            match self.link.change(command_id(plan.command), change).await?.result {
+                Ok(()) => Ok(Answer::no_content()),
+                Err(Refusal::LockedByOther) => Err(Code::BlockedByOther.into()),
+                Err(refusal) => Err(refusal.into()),
+            }
         };
         self.once(&by.call, hash, draw, carry_out).await
     }

@@ -51,8 +51,6 @@ struct Plan {
     command: Uuid,
     subject: Subject,
     currency: Currency,
-    #[serde(default)]
-    set_by: SetBy,
 }
 
 impl App {
@@ -94,22 +92,26 @@ impl App {
         &self,
         by: CustomerCall,
         at: CardPath,
+        Asked(asked): Asked<LimitsAsked>,
         body: Body<Limits>,
     ) -> Result<Response> {
+        let set_by = asked.set_by_one_of(by.call.caller)?;
         let find = async || {
             let row = self.card_at(&by, &at).await?;
             let currency = self.program_of(&row.config_id).await?.currency;
             Ok((Subject::Card(card_id(row.id)), super::currency_of_row(currency)))
         };
-        self.put_limits(&by.call, body.hash, &body.content, find).await
+        self.put_limits(&by.call, set_by, &body, find).await
     }
 
     /// Replaces a cardholder's limits.
     pub async fn put_customer_limits(
         &self,
         by: CustomerCall,
+        Asked(asked): Asked<LimitsAsked>,
         body: Body<Limits>,
     ) -> Result<Response> {
+        let set_by = asked.set_by_one_of(by.call.caller)?;
         let stated = body.content.currency().map(currency).transpose()?;
         let find = async || {
             let customer = customer_id(self.customer(&by).await?.id);
@@ -121,32 +123,37 @@ impl App {
             };
             Ok((Subject::Customer(customer), currency))
         };
-        self.put_limits(&by.call, body.hash, &body.content, find).await
+        self.put_limits(&by.call, set_by, &body, find).await
     }
 
     async fn put_limits(
         &self,
         call: &Call,
-        hash: ContentHash,
-        limits: &Limits,
+        set_by: SetBy,
+        body: &Body<Limits>,
         find: impl AsyncFnOnce() -> Result<(Subject, Currency)>,
     ) -> Result<Response> {
+        let limits = &body.content;
+        // Under one key the two sides are two requests.
+        let hash = match set_by == SetBy::of(call.caller) {
+            true => body.hash,
+            false => ContentHash(self.vault.fingerprint(&[b"the other side", &body.hash.0])),
+        };
         let draw = || async {
             let (subject, currency) = find().await?;
             if limits.currency().is_some_and(|stated| *stated != currency.to_string()) {
                 return Err(Code::CurrencyMismatch.into());
             }
             // What cannot be a rule is refused before the first one is put.
-            let set_by = SetBy::of(call.caller);
             limits.rules(set_by, subject, currency)?;
-            Ok(Plan { command: Uuid::new_v4(), subject, currency, set_by })
+            Ok(Plan { command: Uuid::new_v4(), subject, currency })
         };
         let carry_out = async |plan: Plan| {
-            let wanted = limits.rules(plan.set_by, plan.subject, plan.currency)?;
+            let wanted = limits.rules(set_by, plan.subject, plan.currency)?;
             let present = self.rules(plan.subject).await?;
             for name in NAMES {
                 let rule = wanted.iter().find(|(wanted, _)| *wanted == name).map(|(_, rule)| rule);
-                let id = rule_id(plan.set_by, plan.subject, name);
+                let id = rule_id(set_by, plan.subject, name);
                 let known = present.iter().find(|view| view.rule.id == id).map(|view| &view.rule);
                 let change = match (rule, known) {
                     (Some(rule), known) if known != Some(rule) => Change::PutRule(rule.clone()),

@@ -32,9 +32,6 @@ pub struct LockRequest {
 struct Plan {
     request: Uuid,
     card: i64,
-    /// Whose locks a cardholder may touch.
-    #[serde(default)]
-    over: Option<Vec<LockSource>>,
 }
 
 impl App {
@@ -53,8 +50,14 @@ impl App {
             check_text("comment", comment, COMMENT_CHARS_MAX)?;
         }
         let draw = || self.draw_lock(&by, &at);
-        let carry_out =
-            |plan| self.carry_out_lock(plan, (code, by.call.caller.lock_source()), comment);
+        let carry_out = async |plan: Plan| {
+            let (card, source) = (card_id(plan.card), by.call.caller.lock_source());
+            let change = match self.touched_by(&by, &at).await? {
+                Some(over) => Change::LockByHolder { card, lock: Some(code), over },
+                None => Change::LockCard { card, code, source },
+            };
+            self.carry_out_lock(plan, (code, comment), change).await
+        };
         self.once(&by.call, body.hash, draw, carry_out).await
     }
 
@@ -71,7 +74,7 @@ impl App {
                 .insert_lock_request(plan.request, plan.card, None, clock::now_millis())
                 .await?;
             let card = card_id(plan.card);
-            let change = match plan.over {
+            let change = match self.touched_by(&by, &at).await? {
                 Some(over) => Change::LockByHolder { card, lock: None, over },
                 None => Change::UnlockCard(card),
             };
@@ -81,19 +84,30 @@ impl App {
     }
 
     async fn draw_lock(&self, by: &CustomerCall, at: &CardPath) -> Result<Plan> {
-        let row = self.card_at(by, at).await?;
-        let over = match by.call.caller {
-            Caller::Customer(_) => Some(self.program_of(&row.config_id).await?.lifted_by_holders()),
-            Caller::Partner(_) | Caller::Operator(_) | Caller::Processor(_) => None,
-        };
-        Ok(Plan { request: Uuid::now_v7(), card: row.id, over })
+        let card = self.card_at(by, at).await?.id;
+        Ok(Plan { request: Uuid::now_v7(), card })
+    }
+
+    /// Whose locks a cardholder may touch; others touch anybody's.
+    async fn touched_by(
+        &self,
+        by: &CustomerCall,
+        at: &CardPath,
+    ) -> Result<Option<Vec<LockSource>>> {
+        match by.call.caller {
+            Caller::Customer(_) => {
+                let config = self.card_at(by, at).await?.config_id;
+                Ok(Some(self.program_of(&config).await?.lifted_by_holders()))
+            }
+            Caller::Partner(_) | Caller::Operator(_) | Caller::Processor(_) => Ok(None),
+        }
     }
 
     async fn carry_out_lock(
         &self,
         plan: Plan,
-        (code, source): (LockCode, LockSource),
-        comment: Option<String>,
+        (code, comment): (LockCode, Option<String>),
+        change: Change,
     ) -> Result<Answer> {
         let row = format!("lock {}", plan.request);
         let seal =
@@ -101,11 +115,6 @@ impl App {
         let comment = comment.map(seal).transpose()?;
         let lock = Some((code.number(), comment.as_deref()));
         self.store.insert_lock_request(plan.request, plan.card, lock, clock::now_millis()).await?;
-        let card = card_id(plan.card);
-        let change = match plan.over {
-            Some(over) => Change::LockByHolder { card, lock: Some(code), over },
-            None => Change::LockCard { card, code, source },
-        };
         self.change_lock(plan.request, change).await
     }
 

@@ -341,7 +341,7 @@ impl ProgramLocker {
     /// The lockers' names in SQL.
     fn names(lockers: &[Self]) -> String {
         let named = Self::ALL.iter().filter(|(locker, _)| lockers.contains(locker));
-        let names: Vec<&str> = named.filter_map(|(_, source)| lock_source_name(*source)).collect();
+        let names: Vec<&str> = named.map(|(_, source)| lock_source_name(*source)).collect();
         names.join(",")
     }
 }

@@ -50,8 +50,8 @@ impl App {
         at: CardPath,
         body: Body<NewPin>,
     ) -> Result<Response> {
-        by.check_stepped_up()?;
         let draw = || async {
+            by.check_stepped_up()?;
             let row = self.card_at(&by, &at).await?;
             if !self.program_of(&row.config_id).await?.kind()?.has_pin() {
                 return Err(Code::FeatureNotEnabled.into());
@@ -96,8 +96,8 @@ impl NewPin {
 /// The digits in a clear block of format 0.
 fn digits_of(block: &str, pan: &Pan) -> Result<Zeroizing<Vec<u8>>> {
     let is_hex = block.len() == BLOCK_DIGITS && block.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bits = u64::from_str_radix(block, 16).ok().filter(|_bits| is_hex);
-    let digits = bits.and_then(|bits| clear_iso0(bits, pan));
+    let bits = u64::from_str_radix(block, 16).ok().filter(|_bits| is_hex).map(Zeroizing::new);
+    let digits = bits.and_then(|bits| clear_iso0(&bits, pan));
     let message = "must be a clear block of format 0 for this card, 16 hexadecimal digits";
     digits.ok_or_else(|| Error::fault(Code::InvalidRequest, "pinBlock", message))
 }

@@ -12,7 +12,7 @@ use super::{App, Asked, BalancePath, card_id, page_limit};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::error::{Code, Result};
-use crate::store::{BalanceRow, CardRow};
+use crate::store::{BalanceRow, CardRow, lock_source_name};
 
 /// Which part of a list is asked for.
 #[derive(Deserialize)]
@@ -45,6 +45,8 @@ pub struct ShownBalance {
     custody: &'static str,
     /// OPEN, or BLOCKED: nothing is taken out of it.
     state: &'static str,
+    /// Who blocked it.
+    blocked_by: Option<&'static str>,
     cards: Vec<ShownCard>,
 }
 
@@ -126,7 +128,8 @@ impl App {
             held: view.held.0,
             owed: view.owed.0,
             custody: if elsewhere.is_some() { "PARTNER" } else { "ISSUER" },
-            state: if view.blocked { "BLOCKED" } else { "OPEN" },
+            state: if view.blocked.is_some() { "BLOCKED" } else { "OPEN" },
+            blocked_by: view.blocked.map(lock_source_name),
             cards: cards.collect(),
         })
     }

@@ -78,7 +78,7 @@ impl App {
         Ok(CardDetails {
             balance_id: row.balance_id,
             config_id: row.config_id.clone(),
-            locked_by: view.lock.and_then(|lock| lock_source_name(lock.source)),
+            locked_by: view.lock.map(|lock| lock_source_name(lock.source)),
             locked_since: view.lock.map(|lock| clock::rfc3339(lock.since)),
             card: ShownCard::new(row, &view),
         })

@@ -147,9 +147,10 @@ fn balance_table(here: &str, balances: &Value) -> Markup {
             td.number { (money("available")) }
             td.number { (money("owed")) }
             td { (text(balance, "custody")) }
+            td { (badge(text(balance, "state"))) }
         }
     });
-    let head = ["Balance", "#Booked", "#Held", "#Available", "#Owed", "With"];
+    let head = ["Balance", "#Booked", "#Held", "#Available", "#Owed", "With", "State"];
     table(&head, rows.collect(), "There is no balance.")
 }
 

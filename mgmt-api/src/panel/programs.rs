@@ -50,6 +50,8 @@ pub(super) async fn one(desk: Desk, Path(id): Path<String>) -> Result<Response> 
     let program = found.map_or(&Value::Null, |item| part(item, "program"));
     let fees = desk.get(&format!("/admin/programs/{id}/fees")).await?;
     let policy = part(program, "policy");
+    let lifted: Vec<&str> =
+        items(policy, "cardholderLifts").iter().filter_map(Value::as_str).collect();
     let currency = text(program, "currency");
     let body = html! {
         (facts(&[
@@ -59,7 +61,7 @@ pub(super) async fn one(desk: Desk, Path(id): Path<String>) -> Result<Response> 
             ("Collateral", html! { (text(program, "collateral")) }),
             ("A purchase is held", html! { (shown(policy, "purchaseHoldHours")) " hours" }),
             ("A part may be approved", html! { (shown(policy, "partialApproval")) }),
-            ("Cardholders may lift locks of", html! { (shown(policy, "cardholderLifts")) }),
+            ("Cardholders may lift locks of", html! { (lifted.join(", ")) }),
             ("The network verifies CVC2", html! { (shown(policy, "networkVerifiesCvc2")) }),
             ("Wrong PINs", html! { (shown(policy, "pinTriesMax")) }),
         ]))

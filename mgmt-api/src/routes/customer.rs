@@ -7,17 +7,16 @@ use axum::response::Response;
 
 use super::multipart::read_form;
 use super::table::{CustomerRoute, Route};
-use super::{Ours, on};
+use super::{Ours, limits, on};
 use crate::app::{
     Activation, Asked, BalanceList, BalancePath, BankAccount, BankAccountList, BankAccountPath,
     BegunOperation, Body, BookedMovement, CardDetails, CardList, CardPage, CardPath, CardSummary,
     CardToken, CardTokenList, CardTokenPath, Credit, CustomerDetails, ExplainedTransaction,
-    FullCard, IssuedCard, LimitUsage, Limits, LimitsAsked, LockRequest, MaskedBankAccountList,
-    NewBalance, NewCardToken, NewCvc2, NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing,
-    OpenedBalance, OperationPath, Optional, OrderPath, Page, PlacedOrder, RegisteredVerification,
-    ShownBalance, ShownOperation, ShownOrder, ShownVerification, Statement, StatementPage,
-    TransactionDetails, TransactionList, TransactionPage, TransactionPath, Transfer,
-    VerificationForm,
+    FullCard, IssuedCard, LockRequest, MaskedBankAccountList, NewBalance, NewCardToken, NewCvc2,
+    NewPhysicalCard, NewPin, NewPrint, NewVirtualCard, Nothing, OpenedBalance, OperationPath,
+    Optional, OrderPath, Page, PlacedOrder, RegisteredVerification, ShownBalance, ShownOperation,
+    ShownOrder, ShownVerification, Statement, StatementPage, TransactionDetails, TransactionList,
+    TransactionPage, TransactionPath, Transfer, VerificationForm,
 };
 use crate::auth::access::Encryption;
 use crate::auth::role::Roles;
@@ -32,15 +31,10 @@ const ADMIN: Roles = Roles::ADMIN;
 /// Amounts, currency and what the caller says of it.
 const CREDIT: &str =
     r#"{"amount":5000,"currency":"EUR","externalId":"order-17","description":"from savings"}"#;
-const LIMITS: &str = r#"{"currency":"EUR","timeZone":"Europe/Warsaw","perTransaction":20000,"monthly":150000,"count":{"daily":10},"channels":{"denied":["ATM"]},"mcc":{"denied":["7995","3000-3350"]}}"#;
 
-/// Which of the two sides is asked for.
-const SET_BY: &[(&str, &str)] =
-    &[("setBy", "ISSUER or CARDHOLDER: whose limits; the caller's own where it is left out.")];
-
-pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
+pub(super) fn routes(bounds: &config::Limits) -> Vec<Route> {
     let routes = [
-        checks(limits),
+        checks(bounds),
         bank_accounts(),
         balances(),
         balance_changes(),
@@ -49,7 +43,7 @@ pub(super) fn routes(limits: &config::Limits) -> Vec<Route> {
         tokens(),
         orders(),
         life(),
-        limited(),
+        limits::routes(),
     ];
     routes.into_iter().flatten().flat_map(CustomerRoute::each).collect()
 }
@@ -186,6 +180,7 @@ fn balance_changes() -> Vec<CustomerRoute> {
             on!(unblock_balance: CustomerCall, BalancePath, Nothing),
         )
         .says("Lifts the block of a balance; none is no error.")
+        .fails(&[BlockedByOther])
         .of_customer()
         .partners()
         .operators(ADMIN | Roles::MANAGER),
@@ -204,7 +199,7 @@ fn balance_changes() -> Vec<CustomerRoute> {
         .says("Pays out what is available on a balance.")
         .takes::<Credit>(CREDIT)
         .gives::<BookedMovement>(201)
-        .fails(MONEY)
+        .fails(WITHDRAWAL)
         .of_customer()
         .partners()
         .operators(ADMIN),
@@ -296,6 +291,15 @@ const MONEY: &[Code] = &[
     InsufficientFunds,
     InsufficientCollateral,
     CollateralBalanceNotFound,
+    OtherCustody,
+];
+const WITHDRAWAL: &[Code] = &[
+    InvalidAmount,
+    InvalidCurrency,
+    CurrencyMismatch,
+    InsufficientFunds,
+    CollateralBalanceNotFound,
+    OtherCustody,
     BalanceBlocked,
 ];
 const TRANSFER: &[Code] = &[
@@ -521,64 +525,6 @@ fn life() -> Vec<CustomerRoute> {
             .of_customer()
             .customers()
             .operators(ADMIN | Roles::MANAGER),
-    ]
-}
-
-fn limited() -> Vec<CustomerRoute> {
-    vec![
-        Route::get("/cards/{card}/limits", on!(show_card_limits: CustomerCall, CardPath, Asked<LimitsAsked>))
-            .versioned()
-            .says("A card's limits that the caller's side set; a cardholder's and the issuer's stand side by side, and both bind.")
-            .asks(SET_BY)
-            .gives::<Limits>(200)
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(STAFF),
-        Route::put(
-            "/cards/{card}/limits",
-            on!(put_card_limits: CustomerCall, CardPath, Body<Limits>),
-        )
-        .versioned()
-        .says("Replaces a card's limits; what is absent is not limited.")
-        .takes::<Limits>(LIMITS)
-        .fails(&[CurrencyMismatch, InvalidCurrency])
-        .of_customer()
-        .partners()
-        .customers()
-        .operators(STAFF),
-        Route::get("/cards/{card}/budget", on!(show_card_budget: CustomerCall, CardPath))
-            .says("What is spent and left of a card's limits in the running periods.")
-            .gives::<LimitUsage>(200)
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(STAFF),
-        Route::get("/limits", on!(show_customer_limits: CustomerCall, Asked<LimitsAsked>))
-            .versioned()
-            .says("The limits over all cards that the caller's side set; a cardholder's and the issuer's stand side by side, and both bind.")
-            .asks(SET_BY)
-            .gives::<Limits>(200)
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(STAFF),
-        Route::put("/limits", on!(put_customer_limits: CustomerCall, Body<Limits>))
-            .versioned()
-            .says("Replaces the limits over all cards; what is absent is not limited.")
-            .takes::<Limits>(LIMITS)
-            .fails(&[CurrencyMismatch, InvalidCurrency])
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(STAFF),
-        Route::get("/budget", on!(show_customer_budget: CustomerCall))
-            .says("What is spent and left of the limits over all cards in the running periods.")
-            .gives::<LimitUsage>(200)
-            .of_customer()
-            .partners()
-            .customers()
-            .operators(STAFF),
     ]
 }
 

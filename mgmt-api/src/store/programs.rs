@@ -54,19 +54,25 @@ pub struct ProgramRow {
     pub network_verifies: i64,
 }
 
-/// Names of those who set locks.
-pub const LOCK_SOURCES: [(LockSource, &str); 5] = [
-    (LockSource::User, "USER"),
-    (LockSource::Partner, "PARTNER"),
-    (LockSource::Admin, "ADMIN"),
-    (LockSource::Outside, "OUTSIDE"),
-    (LockSource::Switch, "SWITCH"),
+/// Those who set locks.
+pub const LOCK_SOURCES: [LockSource; 5] = [
+    LockSource::User,
+    LockSource::Partner,
+    LockSource::Admin,
+    LockSource::Outside,
+    LockSource::Switch,
 ];
 
-/// The name of whom a lock was set by.
+/// The name of one of them.
 #[must_use]
-pub fn lock_source_name(source: LockSource) -> Option<&'static str> {
-    LOCK_SOURCES.into_iter().find(|(known, _)| *known == source).map(|(_, name)| name)
+pub const fn lock_source_name(source: LockSource) -> &'static str {
+    match source {
+        LockSource::User => "USER",
+        LockSource::Partner => "PARTNER",
+        LockSource::Admin => "ADMIN",
+        LockSource::Outside => "OUTSIDE",
+        LockSource::Switch => "SWITCH",
+    }
 }
 
 /// What cards of a program are made of. Source: requirements #94.
@@ -168,8 +174,7 @@ impl ProgramRow {
     #[must_use]
     pub fn lifted_by_holders(&self) -> Vec<LockSource> {
         let named = |name: &str| self.cardholder_lifts.split(',').any(|one| one == name);
-        let lifted = LOCK_SOURCES.into_iter().filter(|(_, name)| named(name));
-        lifted.map(|(source, _)| source).collect()
+        LOCK_SOURCES.into_iter().filter(|source| named(lock_source_name(*source))).collect()
     }
 
     /// How its partner is asked, where that keeps its holders' money.

@@ -1,6 +1,8 @@
 //! A card's life over all channels: list, full data, activation, PIN, CVC2, limits, renewal,
 //! replacement, removal.
 
+use std::cell::RefCell;
+
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -151,10 +153,19 @@ async fn a_pin_comes_encrypted_becomes_a_pvv_and_starts_the_tries_anew() {
             json!({ "pinBlock": format!("{:016X}", digits ^ field) })
         };
         let number = text(&holder.full(world).await, "pan");
-        let before = holder.view(world);
         let clear = block(&number, 0x0448_22FF_FFFF_FFFF);
         assert_eq!(holder.encrypted(world, &path, &clear).await.status, 204);
-        assert!(before.has_pin && holder.view(world).has_pin);
+        let by_digits = json!({ "pin": "4822" });
+        assert_eq!(holder.encrypted(world, &path, &by_digits).await.status, 204);
+        let set = RefCell::new(Vec::new());
+        world.peer.count_changes(|change| {
+            if let Change::SetPin { pvv, .. } = change {
+                set.borrow_mut().push(serde_json::to_string(pvv).unwrap());
+            }
+            false
+        });
+        let [.., first, by_block, by_digits] = &set.take()[..] else { panic!("three were set") };
+        assert!(by_block == by_digits && by_block != first, "the same PIN");
         let mut other = number.clone().into_bytes();
         other[9] ^= 1;
         let other = String::from_utf8(other).unwrap();
@@ -176,6 +187,8 @@ async fn a_pin_comes_encrypted_becomes_a_pvv_and_starts_the_tries_anew() {
         let token = world.customer_session(&virtual_only.customer).await;
         let later = Holder { token, ..virtual_only };
         later.encrypted(world, &path, &pin).await.expect_error(403, "STEP_UP_REQUIRED");
+        let view = later.view(world);
+        assert!(!view.has_pin);
         let virtual_only = later;
         let partner = format!("/secure/customers/{}{path}", virtual_only.customer);
         world.post(&partner, &pin).await.expect_error(404, "ROUTE_NOT_FOUND");

@@ -51,7 +51,8 @@ async fn nothing_is_taken_out_of_a_blocked_balance_until_it_is_unblocked() {
         assert_eq!(pay(1), Reason::Approved);
         assert_eq!(ask("block", None).await.status, 204);
         assert_eq!(pay(2), Reason::BalanceBlocked, "with the answer");
-        assert_eq!(world.get(&at).await.json()["state"], "BLOCKED");
+        let shown = world.get(&at).await.json();
+        assert_eq!((&shown["state"], &shown["blockedBy"]), (&json!("BLOCKED"), &json!("PARTNER")));
         let money = json!({ "amount": 10, "currency": "EUR" });
         ask("withdraw", Some(money.clone())).await.expect_error(409, "BALANCE_BLOCKED");
         let other = world.balance(&holder.customer, "EUR").await;
@@ -62,9 +63,17 @@ async fn nothing_is_taken_out_of_a_blocked_balance_until_it_is_unblocked() {
         assert_eq!(world.get(&at).await.json()["amount"], 10_010);
 
         // By an operator too; a cardholder locks cards instead.
-        let admin = format!("/admin{path}/unblock");
-        assert_eq!(world.admin(Method::POST, &admin, None).await.status, 204);
-        assert_eq!(world.get(&at).await.json()["state"], "OPEN");
+        let admin = format!("/admin{path}");
+        let by_operator = async |what: &str| {
+            world.admin(Method::POST, &format!("{admin}/{what}"), None).await.status
+        };
+        assert_eq!(by_operator("block").await, 204);
+        assert_eq!(world.get(&at).await.json()["blockedBy"], "ADMIN");
+        assert_eq!(ask("block", None).await.status, 204, "it is blocked");
+        ask("unblock", None).await.expect_error(409, "BLOCKED_BY_OTHER");
+        assert_eq!(by_operator("unblock").await, 204);
+        let shown = world.get(&at).await.json();
+        assert_eq!((&shown["state"], &shown["blockedBy"]), (&json!("OPEN"), &Value::Null));
         assert_eq!(pay(3), Reason::Approved);
         ask("withdraw", Some(money)).await.expect(StatusCode::CREATED);
         let gone = format!("/admin/customers/{}/balances/{other}", holder.customer);
@@ -111,6 +120,13 @@ async fn a_cardholder_lifts_the_locks_that_the_program_leaves_to_them() {
         assert_eq!(locked_by().await, "USER");
         assert_eq!(own("unlock", None).await.status, 204);
         assert_eq!(locked_by().await, Value::Null);
+        // Nor try PINs anew behind a lock 6.
+        let six = own("lock", Some(&json!({ "reason": 6 }))).await;
+        assert_eq!(six.status, 204, "SWITCH is among those named");
+        assert_eq!(own("unlock", None).await.status, 204);
+        put_policy(world, json!({ "cardholderLifts": ["USER"] })).await;
+        let six = own("lock", Some(&json!({ "reason": 6 }))).await;
+        six.expect_error(409, "CARD_LOCKED_BY_OTHER");
         // What is lost is lost.
         lock().await;
         assert_eq!(own("lock", Some(&json!({ "reason": 1 }))).await.status, 204);
@@ -190,7 +206,20 @@ async fn a_cardholder_limits_beside_the_issuer_and_lifts_nothing_of_it() {
                 told.iter().map(|item| (&item["setBy"], &item["max"])).collect::<Vec<_>>(),
                 [(&json!("ISSUER"), &json!(50)), (&json!("CARDHOLDER"), &json!(60))]
             );
-            cardholder(&json!({})).await;
+            let others = format!("{own}/limits?setBy=ISSUER");
+            let got = world.with(&token, Method::PUT, &others, Some(&json!({}))).await;
+            got.expect_error(403, "FORBIDDEN");
+            // An operator helps a cardholder; one key, the two sides are two requests.
+            let helped = format!("/admin/customers/{customer}{place}/limits");
+            let help = async |query: &str| {
+                let url = world.public_url(&format!("{helped}{query}"));
+                let request = world.nobody.put(url).bearer_auth(&world.admin_token);
+                send(request.header("Idempotency-Key", format!("help{place}")).json(&json!({})))
+                    .await
+            };
+            assert_eq!(help("?setBy=CARDHOLDER").await.status, 204);
+            help("").await.expect_error(422, "IDEMPOTENCY_KEY_REUSED");
+            assert_eq!(seen("/limits").await, json!({}));
             assert!(pays(50) && !pays(51), "the issuer's is still there: {place}");
             issuer(&json!({})).await;
             cardholder(&limits(30)).await;

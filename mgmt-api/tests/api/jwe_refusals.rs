@@ -102,6 +102,16 @@ async fn an_encrypted_request_gets_an_encrypted_answer() {
         let request = ready.with_payload(world, &json!({ "payload": token(&key, RsaesJweAlgorithm::RsaOaep256, &json!({ "enc": "A256GCM" }), &ready.plain) }));
         let got = send(request.header("Encryption-Algorithm", "RSA1_5")).await;
         got.expect_error(400, "INVALID_REQUEST");
+        // Asked for again in the other one it is another request.
+        let again = async |algorithm: &str| {
+            let header = json!({ "enc": "A256GCM" });
+            let token = token(&key, RsaesJweAlgorithm::RsaOaep256, &header, &ready.plain);
+            let request = ready.with_payload(world, &json!({ "payload": token }));
+            let request = request.header("Encryption-Algorithm", algorithm);
+            send(request.header("Idempotency-Key", "once")).await
+        };
+        again("RSA-OAEP-256").await.expect(StatusCode::CREATED);
+        again("RSA-OAEP").await.expect_error(422, "IDEMPOTENCY_KEY_REUSED");
     })
     .await;
 }

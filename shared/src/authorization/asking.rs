@@ -100,13 +100,14 @@ fn still_stands<W: Witness>(case: &Case<'_, W>, found: &Transaction) -> Result<(
     }
     let balance = ledger.balance(card.balance).filter(|balance| !balance.closed);
     let balance = balance.ok_or(Reason::BalanceNotFound)?;
-    if balance.blocked && found.direction == Direction::Debit {
-        return Err(Reason::BalanceBlocked);
-    }
     match ledger.holder(balance.customer) {
-        Some(holder) if holder.verified && !holder.aml_locked => Ok(()),
-        Some(holder) if holder.verified => Err(Reason::AmlException),
-        Some(_) | None => Err(Reason::CustomerNotFound),
+        Some(holder) if holder.verified && !holder.aml_locked => {}
+        Some(holder) if holder.verified => return Err(Reason::AmlException),
+        Some(_) | None => return Err(Reason::CustomerNotFound),
+    }
+    match balance.blocked {
+        Some(_) if found.direction == Direction::Debit => Err(Reason::BalanceBlocked),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -334,11 +334,12 @@ fn balance_rows<W: Witness>(
 ) -> Result<(), Declined> {
     let open = parties.balance.filter(|(_, balance)| !balance.closed);
     // What comes in despite a lock on the card (row 9) comes in despite a block too.
-    let blocked = asked.rows.has(9) && open.is_some_and(|(_, balance)| balance.blocked);
+    let blocked = asked.rows.has(9) && open.is_some_and(|(_, balance)| balance.blocked.is_some());
     let reason = if blocked { Reason::BalanceBlocked } else { Reason::BalanceNotFound };
     column.row(12, open.is_some() && !blocked, reason, || match parties.balance {
         Some((_, Balance { id, closed, blocked, .. })) => {
-            format!("balance {id}, closed: {closed}, blocked: {blocked}")
+            let by = blocked.map_or("no".to_owned(), |by| format!("by {by:?}"));
+            format!("balance {id}, closed: {closed}, blocked: {by}")
         }
         None => "no balance".to_owned(),
     })?;

@@ -87,6 +87,7 @@ fn decide_new<W: Witness>(
         Ok((base, approved)) => {
             let (asked, room) = (&asked, &room);
             let approval = Approval { request, content, parties, asked, base, approved, room };
+            // Most programs keep their holders' money here: nothing is spent on asking them further.
             let entrusted = parties.program.is_some_and(|row| row.custody.is_some());
             match entrusted.then(|| case.custody_of(&approval)).flatten() {
                 Some(asking) => case.ask(&approval, asking),
@@ -416,7 +417,6 @@ impl<W: Witness> Case<'_, W> {
     /// is one.
     fn credit(&mut self, approval: &Approval<'_>, mut own: Transaction) {
         let Approval { request, parties, approved, room, .. } = approval;
-        own.state = TransactionState::Posted;
         match self.pending_credit(request, parties, room) {
             Match::One(slot) => self.clear(slot, own, approved.billed, (room, true)),
             Match::None => {

@@ -94,8 +94,8 @@ impl ZoneKeys {
 /// The digits (ASCII) in a clear block of format 0, which comes inside another encryption; `None`
 /// where it is none of this card.
 #[must_use]
-pub fn clear_iso0(block: u64, pan: &Pan) -> Option<Zeroizing<Vec<u8>>> {
-    let field = Zeroizing::new(block ^ before_check_digit(pan, ISO_0_PAN_DIGITS));
+pub fn clear_iso0(block: &Zeroizing<u64>, pan: &Pan) -> Option<Zeroizing<Vec<u8>>> {
+    let field = Zeroizing::new(**block ^ before_check_digit(pan, ISO_0_PAN_DIGITS));
     let opened = read(&ISO_0, *field);
     let digits = Zeroizing::new(digits_of(*field));
     let [_control, length, body @ ..] = &*digits;

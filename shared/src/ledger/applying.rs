@@ -59,8 +59,8 @@ impl Ledger {
                 self.open_balance(*id, *customer, *currency)
             }
             Effect::BalanceClosed(slot) => self.close_balance(*slot),
-            Effect::BalanceBlocked(slot, blocked) => {
-                self.balance_mut(*slot).map(|row| row.blocked = *blocked)
+            Effect::BalanceBlocked(slot, by) => {
+                self.balance_mut(*slot).map(|row| row.blocked = *by)
             }
             Effect::BalanceCovered(slot, partner) => {
                 self.balance_mut(*slot).map(|row| row.covered_by = Some(*partner))
@@ -190,7 +190,7 @@ impl Ledger {
             currency,
             funds: Funds::default(),
             closed: false,
-            blocked: false,
+            blocked: None,
             covered_by: None,
             entrusted: false,
             last_card: None,

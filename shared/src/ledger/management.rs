@@ -20,7 +20,7 @@ use crate::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, PartnerBalanceId, PartnerId, Timestamp,
 };
 use crate::limits::CARDS_A_BALANCE_MAX;
-use crate::lock_code::{Lock, LockSource};
+use crate::lock_code::{Lock, LockCode, LockSource};
 use crate::money::Currency;
 use crate::rule::{RULES_A_SUBJECT_MAX, Rule, Subject};
 
@@ -133,8 +133,8 @@ fn decide_change(
         Change::ChargeFee { balance, charge } => charge_fee(ledger, *balance, charge, effects),
         Change::PutCustody(program, custody) => put_custody(ledger, *program, *custody, effects),
         Change::EntrustBalance(balance) => entrust_balance(ledger, *balance, effects),
-        Change::BlockBalance { balance, blocked } => {
-            block_balance(ledger, *balance, *blocked, effects)
+        Change::BlockBalance { balance, blocked, source } => {
+            block_balance(ledger, *balance, (*blocked, *source), effects)
         }
     }
 }
@@ -221,12 +221,17 @@ fn close_balance(ledger: &Ledger, id: BalanceId, effects: &mut Vec<Effect>) -> R
 fn block_balance(
     ledger: &Ledger,
     id: BalanceId,
-    blocked: bool,
+    (blocked, source): (bool, LockSource),
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
     let (slot, balance) = open_balance_of(ledger, id)?;
-    if balance.blocked != blocked {
-        effects.push(Effect::BalanceBlocked(slot, blocked));
+    let operators = balance.blocked == Some(LockSource::Admin) && source != LockSource::Admin;
+    let by = blocked.then_some(source);
+    if operators && !blocked {
+        return Err(Refusal::LockedByOther);
+    }
+    if !operators && balance.blocked != by {
+        effects.push(Effect::BalanceBlocked(slot, by));
     }
     Ok(())
 }
@@ -419,13 +424,20 @@ fn lock_by_holder(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Refusal> {
     let (_, row) = living_card_of(ledger, card)?;
-    let others =
-        row.lock.is_some_and(|known| known.code.row().reversible && !over.contains(&known.source));
+    let reversible = |lock: Lock| lock.code.row().reversible;
+    let six = LockCode::PinTriesExceeded;
+    let may_touch = |lock: Lock| {
+        let source = if lock.code == six { LockSource::Switch } else { lock.source };
+        over.contains(&source)
+    };
+    let for_ever = row.lock.is_some_and(|known| !reversible(known));
+    let stays = row.lock.is_some_and(|known| !may_touch(known));
     match lock {
-        Some(lock) if !others || !lock.code.row().reversible => {
+        Some(lock) if for_ever || !reversible(lock) => lock_card(ledger, card, lock, effects),
+        Some(lock) if !stays && (lock.code != six || over.contains(&LockSource::Switch)) => {
             lock_card(ledger, card, lock, effects)
         }
-        None if !others => unlock_card(ledger, card, effects),
+        None if for_ever || !stays => unlock_card(ledger, card, effects),
         Some(_) | None => Err(Refusal::LockedByOther),
     }
 }
@@ -451,7 +463,7 @@ fn open_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Bala
 /// An open balance whose money is here and may be taken out.
 fn giving_balance_of(ledger: &Ledger, id: BalanceId) -> Result<(BalanceSlot, &Balance), Refusal> {
     let (slot, balance) = own_balance_of(ledger, id)?;
-    if balance.blocked { Err(Refusal::BalanceBlocked) } else { Ok((slot, balance)) }
+    if balance.blocked.is_some() { Err(Refusal::BalanceBlocked) } else { Ok((slot, balance)) }
 }
 
 /// An open balance whose money is here.

@@ -75,8 +75,11 @@ pub(super) fn change(line: &Line) -> Change {
         }
         "custody" => Change::PutCustody(ConfigId(line.named()), custody(line)),
         "entrust" => Change::EntrustBalance(balance()),
-        "block" => Change::BlockBalance { balance: balance(), blocked: true },
-        "unblock" => Change::BlockBalance { balance: balance(), blocked: false },
+        "block" | "unblock" => Change::BlockBalance {
+            balance: balance(),
+            blocked: line.verb == "block",
+            source: source(line.text("by", "partner")),
+        },
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
     }
@@ -182,6 +185,7 @@ fn source(name: &str) -> LockSource {
         "user" => LockSource::User,
         "partner" => LockSource::Partner,
         "admin" => LockSource::Admin,
+        "switch" => LockSource::Switch,
         other => panic!("no such source: {other}"),
     }
 }

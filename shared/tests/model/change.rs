@@ -116,20 +116,28 @@ impl Model {
             Change::ChargeFee { balance, charge } => self.charge_fee(*balance, charge),
             Change::PutCustody(program, custody) => self.put_custody(*program, *custody),
             Change::EntrustBalance(balance) => self.entrust(*balance),
-            Change::BlockBalance { balance, blocked } => self.block(*balance, *blocked),
+            Change::BlockBalance { balance, blocked, source } => {
+                self.block(*balance, *blocked, *source)
+            }
             Change::Reload { balance, money } => self.reload(*balance, *money),
         }
     }
 
-    fn block(&mut self, balance: BalanceId, blocked: bool) -> Refused {
+    fn block(&mut self, balance: BalanceId, blocked: bool, source: LockSource) -> Refused {
         let user = self.open_user(balance)?;
-        self.users[user].blocked = blocked;
+        let user = &mut self.users[user];
+        let operators = user.blocked == Some(LockSource::Admin);
+        if source == LockSource::Admin || !operators {
+            user.blocked = blocked.then_some(source);
+        } else if !blocked {
+            return Err(Refusal::LockedByOther);
+        }
         Ok(())
     }
 
     fn giving_user(&self, id: BalanceId) -> Result<usize, Refusal> {
         let user = self.own_user(id)?;
-        if self.users[user].blocked { Err(Refusal::BalanceBlocked) } else { Ok(user) }
+        if self.users[user].blocked.is_some() { Err(Refusal::BalanceBlocked) } else { Ok(user) }
     }
 
     pub(crate) fn open_user(&self, id: BalanceId) -> Result<usize, Refusal> {
@@ -184,7 +192,7 @@ impl Model {
                     ledger,
                     held,
                     closed,
-                    blocked: false,
+                    blocked: None,
                     covered_by,
                     entrusted: false,
                     owed: Vec::new(),
@@ -299,7 +307,13 @@ impl Model {
                 let for_ever =
                     [LockCode::Lost, LockCode::Stolen, LockCode::Inactive, LockCode::Replaced];
                 let ends = lock.is_some_and(|code| for_ever.contains(&code));
-                if !ends && card.lock.is_some_and(|known| !over.contains(&known.source)) {
+                let (six, sixes) = (LockCode::PinTriesExceeded, over.contains(&LockSource::Switch));
+                let may = match card.lock {
+                    None => true,
+                    Some(known) if known.code == six => sixes,
+                    Some(known) => over.contains(&known.source),
+                };
+                if !ends && !(may && (sixes || lock != Some(six))) {
                     return Err(Refusal::LockedByOther);
                 }
                 match lock {

@@ -53,7 +53,8 @@ impl History {
             66..68 => Change::ResolveException(Sequence(self.random.below(3_000))),
             68..70 => {
                 let balance = BalanceId(u128::from(self.random.below(7) + 1));
-                Change::BlockBalance { balance, blocked: self.random.percent(40) }
+                let source = self.random.pick(&[LockSource::Partner, LockSource::Admin]);
+                Change::BlockBalance { balance, blocked: self.random.percent(40), source }
             }
             70..74 => Change::UnlockCard(card),
             74..76 => {

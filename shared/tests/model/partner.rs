@@ -168,14 +168,15 @@ impl Model {
         if user.closed {
             return Err(Reason::BalanceNotFound);
         }
-        if user.blocked && entry.direction == Direction::Debit {
+        match self.customers.iter().find(|(id, ..)| *id == user.customer) {
+            Some((_, true, false)) => {}
+            Some((_, true, true)) => return Err(Reason::AmlException),
+            _ => return Err(Reason::CustomerNotFound),
+        }
+        if user.blocked.is_some() && entry.direction == Direction::Debit {
             return Err(Reason::BalanceBlocked);
         }
-        match self.customers.iter().find(|(id, ..)| *id == user.customer) {
-            Some((_, true, false)) => Ok(()),
-            Some((_, true, true)) => Err(Reason::AmlException),
-            _ => Err(Reason::CustomerNotFound),
-        }
+        Ok(())
     }
 
     fn agree(&mut self, number: u64) -> Decision {

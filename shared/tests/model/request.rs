@@ -159,7 +159,7 @@ impl Model {
             12 => {
                 let user = &self.users[self.cards[self.card_of(message.token)?].user];
                 let comes_in = kind.is_some_and(|kind| kind.direction() == Direction::Credit);
-                match (user.closed, user.blocked && !comes_in) {
+                match (user.closed, user.blocked.is_some() && !comes_in) {
                     (true, _) => Some(Reason::BalanceNotFound),
                     (false, true) => Some(Reason::BalanceBlocked),
                     (false, false) => None,

@@ -15,7 +15,7 @@ use shared::ids::{
     Sequence, Timestamp,
 };
 use shared::limits::Limits;
-use shared::lock_code::Lock;
+use shared::lock_code::{Lock, LockSource};
 use shared::money::{Amount, Currency};
 use shared::pan::PanToken;
 
@@ -33,7 +33,7 @@ pub(crate) struct User {
     pub(crate) ledger: i64,
     pub(crate) held: i64,
     pub(crate) closed: bool,
-    pub(crate) blocked: bool,
+    pub(crate) blocked: Option<LockSource>,
     pub(crate) covered_by: Option<PartnerId>,
     /// Its money is with the partner.
     pub(crate) entrusted: bool,

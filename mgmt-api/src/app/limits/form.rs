@@ -68,6 +68,15 @@ impl LimitsAsked {
     pub(super) fn set_by(&self, caller: Caller) -> SetBy {
         self.set_by.unwrap_or(SetBy::of(caller))
     }
+
+    /// The side that is to be replaced: the issuer's side may help a cardholder, and not the other
+    /// way round.
+    pub(super) fn set_by_one_of(&self, caller: Caller) -> Result<SetBy> {
+        match (self.set_by(caller), SetBy::of(caller)) {
+            (SetBy::Issuer, SetBy::Cardholder) => Err(Code::Forbidden.into()),
+            (side, _) => Ok(side),
+        }
+    }
 }
 
 /// The body, and the answer; what is absent is not limited.
