@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared::command::Change;
 use shared::control::{Query, RuleView, View};
 use shared::money::Currency;
-use shared::rule::{Bound, Subject};
+use shared::rule::{Bound, Rule, Subject};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -165,6 +165,21 @@ impl App {
             Ok(Answer::no_content())
         };
         self.once(call, hash, draw, carry_out).await
+    }
+
+    /// Binds a card that is issued in place of another by all that bound that one.
+    pub(super) async fn take_limits_along(
+        &self,
+        (old, new): (i64, i64),
+        request: Uuid,
+    ) -> Result<()> {
+        let subject = Subject::Card(card_id(new));
+        for (by, name, view) in self.named_rules(Subject::Card(card_id(old))).await? {
+            let rule = Rule { id: rule_id(by, subject, name), subject, ..view.rule };
+            let command = derived_command(request, &format!("limit {by:?} {name}"));
+            self.link.change(command, Change::PutRule(rule)).await?.result?;
+        }
+        Ok(())
     }
 
     async fn show_limits(&self, set_by: SetBy, subject: Subject) -> Result<Response> {

@@ -177,6 +177,7 @@ impl App {
             )?;
             let delivery: Delivery = serde_json::from_slice(&plain)?;
             let card = self.issue_drawn(&plan.new).await?.card;
+            self.take_limits_along((old.id, card), plan.order).await?;
             self.store.set_replaced(card, old.id).await?;
             self.place_order(plan.order, card, "PHYSICAL", &delivery).await
         };

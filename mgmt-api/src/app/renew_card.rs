@@ -1,7 +1,8 @@
 //! POST cards/{cardId}/renew and /replace: a later month for a card, or another card in its place.
 //! Source: requirements #116.
 //!
-//! Invariant: a replacement is there before the card that it replaces is locked for ever.
+//! Invariants: a replacement is there before the card that it replaces is locked for ever; what
+//! limited that one limits it too.
 
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,7 @@ impl App {
 
     async fn carry_out_replace(&self, plan: Replacement, source: LockSource) -> Result<Answer> {
         let issued = self.issue_drawn(&plan.new).await?;
+        self.take_limits_along((plan.old, issued.card), plan.lock).await?;
         self.lock_replaced(plan.old, command_id(plan.lock), source).await?;
         Answer::created(&CardSummary {
             id: issued.card.to_string(),

@@ -99,6 +99,7 @@ async fn shown(desk: &Desk, at: &At, range: &Range, ibans: Option<&Value>) -> Re
             ("Available", money("available")),
             ("Owed for fees", money("owed")),
             ("State", page::badge(text(&balance, "state"))),
+            ("Blocked by", html! { (page::shown(&balance, "blockedBy")) }),
             ("Kept by", html! { (text(&balance, "custody")) }),
         ]))
         (block(desk, at, text(&balance, "state") == "BLOCKED"))

@@ -512,7 +512,7 @@ fn life() -> Vec<CustomerRoute> {
             .customers()
             .operators(STAFF),
         Route::post("/cards/{card}/replace", on!(replace_card: CustomerCall, CardPath, Nothing))
-            .says("Issues another virtual card on the same balance and locks this one with code 8. In place of a physical card another is ordered to the same address: this one is locked when that one is activated.")
+            .says("Issues another virtual card on the same balance, under the same limits, and locks this one with code 8. In place of a physical card another is ordered to the same address: this one is locked when that one is activated.")
             .gives::<CardSummary>(201)
             .or_gives::<PlacedOrder>(202)
             .fails(&[KycNotVerified, CardStateForbidden, ConfigNotFound, OrderNotFound, TooManyCards])

@@ -58,7 +58,7 @@ pub(super) fn routes() -> Vec<CustomerRoute> {
         Route::put("/limits", on!(put_customer_limits: CustomerCall, Asked<LimitsAsked>, Body<Limits>))
             .versioned()
             .says("Replaces the limits over all cards; what is absent is not limited.")
-        .asks(SET_BY)
+            .asks(SET_BY)
             .takes::<Limits>(LIMITS)
             .fails(&[CurrencyMismatch, InvalidCurrency, Forbidden])
             .of_customer()

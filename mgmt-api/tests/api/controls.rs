@@ -230,3 +230,29 @@ async fn a_cardholder_limits_beside_the_issuer_and_lifts_nothing_of_it() {
     })
     .await;
 }
+
+/// Requirement #116: a replacement sheds no limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_in_place_of_another_is_limited_as_that_one_was() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let token = world.customer_session(&customer).await;
+        let own = format!("/customers/me/cards/{card}");
+        let ours = format!("/secure/customers/{customer}/cards");
+        let issuers = json!({ "currency": "EUR", "timeZone": "UTC", "daily": 50 });
+        let holders = json!({ "timeZone": "UTC", "channels": { "denied": ["ATM"] } });
+        let put = world.secure(Method::PUT, &format!("{ours}/{card}/limits")).json(&issuers);
+        assert_eq!(send(put).await.status, 204);
+        let put = world.with(&token, Method::PUT, &format!("{own}/limits"), Some(&holders)).await;
+        assert_eq!(put.status, 204);
+        let new = world.with(&token, Method::POST, &format!("{own}/replace"), None).await;
+        let new = text(&new.expect(StatusCode::CREATED), "id");
+        for (side, limits) in [("ISSUER", issuers), ("CARDHOLDER", holders)] {
+            let path = format!("{ours}/{new}/limits?setBy={side}");
+            assert_eq!(world.get(&path).await.json(), limits);
+        }
+    })
+    .await;
+}

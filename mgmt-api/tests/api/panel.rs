@@ -191,6 +191,10 @@ async fn forms_do_what_they_say_and_once() {
             let page = ann.done(&top_up).await;
             assert!(page.contains("1\u{202f}245.06"), "{page}");
         }
+        let page = ann.done(&ann.form(&balance, "Block").await).await;
+        assert!(page.contains("BLOCKED") && page.contains("ADMIN"), "{page}");
+        let page = ann.done(&form_of(&page, "Unblock")).await;
+        assert!(!page.contains("BLOCKED") && has_form(&page, "Block"), "{page}");
         let wrong = ann.form(&balance, "Top up").await.with(&[("amount:2", "10.555")]);
         let wrong = ann.send(&wrong).await;
         assert_eq!(wrong.status, 400);
