@@ -182,19 +182,22 @@ impl App {
             let link = self.link_card(news.id, row.card_id).await?;
             linked = link == Link::Now;
             if link != Link::Gone && rank(&row.state) < rank(MADE) {
-                self.tell_of_link(&row).await?;
+                let event = CardEvent::Linked { order: row.id, card: row.card_id };
+                self.tell(&row, event).await?;
             }
+        }
+        if row.kind == "PHYSICAL" && news.state == "FAILED" && row.state != "FAILED" {
+            self.tell(&row, CardEvent::NotMade { order: row.id, card: row.card_id }).await?;
         }
         self.store.advance_order(news, clock::now_millis()).await?;
         Ok(linked)
     }
 
-    /// Tells the partner that the card of an order can be activated.
-    async fn tell_of_link(&self, order: &OrderRow) -> Result<()> {
+    /// Tells the partner what became of the card of an order.
+    async fn tell(&self, order: &OrderRow, event: CardEvent<'_>) -> Result<()> {
         let Some((customer, balance)) = self.store.holder_of_card(order.card_id).await? else {
             return Ok(());
         };
-        let event = CardEvent::Linked { order: order.id, card: order.card_id };
         let notice = self.card_notice(event, customer, Some(balance)).await?;
         Ok(self.store.insert_notices(notice.as_slice(), None, None).await?)
     }

@@ -19,7 +19,7 @@ use super::{App, CardPath, Nothing, card_id, command_id};
 use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::store::{CardKind, CardRow};
 
 /// A card is renewed in its last months, or after them.
@@ -52,25 +52,35 @@ pub struct CardSummary<'a> {
 }
 
 impl App {
-    /// Gives a card another last month; its number stays, its CVC2 is another.
+    /// Gives a card another last month; its number stays, its CVC2 is another. What stands on
+    /// plastic cannot change: in place of a physical card another one is ordered.
     pub async fn renew_card(
         &self,
         by: CustomerCall,
         at: CardPath,
         Nothing(hash): Nothing,
     ) -> Result<Response> {
-        let draw = || async {
-            let row = self.card_at(&by, &at).await?;
-            let view = self.card_view(row.id).await?;
+        let row = self.card_at(&by, &at).await?;
+        let program = self.program_of(&row.config_id).await?;
+        let later = async || {
+            let (view, now) = (self.card_view(row.id).await?, clock::now());
             if !matches!(view.state, CardState::Linked | CardState::Active) {
                 return Err(Code::CardStateForbidden.into());
             }
-            let (program, now) = (self.program_of(&row.config_id).await?, clock::now());
             let expiry = program.expiry_from(now);
-            if expiry <= view.expiry || view.expiry > YearMonth::of(now).plus_months(MONTHS_BEFORE)
-            {
-                return Err(Code::RenewalTooEarly.into());
+            let ends = YearMonth::of(now).plus_months(MONTHS_BEFORE);
+            match expiry <= view.expiry || view.expiry > ends {
+                true => Err(Code::RenewalTooEarly.into()),
+                false => Ok::<_, Error>(expiry),
             }
+        };
+        if program.kind()? == CardKind::Physical {
+            later().await?;
+            return self.order_replacement(by, row, hash).await;
+        }
+        let draw = || async {
+            let expiry = later().await?;
+            let row = self.card_at(&by, &at).await?;
             let CardRow { id: card, resource_id: resource, last_four, .. } = row;
             Ok(Renewal { command: Uuid::now_v7(), card, resource, last_four, expiry })
         };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::show_balance::ShownCard;
 use super::{App, Asked, CardPath, card_id, page_limit};
 use crate::answer::Answer;
-use crate::call::CustomerCall;
+use crate::call::{Caller, CustomerCall};
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::store::{CardRow, lock_source_name};
@@ -43,11 +43,22 @@ pub struct CardDetails {
     locked_since: Option<String>,
 }
 
+impl CardDetails {
+    fn is_ordered(&self) -> bool {
+        self.card.state == CardState::Ordered.name()
+    }
+}
+
 impl App {
     /// A card as the switch has it now.
     pub async fn show_card(&self, by: CustomerCall, at: CardPath) -> Result<Response> {
         let row = self.card_at(&by, &at).await?;
-        Ok(Answer::ok(&self.shown_card(row).await?)?.into_response())
+        let shown = self.shown_card(row).await?;
+        // It is its holder's when it is linked. Source: requirements #110.
+        if shown.is_ordered() && !matches!(by.call.caller, Caller::Operator(_)) {
+            return Err(Code::CardNotFound.into());
+        }
+        Ok(Answer::ok(&shown)?.into_response())
     }
 
     /// A page of a cardholder's cards, oldest first.
@@ -58,18 +69,24 @@ impl App {
     ) -> Result<Response> {
         let limit = page_limit(page.limit)?;
         let customer = self.customer(&by).await?;
-        let after = page.after.unwrap_or_default();
-        let mut rows = self.store.cards(customer.id, after, i64::from(limit) + 1).await?;
-        let has_more = rows.len() > usize::from(limit);
-        rows.truncate(usize::from(limit));
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            let card = self.shown_card(row).await?;
-            // It is the holder's when it is linked. Source: requirements #110.
-            if card.card.state != CardState::Ordered.name() {
-                items.push(card);
+        let mut after = page.after.unwrap_or_default();
+        let limit = usize::from(limit);
+        let mut items = Vec::with_capacity(limit + 1);
+        // Those that are ordered are passed over, so that a page is full where there is more.
+        while items.len() <= limit {
+            let wanted = i64::try_from(limit + 1 - items.len()).unwrap_or_default();
+            let rows = self.store.cards(customer.id, after, wanted).await?;
+            let Some(last) = rows.last().map(|row| row.id) else { break };
+            after = last;
+            for row in rows {
+                let card = self.shown_card(row).await?;
+                if !card.is_ordered() {
+                    items.push(card);
+                }
             }
         }
+        let has_more = items.len() > limit;
+        items.truncate(limit);
         Ok(Answer::ok(&CardList { items, has_more })?.into_response())
     }
 

@@ -33,6 +33,9 @@ impl App {
         if view.state == CardState::Removed {
             return Err(Code::CardStateForbidden.into());
         }
+        if view.state == CardState::Ordered {
+            return Err(Code::CardNotLinked.into());
+        }
         let pan = self.card_number(row.id).await?;
         let cvc2 = self.vault.cvc2(&pan, view.expiry, view.cvv2_generation)?;
         let full = FullCard {

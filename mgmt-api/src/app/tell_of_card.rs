@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::notices::{CARD, News};
 use crate::store::NewNotice;
 
+/// What is told where the bureau could not make the plastic.
+const NOT_MADE: &str = "PERSONALISATION_FAILED";
+
 /// What happened to a card.
 #[derive(Clone, Copy)]
 pub(super) enum CardEvent<'a> {
@@ -21,6 +24,8 @@ pub(super) enum CardEvent<'a> {
     Failed { operation: Uuid, code: &'a str },
     /// Its plastic was made: its holder may activate it.
     Linked { order: Uuid, card: i64 },
+    /// Its plastic could not be made.
+    NotMade { order: Uuid, card: i64 },
 }
 
 /// What a notice says of it.
@@ -57,12 +62,15 @@ impl App {
             CardEvent::Created { card, .. } => ("card.created", Some(card), None),
             CardEvent::Failed { code, .. } => ("card.failed", None, Some(code)),
             CardEvent::Linked { card, .. } => ("card.linked", Some(card), None),
+            CardEvent::NotMade { card, .. } => ("card.failed", Some(card), Some(NOT_MADE)),
         };
         let (operation_id, order_id) = match event {
             CardEvent::Created { operation, .. } | CardEvent::Failed { operation, .. } => {
                 (Some(operation), None)
             }
-            CardEvent::Linked { order, .. } => (None, Some(order)),
+            CardEvent::Linked { order, .. } | CardEvent::NotMade { order, .. } => {
+                (None, Some(order))
+            }
         };
         let at_ms = clock::now_millis();
         let content = serde_json::to_vec(&CardNotice {

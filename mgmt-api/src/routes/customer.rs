@@ -98,7 +98,7 @@ fn bank_accounts() -> Vec<CustomerRoute> {
             .says("The IBANs that a balance has and had, masked.")
             .gives::<MaskedBankAccountList>(200)
             .of_customer()
-            .operators(STAFF),
+            .operators(STAFF | Roles::LICENSED),
         Route::get(
             "/balances/{balance}/bank-accounts/full",
             on!(reveal_bank_accounts: CustomerCall, BalancePath),
@@ -107,7 +107,7 @@ fn bank_accounts() -> Vec<CustomerRoute> {
         .gives::<BankAccountList>(200)
         .written_down()
         .of_customer()
-        .operators(STAFF),
+        .operators(STAFF | Roles::LICENSED),
         Route::post(every, on!(open_bank_account_at: CustomerCall, BalancePath, Nothing))
             .says("Gives a balance an IBAN, where its partner has a program that gives them.")
             .gives::<BankAccount>(201)
@@ -352,7 +352,7 @@ fn cards() -> Vec<CustomerRoute> {
             .says("A card's full data, encrypted; a cardholder gives the wallet PIN before.")
             .gives::<FullCard>(200)
             .written_down()
-            .fails(&[StepUpRequired, CardStateForbidden])
+            .fails(&[StepUpRequired, CardStateForbidden, CardNotLinked])
             .encrypted(Encryption::Answer)
             .of_customer()
             .partners()
@@ -504,9 +504,18 @@ fn life() -> Vec<CustomerRoute> {
         .customers()
         .operators(STAFF),
         Route::post("/cards/{card}/renew", on!(renew_card: CustomerCall, CardPath, Nothing))
-            .says("Gives a card in its last three months a later month.")
+            .says("Gives a card in its last three months a later month. In place of a physical card another is ordered to the same address, as for replace.")
             .gives::<CardSummary>(201)
-            .fails(&[RenewalTooEarly, CardStateForbidden, ConcurrentChange])
+            .or_gives::<PlacedOrder>(202)
+            .fails(&[
+                RenewalTooEarly,
+                CardStateForbidden,
+                ConcurrentChange,
+                KycNotVerified,
+                ConfigNotFound,
+                OrderNotFound,
+                TooManyCards,
+            ])
             .of_customer()
             .partners()
             .customers()

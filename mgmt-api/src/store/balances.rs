@@ -61,10 +61,17 @@ impl Store {
         Ok(())
     }
 
-    /// Marks a balance as closed for ever.
+    /// Marks a balance as closed for ever, and its IBANs with it.
     pub async fn close_balance(&self, id: Uuid) -> Result<()> {
+        const IBANS: &str = "UPDATE bank_accounts SET state = 'CLOSED' WHERE balance_id = $1";
         const SQL: &str = "UPDATE balances SET row_state = 'CLOSED' WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        on!(self, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await?;
+            for sql in [IBANS, SQL] {
+                sqlx::query(sql).bind(id).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        });
         Ok(())
     }
 

@@ -168,6 +168,18 @@ async fn sessions_end_without_use_by_age_and_with_their_device() {
         world.post_public("/customers/sessions", &other).await.expect(StatusCode::CREATED);
         assert_eq!(world.with(&token, Method::GET, balances, None).await.status, 200);
 
+        // Ten minutes from the last use, and using it is what counts.
+        let token = world.customer_session(&customer).await;
+        let nine_minutes = "UPDATE sessions SET used_at_ms = used_at_ms - 540000";
+        for _use in 0..3 {
+            world.database.execute(nine_minutes).await;
+            assert_eq!(world.with(&token, Method::GET, balances, None).await.status, 200);
+        }
+        world.database.execute(nine_minutes).await;
+        world.database.execute(nine_minutes).await;
+        let got = world.with(&token, Method::GET, balances, None).await;
+        got.expect_error(401, "UNAUTHORIZED");
+
         for (idle, age) in [(0, 600), (600, 0)] {
             world.stop_server().await;
             world.config.sessions.idle_seconds = idle;

@@ -166,6 +166,40 @@ async fn a_fee_is_made_changed_and_taken_out_of_use_by_the_licensed_institution(
     .await;
 }
 
+/// Requirement #167: which payments a fee is on.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_fee_is_on_its_own_kind_of_payment() {
+    on_each(async |world| {
+        for (kind, fixed) in [("POS", 50), ("ECOMMERCE", 200), ("ATM", 100), ("CONVERSION", 300)] {
+            world.fee(&json!({ "kind": kind, "fixed": fixed })).await;
+        }
+        let (customer, balance) = world.funded(100_000).await;
+        world.card(&customer, &balance, "0019167984").await;
+        let path = format!("/secure/customers/{customer}/balances/{balance}");
+        let abroad = (Money::new(4_300, Currency(985)), Some(Money::new(1_000, EUR)));
+        let here = (Money::new(1_000, EUR), None);
+        let mut held = 0;
+        for (stan, (channel, (transaction, billing), fee)) in (1..).zip([
+            (Channel::Pos, here, 50),
+            (Channel::Unknown, here, 50),
+            (Channel::Ecommerce, here, 200),
+            (Channel::Atm, here, 100),
+            (Channel::Pos, abroad, 350),
+            (Channel::Atm, abroad, 400),
+        ]) {
+            let class = MessageClass::Authorization;
+            let mut request = payment(world.newest_token(), stan, 1_000, class);
+            request.acceptance.channel = channel;
+            (request.transaction, request.billing) = (transaction, billing);
+            assert_eq!(world.peer.message(Command::Authorize(request)).reason, Reason::Approved);
+            let before = held;
+            held = world.get(&path).await.json()["held"].as_i64().unwrap();
+            assert_eq!(held - before, 1_000 + fee, "{channel:?} {transaction}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fee_that_cannot_be_charged_is_refused() {
     on_each(async |world| {

@@ -91,7 +91,17 @@ async fn balances_and_cards_need_a_verified_customer() {
                     .json(&json!({ "kyc": "SUCCESS", "state": "VERIFIED" })),
             );
             assert_eq!(got.await.status, 204);
-            world.balance(&customer, "EUR").await;
+            let balance = world.balance(&customer, "EUR").await;
+            // Nor a card, where the check is taken back behind the balance.
+            let taken_back = world
+                .secure(Method::PUT, &flags)
+                .header("Issuer-Code", "sandbox")
+                .header("Application-Id", "SBX-APP-ID")
+                .header("Collection", "lifecycle")
+                .json(&json!({ "kyc": "FAILED" }));
+            assert_eq!(send(taken_back).await.status, 204);
+            let got = send(world.virtual_card(&customer, &balance, "0019167984")).await;
+            got.expect_error(409, "KYC_NOT_VERIFIED");
         }
     })
     .await;
@@ -113,6 +123,16 @@ async fn a_check_marks_a_customer_and_never_lowers_a_success() {
             let opened = world.post(&path, &json!({ "currency": "EUR" })).await.status;
             assert_eq!(opened, if kyc == "SUCCESS" { 201 } else { 409 });
         }
+        // By the cardholder too.
+        let customer = world.customer_with_pin().await;
+        let token = world.customer_session(&customer).await;
+        let url = world.public_url("/customers/me/register");
+        let request = world.nobody.post(url).bearer_auth(&token);
+        let got = send(request.multipart(crate::quick_start::form())).await;
+        let check = got.expect(StatusCode::CREATED);
+        let path = "/customers/me/verification";
+        let shown = world.with(&token, Method::GET, path, None).await.expect(StatusCode::OK);
+        assert_eq!(shown["verificationId"], check["verificationId"]);
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use mgmt_api::auth::role::Roles;
+use mgmt_api::store::Store;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -258,6 +259,13 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
         let again = text(&ask(&without).await.expect(StatusCode::CREATED), "iban");
         assert_ne!(again, given, "never given again");
         ask("x").await.expect_error(404, "BALANCE_NOT_FOUND");
+        // It goes with its balance.
+        let path = format!("/secure/customers/{customer}/balances/{with}");
+        assert_eq!(send(world.secure(Method::DELETE, &path)).await.status, 204);
+        let store = Store::open(&world.config.database).await.unwrap();
+        let rows = store.bank_accounts(1, with.parse().unwrap()).await.unwrap();
+        assert!(rows.len() == 1 && rows.iter().all(|row| row.state == "CLOSED"), "{rows:?}");
+        store.close().await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
 use mgmt_api::call::Scope;
-use mgmt_api::store::Store;
+use mgmt_api::store::{ProgramRow, Store};
 use mgmt_api::vault::{Purpose, Vault};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -102,6 +102,8 @@ async fn a_physical_card_is_ordered_made_linked_and_activated() {
         let first = batch("a").await;
         let sent = first.expect(StatusCode::CREATED);
         assert_eq!(sent["orders"], 1);
+        let of_order = format!("{of_customer}/cards/orders/{order}");
+        assert_eq!(world.get(&of_order).await.json()["status"], "SENT_TO_BUREAU");
         let key = caller_key().to_pem_private_key();
         let decrypter = RsaesJweAlgorithm::RsaOaep256.decrypter_from_pem(key).unwrap();
         let token = text(&sent, "payload");
@@ -160,6 +162,92 @@ async fn plastic_of_a_card_that_was_removed_is_nobodys_news() {
         assert_eq!((&taken["linked"], &taken["applied"]), (&json!(0), &json!(1)));
         let events = world.get("/secure/events").await.json();
         assert_eq!(events["items"], json!([]));
+    })
+    .await;
+}
+
+/// Requirement #110: a card is its holder's when it is linked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_card_is_shown_to_nobody_yet() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.place_order(&customer, &balance).await, "cardId");
+        let cards = format!("/secure/customers/{customer}/cards");
+        world.get(&format!("{cards}/{card}")).await.expect_error(404, "CARD_NOT_FOUND");
+        let full = world.secure(Method::GET, &format!("{cards}/{card}/full"));
+        let full = full.header("Public-Key", public_key()).header("Encrypted-Response", "true");
+        send(full).await.expect_error(409, "CARD_NOT_LINKED");
+        // A page goes on past it.
+        let issued = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let listed = world.get(&format!("{cards}?limit=1")).await.json();
+        assert_eq!(
+            (&listed["items"][0]["id"], &listed["hasMore"]),
+            (&json!(issued), &json!(false))
+        );
+        world.card(&customer, &balance, "0019167984").await;
+        let listed = world.get(&format!("{cards}?limit=1")).await.json();
+        assert_eq!((&listed["items"][0]["id"], &listed["hasMore"]), (&json!(issued), &json!(true)));
+        let staff = format!("/admin/customers/{customer}/cards/{card}");
+        assert_eq!(world.admin(Method::GET, &staff, None).await.json()["state"], "ORDERED");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_partner_is_told_of_plastic_that_could_not_be_made() {
+    on_each(async |world| {
+        let partner = Partner::start().await;
+        world.endpoint(&partner, &["card"]).await;
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let placed = world.place_order(&customer, &balance).await;
+        let (order, card) = (text(&placed, "orderId"), text(&placed, "cardId"));
+        for _twice in 0..2 {
+            let taken = world.report(&format!("{order},FAILED,,\n")).await;
+            assert_eq!(taken.expect(StatusCode::ACCEPTED)["applied"], 1);
+        }
+        let told = arrived(&partner, 1).await.remove(0).json();
+        assert_eq!(
+            (&told["event"], &told["orderId"], &told["cardId"], &told["error"]),
+            (&json!("card.failed"), &json!(order), &json!(card), &json!("PERSONALISATION_FAILED"))
+        );
+        let path = format!("/secure/customers/{customer}/cards/orders/{order}");
+        assert_eq!(world.get(&path).await.json()["status"], "FAILED");
+        let events = world.get("/secure/events").await.json();
+        assert_eq!(events["items"].as_array().unwrap().len(), 1, "once");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_card_is_renewed_by_another_one() {
+    on_each(async |world| {
+        let store = Store::open(&world.config.database).await.unwrap();
+        let program = async |months_valid| {
+            let row = store.program_of_card("0019167988").await.unwrap().unwrap();
+            ProgramRow { months_valid, ..row }
+        };
+        store.put_program(&program(2).await).await.unwrap();
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let placed = world.place_order(&customer, &balance).await;
+        let (order, card) = (text(&placed, "orderId"), text(&placed, "cardId"));
+        world.report(&format!("{order},PERSONALISED,,\n")).await.expect(StatusCode::ACCEPTED);
+        let path = format!("/secure/customers/{customer}/cards/{card}/renew");
+        let renew = async || send(world.secure(Method::POST, &path)).await;
+        renew().await.expect_error(409, "RENEWAL_TOO_EARLY");
+        store.put_program(&program(36).await).await.unwrap();
+        let expiry = || {
+            let id = CardId(card.parse().unwrap());
+            world.peer.view(Query::Card(id)).and_then(View::into_card).unwrap().expiry
+        };
+        let before = expiry();
+        let placed = renew().await.expect(StatusCode::ACCEPTED);
+        assert_ne!(text(&placed, "cardId"), card);
+        assert_eq!(world.state(&text(&placed, "cardId")), CardState::Ordered);
+        assert_eq!(expiry(), before, "what stands on the plastic stays");
+        store.close().await;
     })
     .await;
 }
