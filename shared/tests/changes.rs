@@ -199,6 +199,7 @@ fn a_holder_touches_the_locks_of_those_that_the_program_names() {
          lock 1 code=6 over=user,switch
          unlock 1 over=switch
          lock 1 code=3 over=partner                                 # to lock is always theirs
+         lock 1 code=7 by=admin
          lock 1 code=1 over=user                                    # lost is lost, whoever locked before
          unlock 1 over=user -> LockedIrreversibly
          lock 1 code=2 over=user -> LockedIrreversibly
