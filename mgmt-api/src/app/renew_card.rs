@@ -20,7 +20,7 @@ use crate::answer::Answer;
 use crate::call::CustomerCall;
 use crate::clock;
 use crate::error::{Code, Error, Result};
-use crate::store::{CardKind, CardRow};
+use crate::store::CardKind;
 
 /// A card is renewed in its last months, or after them.
 const MONTHS_BEFORE: i32 = 3;
@@ -79,10 +79,9 @@ impl App {
             return self.order_replacement(by, row, hash).await;
         }
         let draw = || async {
-            let expiry = later().await?;
-            let row = self.card_at(&by, &at).await?;
-            let CardRow { id: card, resource_id: resource, last_four, .. } = row;
-            Ok(Renewal { command: Uuid::now_v7(), card, resource, last_four, expiry })
+            let (command, expiry, last_four) =
+                (Uuid::now_v7(), later().await?, row.last_four.clone());
+            Ok(Renewal { command, card: row.id, resource: row.resource_id, last_four, expiry })
         };
         let carry_out = async |plan: Renewal| {
             let change = Change::RenewCard { card: card_id(plan.card), expiry: plan.expiry };

@@ -76,13 +76,16 @@ impl App {
         while items.len() <= limit {
             let wanted = i64::try_from(limit + 1 - items.len()).unwrap_or_default();
             let rows = self.store.cards(customer.id, after, wanted).await?;
-            let Some(last) = rows.last().map(|row| row.id) else { break };
-            after = last;
+            let is_last = i64::try_from(rows.len()).unwrap_or_default() < wanted;
+            after = rows.last().map_or(after, |row| row.id);
             for row in rows {
                 let card = self.shown_card(row).await?;
                 if !card.is_ordered() {
                     items.push(card);
                 }
+            }
+            if is_last {
+                break;
             }
         }
         let has_more = items.len() > limit;

@@ -243,9 +243,15 @@ async fn a_physical_card_is_renewed_by_another_one() {
             world.peer.view(Query::Card(id)).and_then(View::into_card).unwrap().expiry
         };
         let before = expiry();
+        let limits = json!({ "currency": "EUR", "timeZone": "UTC", "daily": 50 });
+        let of = |card: &str| format!("/secure/customers/{customer}/cards/{card}/limits");
+        let put = world.secure(Method::PUT, &of(&card)).json(&limits);
+        assert_eq!(send(put).await.status, 204);
         let placed = renew().await.expect(StatusCode::ACCEPTED);
-        assert_ne!(text(&placed, "cardId"), card);
-        assert_eq!(world.state(&text(&placed, "cardId")), CardState::Ordered);
+        let new = text(&placed, "cardId");
+        assert_ne!(new, card);
+        assert_eq!(world.state(&new), CardState::Ordered);
+        assert_eq!(world.get(&of(&new)).await.json(), limits, "they go along");
         assert_eq!(expiry(), before, "what stands on the plastic stays");
         store.close().await;
     })

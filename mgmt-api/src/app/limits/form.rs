@@ -34,11 +34,10 @@ pub(super) const NAMES: [&str; 14] = [
 ];
 
 /// Whose a limit is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum SetBy {
     /// The issuer's side: an operator or the partner.
-    #[default]
     Issuer,
     /// The cardholder.
     Cardholder,
