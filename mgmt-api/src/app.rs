@@ -471,7 +471,8 @@ impl App {
 
     /// A card's number, opened.
     pub(crate) async fn card_number(&self, card: i64) -> Result<Pan> {
-        let sealed = self.store.sealed_number(card).await?.ok_or(Code::CardNotFound)?;
+        let sealed = self.store.sealed_number(card).await?;
+        let sealed = sealed.filter(|sealed| !sealed.is_empty()).ok_or(Code::CardNotFound)?;
         let row = card_row_name(card);
         let digits = self.vault.unseal(Purpose::CardNumber, row.as_bytes(), &sealed)?;
         Pan::parse(&digits).ok_or_else(|| Error::internal("card numbers", &"a row is damaged"))

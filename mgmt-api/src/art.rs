@@ -54,7 +54,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FindingCode {
-    /// Too many bytes.
+    /// Too many bytes, or too much to draw.
     TooLarge,
     /// Not a file of this kind, or damaged.
     WrongType,

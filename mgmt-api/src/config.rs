@@ -10,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use shared::limits::CARDS_A_BALANCE_MAX;
 
 /// Prefix of environment variables that override keys; `__` goes one table down.
 pub const ENVIRONMENT_PREFIX: &str = "MGMT__";
@@ -204,6 +205,10 @@ pub struct Limits {
     pub encrypted_per_second: u32,
     /// Log-ins and pairings from one address a second.
     pub log_ins_per_second: u32,
+    /// Open balances of one customer. Source: requirements #26.
+    pub balances_per_customer_max: u32,
+    /// Cards of one balance that were not removed, 64 at most. Source: requirements #26.
+    pub cards_per_balance_max: u32,
 }
 
 /// A partner's certificate.
@@ -405,6 +410,8 @@ impl Default for Limits {
             requests_per_second: 10_000,
             encrypted_per_second: 1_000,
             log_ins_per_second: 100,
+            balances_per_customer_max: 1_000,
+            cards_per_balance_max: CARDS_A_BALANCE_MAX,
         }
     }
 }
@@ -510,6 +517,14 @@ impl Config {
         anyhow::ensure!(
             self.switch.deadline_ms < self.limits.request_timeout_ms,
             "switch.deadline_ms: must be below limits.request_timeout_ms"
+        );
+        anyhow::ensure!(
+            (1..=CARDS_A_BALANCE_MAX).contains(&self.limits.cards_per_balance_max),
+            "limits.cards_per_balance_max: 1 to {CARDS_A_BALANCE_MAX}"
+        );
+        anyhow::ensure!(
+            self.limits.balances_per_customer_max > 0,
+            "limits.balances_per_customer_max: at least 1"
         );
         let bounds = [
             self.switch.in_flight_max,

@@ -147,8 +147,11 @@ codes! {
     BlockedByOther = 409 "BLOCKED_BY_OTHER"
         "An operator blocked the balance: operators unblock it.";
     TooManyCards = 409 "TOO_MANY_CARDS" "The balance has as many cards as it may have.";
+    TooManyBalances = 409 "TOO_MANY_BALANCES" "The user has as many balances as it may have.";
     OtherCustody = 409 "OTHER_CUSTODY"
         "The balance's money is with the partner, or must be for this: a program's cards draw on balances of the same kind, and money that is with the partner is not moved here.";
+    PartnerNotLicensed = 409 "PARTNER_NOT_LICENSED"
+        "The partner has no licence to keep its holders' money.";
     BalanceEndpointMissing = 409 "BALANCE_ENDPOINT_MISSING"
         "The partner has no endpoint for balances: it makes one with POST /secure/endpoints first.";
     OtpEndpointMissing = 409 "OTP_ENDPOINT_MISSING"
@@ -373,6 +376,7 @@ impl From<Refusal> for Error {
             Refusal::BalanceNotFound => Code::BalanceNotFound,
             Refusal::BalanceNotEmpty => Code::BalanceNotEmpty,
             Refusal::TooManyCards => Code::TooManyCards,
+            Refusal::TooManyBalances => Code::TooManyBalances,
             Refusal::PartnerBalanceNotFound => Code::PartnerBalanceNotFound,
             Refusal::PartnerBalanceExists => Code::PartnerBalanceExists,
             Refusal::CardNotFound => Code::CardNotFound,

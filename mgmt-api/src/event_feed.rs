@@ -205,7 +205,8 @@ impl Feed {
             | Change::ResolveException(_)
             | Change::ChargeFee { .. }
             | Change::PutCustody(..)
-            | Change::BlockBalance { .. } => Ok(()),
+            | Change::BlockBalance { .. }
+            | Change::PutCounts(_) => Ok(()),
             Change::EntrustBalance(id) => match outcome.result {
                 Ok(()) => store.set_entrusted(Uuid::from_u128(id.0)).await,
                 Err(_) => Ok(()),

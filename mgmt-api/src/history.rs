@@ -242,6 +242,7 @@ impl Page {
             | Effect::FeeRemoved(..)
             | Effect::CustodyPut(..)
             | Effect::BalanceBlocked(..)
+            | Effect::CountsPut(_)
             | Effect::Asked(..) => {}
         }
         Ok(())

@@ -8,20 +8,21 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use shared::card::CardState;
-use shared::command::{Change, Collateral, OnSilence, Policy};
+use shared::command::{Change, Collateral, Counts, OnSilence, Policy};
 use shared::ids::{CommandId, ConfigId, PartnerId};
 use shared::money::{Amount, Currency};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::{App, command_id};
 use crate::callout::derived_id;
 use crate::config::{Config, Profile};
 use crate::error::Error;
 use crate::notices::{BALANCE, check_url, endpoint_row_name};
 use crate::store::{
-    CardKind, EndpointRow, LOCK_SOURCES, NewClient, ProgramRow, Store, collateral_name,
-    lock_source_name, silence_name,
+    CardKind, EndpointRow, LOCK_SOURCES, NewClient, PartnerUpdate, ProgramRow, Store,
+    collateral_name, lock_source_name, silence_name,
 };
 use crate::vault::{Purpose, Vault};
 use crate::{clock, pki, vault};
@@ -107,6 +108,7 @@ impl Row {
             on_silence: self.entrusted.then(|| silence_name(OnSilence::Decline).to_owned()),
             cardholder_lifts: LOCK_SOURCES.map(lock_source_name).join(","),
             network_verifies: 0,
+            own_bin: 0,
         }
     }
 }
@@ -137,6 +139,10 @@ pub async fn seed(config: &Config, store: &Store, vault: &Vault) -> anyhow::Resu
     store.set_clients(&clients, clock::now_millis()).await?;
     for row in programs(config) {
         store.put_program(&row.program(home)).await?;
+    }
+    if programs(config).iter().any(|row| row.entrusted) {
+        let licensed = PartnerUpdate { licensed: Some(1), ..PartnerUpdate::default() };
+        store.update_partner(home, &licensed).await?;
     }
     if let Some(url) = config.sandbox_partner.as_deref() {
         put_partner_endpoint(store, vault, home, url).await?;
@@ -228,6 +234,13 @@ pub async fn follow_clock(app: Arc<App>, stop: CancellationToken) {
 
 async fn tell_all(app: &App) -> Result<(), Error> {
     app.link.until_up().await?;
+    let limits = &app.config.limits;
+    let counts = Change::PutCounts(Counts {
+        balances_max: limits.balances_per_customer_max,
+        cards_max: limits.cards_per_balance_max,
+    });
+    // Under an id of its own: what is set back to what it was is told anew.
+    app.link.change(command_id(Uuid::now_v7()), counts).await?.result?;
     for partner in app.store.partners().await? {
         let partner = PartnerId(u32::try_from(partner.id).unwrap_or_default());
         tell(app, Change::PutPartner(partner)).await?;

@@ -45,7 +45,9 @@ pub use self::balances::BalanceRow;
 pub use self::bank_accounts::BankAccountRow;
 pub use self::card_tokens::CardTokenRow;
 pub use self::cards::{CardRow, NewCardRow};
-pub use self::clients::{CertificateRow, ClientRow, IssuedCertificate, NewClient, PartnerRow};
+pub use self::clients::{
+    CertificateRow, ClientRow, IssuedCertificate, NewClient, PartnerRow, PartnerUpdate,
+};
 pub use self::customers::{CustomerRow, CustomerUpdate, FoundCustomerRow, NewCustomer};
 pub use self::fees::{DueEnd, DueRow, FeeDayRow, FeeRow, NewCharge};
 pub use self::history::{

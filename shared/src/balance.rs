@@ -75,10 +75,12 @@ pub struct Balance {
     pub covered_by: Option<PartnerId>,
     /// Whether its money is with the partner: nothing is ever booked on it here.
     pub entrusted: bool,
-    /// The card issued last; the others follow from it.
+    /// The card issued last of those that were not removed; the others follow from it.
     pub last_card: Option<CardSlot>,
-    /// How many cards draw on it.
+    /// How many these are.
     pub cards: u32,
+    /// Whether a card was ever issued on it.
+    pub carded: bool,
 }
 
 /// A partner balance.

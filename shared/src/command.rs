@@ -535,4 +535,15 @@ pub enum Change {
         /// Whose locks the holder may lift or replace.
         over: Vec<LockSource>,
     },
+    /// Bounds what is opened and issued from now on. Source: requirements #26.
+    PutCounts(Counts),
+}
+
+/// How many there may be of what somebody has. Source: requirements #26.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Open balances of a cardholder.
+    pub balances_max: u32,
+    /// Cards of a balance that were not removed, up to [`CARDS_A_BALANCE_MAX`].
+    pub cards_max: u32,
 }

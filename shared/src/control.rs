@@ -22,7 +22,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -291,6 +291,9 @@ pub enum Refusal {
     /// A lock or block of somebody else, which the one who asks may not touch.
     #[error("somebody else set it, and the one who asks may not touch that")]
     LockedByOther,
+    /// A cardholder has as many balances as one may have.
+    #[error("the customer has as many balances as it may have")]
+    TooManyBalances,
 }
 
 /// State as a query sees it, at one instant.

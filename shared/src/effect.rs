@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action_code::Reason;
 use crate::card::{CardState, YearMonth};
-use crate::command::{Custody, MessageKey, NewCard, PartnerBalanceKind, Program};
+use crate::command::{Counts, Custody, MessageKey, NewCard, PartnerBalanceKind, Program};
 use crate::control::Outcome;
 use crate::credential::Pvv;
 use crate::fee::{ChargedFee, Fee, Payer};
@@ -215,8 +215,7 @@ pub enum Direction {
     Credit,
 }
 
-/// A key, what was answered to it, and the money that it holds or moved. Amounts are in the
-/// balance's currency, none is negative.
+/// A key, its answer, and the money that it holds or moved, in the balance's currency, never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     /// The message's key.
@@ -362,8 +361,7 @@ pub enum Account {
     Fees,
     /// User book: what partners owe for fees by invoice.
     Invoiced,
-    /// User book: what holders have with partners, in place of the balance. Source: requirements
-    /// #81.
+    /// User book: what holders have with partners, in place of the balance (requirements #81).
     PartnerHeld,
 }
 
@@ -552,11 +550,12 @@ pub enum Effect {
     },
     /// Nothing may be taken out of a user balance from now on, or, of nobody, may again.
     BalanceBlocked(BalanceSlot, Option<LockSource>),
+    /// So many balances and cards there may be from now on.
+    CountsPut(Counts),
 }
 
 impl Effect {
-    /// The place of the transaction whose money it holds, moves or ends; what remembers or forgets
-    /// one has none.
+    /// The transaction whose money it holds, moves or ends; what remembers or forgets one has none.
     #[must_use]
     pub const fn transaction(&self) -> Option<TransactionSlot> {
         match self {
@@ -594,7 +593,8 @@ impl Effect {
             | Self::FeeRemoved(..)
             | Self::CustodyPut(..)
             | Self::BalanceEntrusted(_)
-            | Self::BalanceBlocked(..) => None,
+            | Self::BalanceBlocked(..)
+            | Self::CountsPut(_) => None,
         }
     }
 }

@@ -27,7 +27,9 @@ use crate::authorization::{self, Case, Witness};
 use crate::balance::{Balance, PartnerBalance};
 use crate::books::{Books, Imbalance};
 use crate::card::{CardState, YearMonth};
-use crate::command::{Authorization, Command, Custody, MessageKey, PartnerBalanceKind, Program};
+use crate::command::{
+    Authorization, Command, Counts, Custody, MessageKey, PartnerBalanceKind, Program,
+};
 use crate::control::Outcome;
 use crate::credential::Pvv;
 use crate::effect::{
@@ -39,7 +41,7 @@ use crate::ids::{
     Timestamp,
 };
 use crate::journal_record::{Answer, Record};
-use crate::limits::Limits;
+use crate::limits::{CARDS_A_BALANCE_MAX, Limits};
 use crate::lock_code::Lock;
 use crate::money::Currency;
 use crate::pan::PanToken;
@@ -80,7 +82,7 @@ pub(crate) struct Card {
     pub(crate) cvv2_generation: u16,
     /// Whether it has rules of its own.
     pub(crate) ruled: bool,
-    /// The card issued before it on the same balance.
+    /// The card issued before it on the same balance, of those that were not removed.
     pub(crate) earlier: Option<CardSlot>,
     /// Its newest transaction; the others follow from it.
     pub(crate) newest: Option<TransactionSlot>,
@@ -96,6 +98,8 @@ pub(crate) struct Customer {
     pub(crate) aml_locked: bool,
     /// Whether there are rules for it.
     pub(crate) ruled: bool,
+    /// How many balances it has that are open.
+    pub(crate) balances: u32,
 }
 
 /// A card program, and what its decisions need at hand.
@@ -184,6 +188,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) limits: Limits,
+    counts: Counts,
     last: Stamp,
     partners: Table<PartnerId, Partner>,
     programs: Table<ConfigId, ProgramRow>,
@@ -249,6 +254,7 @@ impl Ledger {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            counts: Counts { balances_max: u32::MAX, cards_max: CARDS_A_BALANCE_MAX },
             last: Stamp { sequence: Sequence(0), at: Timestamp(0) },
             partners: Table::new(1),
             programs: Table::new(2),

@@ -1,8 +1,8 @@
 //! Every bound of the core, checked against each other at compile time. A table that reaches its
 //! bound refuses; it never grows past it.
 
-/// Cards that may draw on one balance.
-pub const CARDS_A_BALANCE_MAX: usize = 64;
+/// Cards that may draw on one balance, unless less is set; removed ones leave room for others.
+pub const CARDS_A_BALANCE_MAX: u32 = 64;
 
 /// Fees that a balance may owe at once.
 pub const OWED_FEES_MAX: usize = 32;

@@ -259,7 +259,8 @@ impl Transactions {
         if !self.index.insert(&self.rows, &entry.key, slot) {
             return None;
         }
-        let links = || Links { older: newest, newer: None, lane: Place::default() };
+        let lane = self.line_up(slot, entry);
+        let links = || Links { older: newest, newer: None, lane };
         if !self.rows.put(slot, || *entry) || !self.links.put(slot, links) {
             return None;
         }
@@ -272,22 +273,28 @@ impl Transactions {
         if let Some(base) = entry.base.and_then(|base| self.rows.get_mut(base)) {
             base.spoken_of = true;
         }
-        match entry.state {
+        Some(())
+    }
+
+    /// Queues a new transaction by how it stands: a hold behind those that end before it, the
+    /// others behind those that are forgotten before it.
+    #[inline]
+    fn line_up(&mut self, slot: TransactionSlot, entry: &Transaction) -> Place {
+        let queue = match entry.state {
             TransactionState::Authorized | TransactionState::Asked => {
-                self.lanes.join(&mut self.links, slot, entry.at, entry.expires_at);
+                return self.lanes.append(&mut self.links, slot, entry.at, entry.expires_at);
             }
-            TransactionState::Posted => self.ended.push_back((entry.at, slot)),
-            TransactionState::Answered if entry.is_increment() => {
-                self.ended.push_back((entry.at, slot));
-            }
+            TransactionState::Posted => &mut self.ended,
+            TransactionState::Answered if entry.is_increment() => &mut self.ended,
             TransactionState::Answered
             | TransactionState::Cleared
             | TransactionState::Expired
             | TransactionState::Reversed
             | TransactionState::Voided
-            | TransactionState::Tombstone => self.answered.push_back((entry.at, slot)),
-        }
-        Some(())
+            | TransactionState::Tombstone => &mut self.answered,
+        };
+        queue.push_back((entry.at, slot));
+        Place::default()
     }
 
     /// Changes a transaction's amounts; `None` where it is unknown or they would no longer add up.

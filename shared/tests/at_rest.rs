@@ -22,13 +22,13 @@ const COLUMNS: &str = "
     email encrypts endpoint_id entrusted entry error expires_at_ms expiry_yymm external_id
     failures fee fee_id field fingerprint first_state fixed flagged followed form_sealed
     home_country iban iban_prefix id import_id installation_id instant_credit_max issuer_code
-    key_before_sealed key_sealed kind kinds kyc kyc_mode last_four life_cycle lifecycle_state
+    key_before_sealed key_sealed kind kinds kyc kyc_mode last_four licensed life_cycle lifecycle_state
     locked mcc media_type merchant months_valid name network_verifies networks next_at_ms next_balance next_card
-    next_key_sealed next_period_ms next_value not_after_ms not_before_ms notice number on_silence
-    operator_id origin original_amount original_currency pan_sealed pan_token partial_approval
+    next_key_sealed next_period_ms next_value not_after_ms not_before_ms notice number on_silence opened_for
+    operator_id origin original_amount original_currency own_bin pan_sealed pan_token partial_approval
     partner_amount partner_balance_id partner_calls partner_id password_hash period
     period_end_ms period_ms place plan_sealed posted processing_code profile_sealed
-    purchase_hold_hours rate_ppm reason reference reference_id region released replaces request_id
+    purchase_hold_hours rate_ppm reason reference reference_id region released removed_at_ms replaces request_id
     requested_by reserved_at_ms resource_id response_key_sha256 returned revoked_at_ms roles
     root route row_count row_no row_state rrn scope sequence serial settlement slot source
     spki_sha256 stan state status stepped_up_until_ms subject taken target terminal

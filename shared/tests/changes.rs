@@ -336,10 +336,51 @@ fn every_refusal_says_what_was_wrong() {
 }
 
 #[test]
-fn a_balance_takes_sixty_four_cards() {
+fn a_balance_takes_sixty_four_cards_that_were_not_removed() {
     let mut table: Vec<String> = (2..=64).map(|card| format!("card {card} program=10")).collect();
-    table.push("card 65 program=10 -> TooManyCards".to_owned());
+    let behind = [
+        "card 65 program=10 -> TooManyCards",
+        "state 30 Expired",
+        "card 65 program=10 -> TooManyCards",
+        // From the middle, the first and the last.
+        "state 30 Removed",
+        "state 1 Removed",
+        "card 65 program=10",
+        "card 66 program=10",
+        "state 66 Removed",
+        "state 66 Removed",
+        "card 67 program=10",
+        "card 68 program=10 -> TooManyCards",
+    ];
+    table.extend(behind.map(str::to_owned));
     check(PLAIN, &table.join("\n"));
+}
+
+#[test]
+fn how_many_there_may_be_is_set_and_binds_what_comes_next() {
+    check(
+        PLAIN,
+        "counts 0 balances=2 cards=65 -> Unsound
+         card 2 program=10
+         counts 0 balances=2 cards=1
+         card 3 program=10 -> TooManyCards
+         state 2 Removed
+         card 3 program=10 -> TooManyCards                        # the first one is there still
+         counts 0 balances=2 cards=2
+         card 3 program=10
+         balance B customer=1 cur=EUR
+         balance C customer=1 cur=EUR -> TooManyBalances
+         close B
+         balance C customer=1 cur=EUR
+         customer 1                                               # put again: it has as many
+         balance E customer=1 cur=EUR -> TooManyBalances
+         customer 2
+         balance E customer=2 cur=EUR
+         counts 0 balances=0 cards=0
+         balance F customer=2 cur=EUR -> TooManyBalances
+         counts 0 balances=9 cards=64
+         balance F customer=2 cur=EUR",
+    );
 }
 
 #[test]

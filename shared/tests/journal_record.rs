@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
 use shared::command::{
-    Acceptance, Advice, Advised, Authorization, Change, Channel, Collateral, Command, Credentials,
-    Custody, EntryMode, LockOutside, MessageClass, MessageKey, NewCard, OnSilence, PartnerAnswer,
-    PartnerBalanceKind, PartnerRefusal, Policy, Program, References, Reversal, ReversalKind,
+    Acceptance, Advice, Advised, Authorization, Change, Channel, Collateral, Command, Counts,
+    Credentials, Custody, EntryMode, LockOutside, MessageClass, MessageKey, NewCard, OnSilence,
+    PartnerAnswer, PartnerBalanceKind, PartnerRefusal, Policy, Program, References, Reversal,
+    ReversalKind,
 };
 use shared::control::{Outcome, Refusal};
 use shared::credential::{CredentialResult, Pvv};
@@ -32,6 +33,7 @@ use shared::pan::PanToken;
 use shared::rule::{Bound, Filter, Period, Rule, Subject, Window};
 
 const EUR: Currency = Currency(978);
+const COUNTS: Counts = Counts { balances_max: 1, cards_max: 1 };
 const KEY: MessageKey = MessageKey {
     link: LinkId(1),
     class: MessageClass::Authorization,
@@ -129,29 +131,27 @@ proptest! {
 /// ([`CredentialResult`]: ok, bad, absent, unavailable); `pvv` is what a PIN is verified against, of
 /// a type that cannot be printed; `zone` is the name of a time zone.
 const FIELDS: &str = "
-    acceptance acquirer advised aml_locked amount answer answer_ms approval at authorised available balance
-    base billed billing blocked bound captured card cash_back cash_hold_hours channel channels charge class
-    code collateral command content converted count countries country credentials credit_hold_hours
-    currency customer decision deposit detail direction due effects end entry expires_at expiry fee
-    filter fixed flagged forwarder from generation id incremental instant_credit_max key kind ledger
-    life_cycle link lock max mcc mccs merchant merchants message money month more_to_come
-    new_billing new_total on_silence original over partial_allowed partial_approval partner payer period pin
-    pin_tries_max policy processing_code program purchase_hold_hours pvv rate_ppm reason references
-    released repeat requested reserved result retrieval returned rrn rule sent_at sequence since
-    source spoken_of stan start state subject taken terminal terms to token transaction until
-    verification verification_value verified window window_start year zone";
+    acceptance acquirer advised aml_locked amount answer answer_ms approval at authorised available balance balances_max
+    base billed billing blocked bound captured card cards_max cash_back cash_hold_hours channel channels charge class code
+    collateral command content converted count countries country credentials credit_hold_hours currency customer decision
+    deposit detail direction due effects end entry expires_at expiry fee filter fixed flagged forwarder from generation id
+    incremental instant_credit_max key kind ledger life_cycle link lock max mcc mccs merchant merchants message money
+    month more_to_come new_billing new_total on_silence original over partial_allowed partial_approval partner payer
+    period pin pin_tries_max policy processing_code program purchase_hold_hours pvv rate_ppm reason references released
+    repeat requested reserved result retrieval returned rrn rule sent_at sequence since source spoken_of stan start state
+    subject taken terminal terms to token transaction until verification verification_value verified window window_start
+    year zone";
 
 /// Types that those fields, and the variants without names, are of.
 const TYPES: &str = "
-    Acceptance Account Advice Advised Amount Answer ApprovalCode Authorization BalanceId BalanceSlot
-    Bound CardChange CardId CardSlot CardState Change Channel Charge ChargedFee Collateral Command
-    CommandId ConfigId CredentialResult Credentials Currency Custody CustomerId Decision Detail Direction
-    Effect EntryMode Exception ExceptionKind Fee FeeId Filter LinkId Lock LockCode LockOutside
-    LockSource MessageClass MessageKey Money NewCard OnSilence Option Outcome PanToken PartnerAnswer
-    PartnerBalanceId PartnerBalanceKind PartnerBalanceSlot PartnerId PartnerRefusal Payer Period Policy
-    Program Pvv Reason References Refusal Result Reversal ReversalKind Rule RuleId RuleSlot Sequence String
-    Subject Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth bool i64 u128
-    u16 u32 u64 u8";
+    Acceptance Account Advice Advised Amount Answer ApprovalCode Authorization BalanceId BalanceSlot Bound CardChange
+    CardId CardSlot CardState Change Channel Charge ChargedFee Collateral Command CommandId ConfigId Counts
+    CredentialResult Credentials Currency Custody CustomerId Decision Detail Direction Effect EntryMode Exception
+    ExceptionKind Fee FeeId Filter LinkId Lock LockCode LockOutside LockSource MessageClass MessageKey Money NewCard
+    OnSilence Option Outcome PanToken PartnerAnswer PartnerBalanceId PartnerBalanceKind PartnerBalanceSlot PartnerId
+    PartnerRefusal Payer Period Policy Program Pvv Reason References Refusal Result Reversal ReversalKind Rule RuleId
+    RuleSlot Sequence String Subject Terms Timestamp Transaction TransactionSlot TransactionState Vec Window YearMonth
+    bool i64 u128 u16 u32 u64 u8";
 
 #[test]
 fn no_field_of_a_record_can_carry_a_secret() {
@@ -215,8 +215,7 @@ fn only(names: &str, source: &str) -> String {
             Some(tuple) if tuple < rest.find('\n').unwrap_or(0) => tuple,
             _ => usize::MAX,
         });
-        found.push_str(&rest[..end]);
-        found.push_str("\n}\n");
+        found.extend([&rest[..end], "\n}\n"]);
     }
     found
 }
@@ -427,6 +426,7 @@ fn changes() -> Vec<Change> {
         Change::EntrustBalance(balance),
         Change::BlockBalance { balance, blocked: true, source: LockSource::Admin },
         Change::LockByHolder { card, lock: Some(LockCode::Lost), over: vec![LockSource::User] },
+        Change::PutCounts(COUNTS),
     ]
 }
 
@@ -578,6 +578,7 @@ fn effects() -> Vec<Effect> {
         Effect::CustodyPut(ConfigId(19_167_984), custody(OnSilence::Decline)),
         Effect::BalanceEntrusted(BalanceSlot(0)),
         Effect::BalanceBlocked(BalanceSlot(0), Some(LockSource::Partner)),
+        Effect::CountsPut(COUNTS),
         Effect::Remembered(TransactionSlot(0), asked),
         Effect::Asked(TransactionSlot(0), 9),
         Effect::Decided {

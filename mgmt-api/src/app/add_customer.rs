@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::put_program::KycMode;
 use super::{App, Body, check_text, command_id, customer_id};
 use crate::answer::Answer;
 use crate::auth::password;
@@ -37,6 +38,8 @@ pub struct NewWallet {
     wallet_pin: Option<WalletPin>,
     #[serde(default)]
     state: LifecycleState,
+    /// In the strict profile said by partners alone that check identities themselves (`kycMode`
+    /// EXTERNAL).
     #[serde(default)]
     kyc: Kyc,
 }
@@ -135,7 +138,11 @@ impl App {
     pub async fn add_customer(&self, by: Call, body: Body<NewWallet>) -> Result<Response> {
         let wallet = body.content;
         wallet.check()?;
+        let partner = i64::from(by.partner()?.0);
         let draw = || async {
+            if wallet.kyc != Kyc::None {
+                self.check_may_say_kyc(partner).await?;
+            }
             Ok(Plan {
                 customer: self.store.next_number("customer").await?,
                 command: Uuid::now_v7(),
@@ -147,7 +154,6 @@ impl App {
                 },
             })
         };
-        let partner = i64::from(by.partner()?.0);
         self.once(&by, body.hash, draw, |plan| self.carry_out_add(partner, &wallet, plan)).await
     }
 
@@ -179,6 +185,18 @@ impl App {
             self.open_automatic_balances(plan.customer, partner).await?;
         }
         Answer::created(&AddedCustomer { customer_id: plan.customer.to_string() })
+    }
+
+    /// A partner says how a check went only where it checks identities itself; in the sandbox
+    /// profile any may. Source: requirements #44, #65.
+    pub(super) async fn check_may_say_kyc(&self, partner: i64) -> Result<()> {
+        if self.config.profile == config::Profile::Strict {
+            let row = self.store.partner(partner).await?;
+            if row.is_none_or(|row| row.kyc_mode != KycMode::External.name()) {
+                return Err(Code::FeatureNotEnabled.into());
+            }
+        }
+        Ok(())
     }
 
     fn sealed_profile(&self, wallet: &NewWallet, id: i64) -> Result<Vec<u8>> {

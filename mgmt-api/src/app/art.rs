@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{App, ArtFile, ArtPath};
 use crate::answer::Answer;
 use crate::art::{self, Finding, Kind};
+use crate::auth::password::off_worker;
 use crate::call::Call;
 use crate::clock;
 use crate::error::{Code, Error, Fault, Result};
@@ -30,21 +31,23 @@ impl App {
     pub async fn put_art(&self, by: Call, at: ArtPath, file: ArtFile) -> Result<Response> {
         let kind: Kind = at.kind.parse().map_err(|_unknown| Code::ArtNotFound)?;
         let program = self.program_for(&by, &at.program).await?;
-        if file.media_type != kind.media_type() {
+        let ArtFile { media_type, content, hash } = file;
+        if media_type != kind.media_type() {
             return Err(Code::UnsupportedMediaType.into());
         }
-        let found = art::check(kind, &file.content);
+        let look = move || (art::check(kind, &content), content);
+        let (found, content) = off_worker(&self.crypto, look).await?;
         let fatal: Vec<Fault> = found.iter().filter(|one| one.fatal).map(fault).collect();
         if !fatal.is_empty() {
             return Err(Error { code: Code::InvalidArt, faults: fatal });
         }
         let carry_out = async |()| {
             let now = clock::now_millis();
-            self.store.put_art(&program, &kind.to_string(), &file.content, now).await?;
+            self.store.put_art(&program, &kind.to_string(), &content, now).await?;
             let to_look_at = kind.to_look_at().to_vec();
             Answer::ok(&TakenArt { warnings: found, to_look_at })
         };
-        self.once(&by, file.hash, async || Ok(()), carry_out).await
+        self.once(&by, hash, async || Ok(()), carry_out).await
     }
 
     /// A file as it was put.

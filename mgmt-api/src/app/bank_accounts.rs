@@ -116,7 +116,7 @@ impl App {
     ) -> Result<Response> {
         let draw = || async {
             let balance = find().await?;
-            let prefix = self.iban_prefix(partner, balance.currency).await?;
+            let prefix = self.iban_prefix(partner, &balance).await?;
             let iban = self.draw_iban(&prefix.ok_or(Code::FeatureNotEnabled)?).await?;
             Ok(Plan { balance: balance.id, iban })
         };
@@ -219,7 +219,7 @@ impl App {
 
     /// Gives a balance that was opened the number it has by itself, if it has none yet.
     pub(crate) async fn give_iban(&self, partner: i64, balance: &BalanceRow) -> Result<()> {
-        let Some(prefix) = self.iban_prefix(partner, balance.currency).await? else {
+        let Some(prefix) = self.iban_prefix(partner, balance).await? else {
             return Ok(());
         };
         if self.store.bank_accounts(partner, balance.id).await?.is_empty() {
@@ -229,10 +229,15 @@ impl App {
         Ok(())
     }
 
-    async fn iban_prefix(&self, partner: i64, currency: i64) -> Result<Option<String>> {
-        let programs = self.store.programs(Some(partner)).await?;
-        let mut of_currency = programs.into_iter().filter(|program| program.currency == currency);
-        Ok(of_currency.find_map(|program| program.iban_prefix))
+    /// How the number of a balance begins: as the program says that it was opened for; where none
+    /// was named, the first one in its currency that gives numbers.
+    async fn iban_prefix(&self, partner: i64, balance: &BalanceRow) -> Result<Option<String>> {
+        let programs = self.store.programs(Some(partner)).await?.into_iter();
+        let named =
+            |config: &String| balance.opened_for.as_ref().is_none_or(|named| named == config);
+        let mut its = programs
+            .filter(|program| program.currency == balance.currency && named(&program.config_id));
+        Ok(its.find_map(|program| program.iban_prefix))
     }
 
     async fn draw_iban(&self, prefix: &str) -> Result<String> {

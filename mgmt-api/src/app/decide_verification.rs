@@ -136,7 +136,9 @@ pub struct VerificationList {
 pub struct FullVerification {
     #[serde(flatten)]
     verification: ShownVerification,
-    form: VerificationForm,
+    /// Nothing where it was wiped with its customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<VerificationForm>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -191,7 +193,8 @@ impl App {
     /// A check with its form.
     pub async fn show_full_verification(&self, by: Call, at: VerificationPath) -> Result<Response> {
         let row = self.verification_at(&by, &at.verification).await?;
-        let form = self.form_of(&row)?;
+        let kept = !row.form_sealed.is_empty();
+        let form = kept.then(|| self.form_of(&row)).transpose()?;
         let shown = FullVerification { verification: row.into(), form };
         Ok(Answer::ok(&shown)?.into_response())
     }
@@ -270,16 +273,23 @@ impl App {
     /// changes nothing. Source: requirements #30.
     pub(crate) async fn open_automatic_balances(&self, customer: i64, partner: i64) -> Result<()> {
         let programs = self.store.programs(Some(partner)).await?;
-        let automatic = programs.iter().filter(|program| program.auto_balance != 0);
-        let currencies: BTreeSet<i64> = automatic.map(|program| program.currency).collect();
-        for currency in currencies {
+        let mut currencies = BTreeSet::new();
+        let automatic = programs.into_iter().filter(|program| program.auto_balance != 0);
+        for program in automatic.filter(|program| currencies.insert(program.currency)) {
+            let currency = program.currency;
             let id = automatic_balance(customer, currency);
             if self.store.was_opened(id).await? {
                 continue;
             }
-            let row = BalanceRow { id, customer_id: customer, currency, entrusted: 0 };
+            let opened_for = Some(program.config_id);
+            let row = BalanceRow { id, customer_id: customer, currency, entrusted: 0, opened_for };
             let entrusted = self.is_entrusted(partner, currency, None).await?;
-            self.open_at_switch(partner, &row, entrusted).await?;
+            match self.open_at_switch(partner, &row, entrusted).await {
+                Err(error) if error.code == Code::TooManyBalances => {
+                    tracing::warn!(id = customer, "a user has as many balances as one may have");
+                }
+                opened => opened?,
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{App, Body, EndpointPath, Nothing, instant};
+use super::{App, Body, EndpointPath, Nothing, PartnerPath, instant};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::config::Profile;
@@ -182,10 +182,30 @@ impl EndpointWish {
 impl App {
     /// Makes an endpoint.
     pub async fn add_endpoint(&self, by: Call, body: Body<EndpointWish>) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        self.add_endpoint_of(&by, partner, body).await
+    }
+
+    /// Makes one of a partner that the operator may see.
+    pub async fn add_endpoint_of_partner(
+        &self,
+        by: Call,
+        at: PartnerPath,
+        body: Body<EndpointWish>,
+    ) -> Result<Response> {
+        let partner = self.partner_at(&by, &at).await?;
+        self.add_endpoint_of(&by, partner, body).await
+    }
+
+    async fn add_endpoint_of(
+        &self,
+        by: &Call,
+        partner: i64,
+        body: Body<EndpointWish>,
+    ) -> Result<Response> {
         let wish = body.content;
         let kinds = wish.check(self.is_strict())?;
         let wanted = kinds.clone();
-        let partner = i64::from(by.partner()?.0);
         let draw = || async {
             if self.store.endpoints(partner).await?.len() >= ENDPOINTS_MAX {
                 return Err(Code::TooManyEndpoints.into());
@@ -210,7 +230,7 @@ impl App {
             self.store.insert_endpoint(&row, clock::now_millis()).await?;
             Answer::created(&MadeEndpoint { endpoint: row.into(), secret: plan.secret() })
         };
-        self.once(&by, body.hash, draw, carry_out).await
+        self.once(by, body.hash, draw, carry_out).await
     }
 
     /// A partner's endpoints.

@@ -21,8 +21,9 @@ use crate::store::BalanceRow;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBalance {
     currency: String,
-    /// A program for whose cards it is. Where the money of its holders is with the partner, the
-    /// balance is linked there; without, where that is so of all programs in the currency.
+    /// A program for whose cards it is, which says how its IBAN begins. Where the money of its
+    /// holders is with the partner, the balance is linked there; without, where that is so of all
+    /// programs in the currency.
     #[serde(default)]
     config_id: Option<String>,
 }
@@ -35,6 +36,8 @@ struct Plan {
     currency: i64,
     #[serde(default)]
     entrusted: bool,
+    #[serde(default)]
+    config: Option<String>,
 }
 
 /// A balance that was opened.
@@ -57,16 +60,22 @@ impl App {
             }
             let currency = i64::from(currency.0);
             let (customer, partner) = (customer.id, customer.partner_id);
-            let config = body.content.config_id.as_deref();
-            let entrusted = self.is_entrusted(partner, currency, config).await?;
-            Ok(Plan { balance: Uuid::now_v7(), customer, partner, currency, entrusted })
+            let config = body.content.config_id.clone();
+            let entrusted = self.is_entrusted(partner, currency, config.as_deref()).await?;
+            Ok(Plan { balance: Uuid::now_v7(), customer, partner, currency, entrusted, config })
         };
         self.once(&by.call, body.hash, draw, |plan| self.carry_out_open(plan)).await
     }
 
     async fn carry_out_open(&self, plan: Plan) -> Result<Answer> {
-        let Plan { balance, customer, currency, entrusted, partner } = plan;
-        let row = BalanceRow { id: balance, customer_id: customer, currency, entrusted: 0 };
+        let Plan { balance, customer, currency, entrusted, partner, config } = plan;
+        let row = BalanceRow {
+            id: balance,
+            customer_id: customer,
+            currency,
+            entrusted: 0,
+            opened_for: config,
+        };
         self.open_at_switch(partner, &row, entrusted).await?;
         let currency = currency_of_row(currency).to_string();
         Answer::created(&OpenedBalance { balance_id: balance, currency, amount: 0 })

@@ -21,7 +21,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
 use crate::iban;
-use crate::store::{ProgramRow, lock_source_name};
+use crate::store::{PartnerUpdate, ProgramRow, lock_source_name};
 
 /// Milliseconds that a partner has to answer unless it says otherwise.
 const ANSWER_MS: u16 = 2_000;
@@ -31,7 +31,7 @@ const ANSWER_MS_MIN: u16 = 100;
 const MONTHS: core::ops::RangeInclusive<u8> = 1..=120;
 /// Digits of a BIN.
 const BIN_DIGITS: core::ops::RangeInclusive<usize> = 6..=12;
-const ISSUER_CODE_CHARS_MAX: usize = 64;
+const PARTNER_NAME_CHARS_MAX: usize = 64;
 
 /// A card program, as it is put and shown.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -43,6 +43,10 @@ pub struct CardProgram {
     currency: String,
     /// First digits of its cards' numbers, 6 to 12.
     bin: String,
+    /// The BIN is the partner's own. Without, what a partner that keeps its holders' money lets
+    /// them spend is bounded by what it put up.
+    #[serde(default)]
+    own_bin: bool,
     card_kind: ProgramKind,
     /// What the partner puts up, for ever.
     #[serde(default)]
@@ -61,8 +65,8 @@ pub struct CardProgram {
     iban_prefix: Option<String>,
     #[serde(default)]
     policy: ProgramPolicy,
-    /// The money of its holders is with the partner, which is asked for each payment; for ever,
-    /// from before its first card on. Without, it is here.
+    /// The money of its holders is with the partner, which needs a licence for that and is asked
+    /// for each payment; for ever, from before its first card on. Without, it is here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     custody: Option<ProgramCustody>,
 }
@@ -181,6 +185,10 @@ pub struct PartnerData {
     issuer_code: Option<String>,
     /// Who decides its customers' identity checks.
     kyc_mode: Option<KycMode>,
+    /// What people call it.
+    name: Option<String>,
+    /// It has a bank's or a payment institution's licence: it may keep its holders' money.
+    licensed: Option<bool>,
 }
 
 /// Who decides identity checks. Source: requirements #44.
@@ -249,18 +257,25 @@ impl App {
         body: Body<PartnerData>,
     ) -> Result<Response> {
         by.check_sees_all()?;
-        let PartnerData { issuer_code, kyc_mode } = body.content;
+        let PartnerData { issuer_code, kyc_mode, name, licensed } = body.content;
         let number = at.partner.parse::<u32>().ok().filter(|number| *number > 0);
         let partner = PartnerId(number.ok_or_else(|| {
             Error::fault(Code::InvalidRequest, "partner", "must be a number above zero")
         })?);
         if let Some(code) = &issuer_code {
-            check_text("issuerCode", code, ISSUER_CODE_CHARS_MAX)?;
+            check_text("issuerCode", code, PARTNER_NAME_CHARS_MAX)?;
+        }
+        if let Some(name) = &name {
+            check_text("name", name, PARTNER_NAME_CHARS_MAX)?;
         }
         let carry_out = async |command: Uuid| {
-            let code = issuer_code.as_deref();
-            let mode = kyc_mode.map(KycMode::name);
-            if !self.store.put_partner_data(i64::from(partner.0), code, mode).await? {
+            let update = PartnerUpdate {
+                issuer_code: issuer_code.as_deref(),
+                kyc_mode: kyc_mode.map(KycMode::name),
+                name: name.as_deref(),
+                licensed: licensed.map(i64::from),
+            };
+            if !self.store.update_partner(i64::from(partner.0), &update).await? {
                 return Err(Code::PartnerExists.into());
             }
             self.link.change(command_id(command), Change::PutPartner(partner)).await?.result?;
@@ -274,8 +289,14 @@ impl App {
         let program = row.shared().ok_or_else(|| unsound("is out of its bounds"))?;
         let id = program.id;
         let known = self.store.program_of_card(&row.config_id).await?;
-        if row.answer_ms.is_some() && self.balance_endpoint(row.partner_id).await?.is_none() {
-            return Err(Code::BalanceEndpointMissing.into());
+        if row.answer_ms.is_some() {
+            let partner = self.store.partner(row.partner_id).await?;
+            if partner.is_none_or(|partner| partner.licensed == 0) {
+                return Err(Code::PartnerNotLicensed.into());
+            }
+            if self.balance_endpoint(row.partner_id).await?.is_none() {
+                return Err(Code::BalanceEndpointMissing.into());
+            }
         }
         if row.answer_ms.is_none() && known.as_ref().is_some_and(|known| known.answer_ms.is_some())
         {
@@ -395,6 +416,9 @@ impl CardProgram {
         if self.custody.is_some() && self.collateral == ProgramCollateral::Credit {
             return Err(fault("collateral", "CREDIT needs the holders' money here"));
         }
+        if self.custody.is_some() && self.collateral == ProgramCollateral::None && !self.own_bin {
+            return Err(fault("collateral", "is needed without a BIN of the partner's own"));
+        }
         let first = if self.starts_inactive { CardState::Linked } else { CardState::Active };
         let policy = &self.policy;
         Ok(ProgramRow {
@@ -417,6 +441,7 @@ impl CardProgram {
             answer_ms: self.custody.as_ref().map(|custody| i64::from(custody.answer_within_ms)),
             cardholder_lifts: ProgramLocker::names(&policy.cardholder_lifts),
             network_verifies: i64::from(policy.network_verifies_cvc2),
+            own_bin: i64::from(self.own_bin),
             on_silence: self
                 .custody
                 .as_ref()
@@ -436,6 +461,7 @@ impl ShownProgram {
                 partner: u32::try_from(row.partner_id).unwrap_or_default(),
                 currency: currency_of_row(row.currency).to_string(),
                 bin: row.bin.clone(),
+                own_bin: row.own_bin != 0,
                 card_kind: value_in(&ProgramKind::ALL, &row.card_kind)?,
                 collateral: value_in(&ProgramCollateral::ALL, &row.collateral)?,
                 starts_inactive: row.first_state == CardState::Linked.name(),

@@ -25,11 +25,14 @@ pub(crate) struct ShownPartner {
     issuer_code: Option<String>,
     /// MANUAL, AUTOMATIC or EXTERNAL.
     kyc_mode: String,
+    name: String,
+    licensed: bool,
 }
 
 impl From<PartnerRow> for ShownPartner {
     fn from(row: PartnerRow) -> Self {
-        Self { partner_id: row.id, issuer_code: row.issuer_code, kyc_mode: row.kyc_mode }
+        let PartnerRow { id, issuer_code, kyc_mode, name, licensed } = row;
+        Self { partner_id: id, issuer_code, kyc_mode, name, licensed: licensed != 0 }
     }
 }
 

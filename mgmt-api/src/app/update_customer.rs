@@ -24,6 +24,8 @@ use crate::store::{CustomerRow, CustomerUpdate};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomerFlags {
+    /// In the strict profile said by partners alone that check identities themselves (`kycMode`
+    /// EXTERNAL).
     kyc: Option<Kyc>,
     state: Option<LifecycleState>,
     #[serde(rename = "wPIN")]
@@ -87,7 +89,11 @@ impl App {
         wpin: Option<Zeroizing<String>>,
     ) -> Result<Response> {
         let draw = || async {
-            let customer = self.customer(&by).await?.id;
+            let customer = self.customer(&by).await?;
+            if update.kyc.is_some() {
+                self.check_may_say_kyc(customer.partner_id).await?;
+            }
+            let customer = customer.id;
             let wpin_hash = match wpin {
                 Some(pin) => Some(password::hash_off_worker(&self.crypto, pin).await?),
                 None => None,

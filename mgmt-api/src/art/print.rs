@@ -1,8 +1,9 @@
 //! PDF files for the press: one page of a card's size with bleed, fonts inside, images fine enough.
 //!
-//! Invariant: a page's content is interpreted only as far as it places images, and within bounds.
+//! Invariant: what a page draws counts wherever it stands, and is looked at within bounds.
 
-use lopdf::content::Content;
+mod drawing;
+
 use lopdf::{Dictionary, Document, Object, ObjectId};
 
 use super::{Finding, FindingCode};
@@ -13,17 +14,8 @@ const CARD: (f32, f32) = (242.0, 153.0);
 const BLEED: f32 = 14.17;
 /// How much a box may be off.
 const TOLERANCE: f32 = 1.0;
-/// Dots an inch of an image at least.
-const DPI_MIN: f32 = 300.0;
-const POINTS_AN_INCH: f32 = 72.0;
-/// Steps of a page's content at most.
-const STEPS_MAX: usize = 1_000_000;
-/// Graphics states on top of each other at most.
-const DEPTH_MAX: usize = 256;
-
-/// The part of a transformation that scales: where one to the right and one up lead.
-type Scale = [f32; 4];
-const SAME: Scale = [1.0, 0.0, 0.0, 1.0];
+/// Levels of the tree of pages at most.
+const LEVELS_MAX: usize = 256;
 
 /// Checks a file for the press.
 pub(super) fn check(content: &[u8]) -> Vec<Finding> {
@@ -39,8 +31,7 @@ pub(super) fn check(content: &[u8]) -> Vec<Finding> {
     };
     let Ok(dictionary) = document.get_dictionary(page) else { return no_pdf() };
     let mut found = boxes(&document, dictionary);
-    found.extend(fonts(&document, page));
-    found.extend(images(&document, page));
+    found.extend(drawing::check(&document, page));
     found
 }
 
@@ -83,14 +74,10 @@ fn boxes(document: &Document, page: &Dictionary) -> Vec<Finding> {
 /// A box of a page, or of the tree above it.
 fn box_of(document: &Document, page: &Dictionary, name: &[u8]) -> Option<[f32; 4]> {
     let mut node = page.clone();
-    for _level in 0..DEPTH_MAX {
+    for _level in 0..LEVELS_MAX {
         if let Ok(found) = node.get(name) {
             let (_, found) = document.dereference(found).ok()?;
-            let numbers = found.as_array().ok()?.iter();
-            let numbers: Option<Vec<f32>> = numbers
-                .map(|number| document.dereference(number).ok()?.1.as_float().ok())
-                .collect();
-            return numbers?.try_into().ok();
+            return numbers(document, found.as_array().ok()?);
         }
         let parent = node.get(b"Parent").and_then(Object::as_reference).ok()?;
         node = document.get_dictionary(parent).ok()?.clone();
@@ -98,130 +85,17 @@ fn box_of(document: &Document, page: &Dictionary, name: &[u8]) -> Option<[f32; 4
     None
 }
 
-fn fonts(document: &Document, page: ObjectId) -> Vec<Finding> {
-    let fonts = document.get_page_fonts(page).unwrap_or_default();
-    let missing = fonts.values().filter(|font| !is_embedded(document, font));
-    let names = missing.map(|font| {
-        let name = font.get(b"BaseFont").and_then(Object::as_name).unwrap_or_default();
-        String::from_utf8_lossy(name).into_owned()
-    });
-    names
-        .map(|name| {
-            let message = format!("font {name} must be inside, or its text turned into curves");
-            Finding::fatal(FindingCode::FontNotEmbedded, message)
-        })
-        .collect()
-}
-
-fn is_embedded(document: &Document, font: &Dictionary) -> bool {
-    let subtype = font.get(b"Subtype").and_then(Object::as_name).unwrap_or_default();
-    if subtype == b"Type3" {
-        return true;
-    }
-    if subtype == b"Type0" {
-        let descendants = font.get(b"DescendantFonts").ok();
-        let descendants = descendants.and_then(|list| document.dereference(list).ok());
-        let list = descendants.and_then(|(_, list)| list.as_array().ok());
-        return list.is_some_and(|list| {
-            list.iter().all(|one| {
-                let font = document.dereference(one).ok().and_then(|(_, one)| one.as_dict().ok());
-                font.is_some_and(|font| has_file(document, font))
-            })
-        });
-    }
-    has_file(document, font)
-}
-
-fn has_file(document: &Document, font: &Dictionary) -> bool {
-    let descriptor = font.get(b"FontDescriptor").ok();
-    let descriptor = descriptor.and_then(|one| document.dereference(one).ok());
-    let descriptor = descriptor.and_then(|(_, one)| one.as_dict().ok());
-    let files: [&[u8]; 3] = [b"FontFile", b"FontFile2", b"FontFile3"];
-    descriptor.is_some_and(|one| files.iter().any(|file| one.has(file)))
-}
-
-/// Images where they are placed: how many dots come on an inch.
-fn images(document: &Document, page: ObjectId) -> Vec<Finding> {
-    let broken = || vec![Finding::fatal(FindingCode::WrongType, "its content cannot be read")];
-    let content = document.get_page_content(page);
-    let Ok(content) = Content::decode(&content) else { return broken() };
-    let objects = x_objects(document, page);
-    let (mut scale, mut saved, mut found) = (SAME, Vec::new(), Vec::new());
-    for step in content.operations.iter().take(STEPS_MAX) {
-        match step.operator.as_str() {
-            "q" if saved.len() < DEPTH_MAX => saved.push(scale),
-            "Q" => scale = saved.pop().unwrap_or(SAME),
-            "cm" => scale = moved(scale, &step.operands),
-            "Do" => {
-                let name = step.operands.first().and_then(|name| name.as_name().ok());
-                let size = name.and_then(|name| objects.iter().find(|(known, _)| known == name));
-                if let Some((_, size)) = size {
-                    found.extend(too_coarse(*size, scale));
-                }
-            }
-            "BI" => {
-                let message = "images inside the page's content cannot be checked: put them beside";
-                found.push(Finding::warning(FindingCode::LowResolution, message));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Names and pixels of the page's images.
-fn x_objects(document: &Document, page: ObjectId) -> Vec<(Vec<u8>, (f32, f32))> {
-    let Ok((own, inherited)) = document.get_page_resources(page) else { return Vec::new() };
-    let inherited = inherited.into_iter().filter_map(|id| document.get_dictionary(id).ok());
-    let mut images = Vec::new();
-    for resources in own.into_iter().chain(inherited) {
-        let objects = resources.get(b"XObject").ok();
-        let objects = objects.and_then(|objects| document.dereference(objects).ok());
-        let Some(objects) = objects.and_then(|(_, objects)| objects.as_dict().ok()) else {
-            continue;
-        };
-        for (name, object) in objects.iter() {
-            let stream = document.dereference(object).ok();
-            let Some(stream) = stream.and_then(|(_, stream)| stream.as_stream().ok()) else {
-                continue;
-            };
-            let number = |key: &[u8]| {
-                let value = stream.dict.get(key).ok()?;
-                document.dereference(value).ok()?.1.as_float().ok()
-            };
-            let is_image =
-                stream.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Image");
-            if let (true, Some(width), Some(height)) =
-                (is_image, number(b"Width"), number(b"Height"))
-            {
-                images.push((name.clone(), (width, height)));
-            }
-        }
-    }
-    images
-}
-
-#[expect(clippy::float_arithmetic, reason = "lengths on paper, no money")]
-fn moved([a, b, c, d]: Scale, operands: &[Object]) -> Scale {
-    let numbers: Vec<f32> = operands.iter().filter_map(|one| one.as_float().ok()).collect();
-    let [e, f, g, h, ..] = *numbers.as_slice() else { return [a, b, c, d] };
-    [e * a + f * c, e * b + f * d, g * a + h * c, g * b + h * d]
-}
-
-#[expect(clippy::float_arithmetic, reason = "lengths on paper, no money")]
-fn too_coarse((width, height): (f32, f32), [a, b, c, d]: Scale) -> Option<Finding> {
-    let dpi = |pixels: f32, x: f32, y: f32| pixels * POINTS_AN_INCH / (x * x + y * y).sqrt();
-    let least = dpi(width, a, b).min(dpi(height, c, d));
-    if least >= DPI_MIN - 0.5 {
-        return None;
-    }
-    let message = format!("an image must have {DPI_MIN} dots an inch at least, has {least:.0}");
-    Some(Finding::fatal(FindingCode::LowResolution, message))
+/// The numbers of a list, each of which may stand elsewhere.
+fn numbers<const N: usize>(document: &Document, list: &[Object]) -> Option<[f32; N]> {
+    let list = list.iter();
+    let numbers: Option<Vec<f32>> =
+        list.map(|number| document.dereference(number).ok()?.1.as_float().ok()).collect();
+    numbers?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use lopdf::content::Operation;
+    use lopdf::content::{Content, Operation};
     use lopdf::{Stream, dictionary};
 
     use super::*;

@@ -46,16 +46,17 @@ pub(crate) async fn verify(
     .await
 }
 
-async fn off_worker<T: Send + 'static>(
+/// Does work that takes long aside from the threads that serve.
+pub(crate) async fn off_worker<T: Send + 'static>(
     permits: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let permit = Arc::clone(permits).acquire_owned().await;
-    let permit = permit.map_err(|closed| Error::internal("argon2", &closed))?;
+    let permit = permit.map_err(|closed| Error::internal("work aside", &closed))?;
     let task = tokio::task::spawn_blocking(move || {
         let done = work();
         drop(permit);
         done
     });
-    task.await.map_err(|panicked| Error::internal("argon2", &panicked))
+    task.await.map_err(|panicked| Error::internal("work aside", &panicked))
 }

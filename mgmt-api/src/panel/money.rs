@@ -138,7 +138,7 @@ fn iban_section(desk: &Desk, at: &At, ibans: &Value) -> Markup {
             @if is_masked {
                 form method="post" action=(format!("{}/ibans", at.here)) { (page::reason_field()) button { "Reveal" } }
             }
-            @if rows.is_empty() {
+            @if rows.iter().all(|row| text(row, "state") != "ACTIVE") {
                 (Ask::new(Verb::Post, give, &at.here, "Give an IBAN").button(desk))
             }
         }

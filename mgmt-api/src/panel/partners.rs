@@ -18,11 +18,12 @@ pub(super) async fn list(desk: Desk) -> Result<Response> {
         let id = shown(partner, "partnerId");
         html! {
             td { a href=(format!("/panel/partners/{id}")) { (id) } }
+            td { (text(partner, "name")) }
             td { (shown(partner, "issuerCode")) }
             td { (text(partner, "kycMode")) }
         }
     });
-    let head = ["Partner", "Issuer code", "Identity checks"];
+    let head = ["Partner", "Name", "Issuer code", "Identity checks"];
     Ok(page::page(&desk, "Partners", table(&head, rows.collect(), "There is none.")))
 }
 
@@ -52,19 +53,33 @@ pub(super) async fn one(
                 }
             }
         }
-        @if let Some(endpoints) = &endpoints {
-            section {
-                h2 { "Where it is told" }
-                (table(&["Address", "Of", "State"], items(endpoints, "items").iter().map(|at| html! {
-                    td { code { (text(at, "url")) } }
-                    td { @for event in items(at, "events") { (event.as_str().unwrap_or_default()) " " } }
-                    td { (badge(text(at, "state"))) }
-                }).collect(), "Nowhere."))
-            }
-        }
+        @if let Some(endpoints) = &endpoints { (endpoint_section(&desk, &here, endpoints)) }
         @if let Some(events) = &events { (told(&desk, &here, &api, events)) }
     };
     Ok(page::page(&desk, &format!("Partner {id}"), body))
+}
+
+/// Where it is told of what.
+fn endpoint_section(desk: &Desk, here: &str, endpoints: &Value) -> Markup {
+    let rows = items(endpoints, "items").iter().map(|endpoint| {
+        let at = format!("/admin/endpoints/{}", text(endpoint, "endpointId"));
+        let ping = Ask::new(Verb::Post, format!("{at}/ping"), here, "Try it");
+        let forget = Ask::new(Verb::Delete, at, here, "Forget it");
+        html! {
+            td { code { (text(endpoint, "url")) } }
+            td {
+                @for event in items(endpoint, "events") { (event.as_str().unwrap_or_default()) " " }
+            }
+            td { (badge(text(endpoint, "state"))) }
+            td { div.forms { (ping.button(desk)) (forget.button(desk)) } }
+        }
+    });
+    html! {
+        section {
+            h2 { "Where it is told" }
+            (table(&["Address", "Of", "State", ""], rows.collect(), "Nowhere."))
+        }
+    }
 }
 
 fn balance_table(balances: &Value) -> Markup {

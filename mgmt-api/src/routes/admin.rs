@@ -4,19 +4,20 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 
 use super::customer::EXPLAIN;
-use super::secure::EVENTS;
+use super::secure::{ENDPOINT, EVENTS};
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
     App, ArtFile, ArtPath, Asked, AskedReload, AskedReloadList, AuditList, AuditPage, BegunReplay,
     BegunSession, Body, BookedMovement, BureauBatch, CardProgram, CertificateList, CertificatePath,
     CertificateRequest, Credit, CustomerList, CustomerPage, CustomerSearch, EndpointList,
-    EventList, EventPage, ExplainedTransaction, FeeList, FeePath, FullVerification, ImagePath,
-    LowBalanceAlert, NewOperatorSession, NewPartnerBalance, Nothing, OperatorSession, Page,
-    PartnerBalanceList, PartnerBalancePath, PartnerData, PartnerList, PartnerPath, ProgramFee,
-    ProgramList, ProgramPath, Rejection, ReloadPath, Replay, Report, ReportResult, ReportWish,
-    ShownFee, ShownPartnerBalance, ShownProgram, SignedCertificate, TakenArt, TotalList,
-    TransactionDetails, TransactionPath, VerificationList, VerificationPage, VerificationPath,
+    EndpointPath, EndpointWish, EventList, EventPage, ExplainedTransaction, FeeList, FeePath,
+    FullVerification, ImagePath, LowBalanceAlert, MadeEndpoint, NewOperatorSession,
+    NewPartnerBalance, Nothing, OperatorSession, Page, PartnerBalanceList, PartnerBalancePath,
+    PartnerData, PartnerList, PartnerPath, ProgramFee, ProgramList, ProgramPath, Rejection,
+    ReloadPath, Replay, Report, ReportResult, ReportWish, ShownEndpoint, ShownFee,
+    ShownPartnerBalance, ShownProgram, SignedCertificate, TakenArt, TotalList, TransactionDetails,
+    TransactionPath, VerificationList, VerificationPage, VerificationPath,
 };
 use crate::art;
 use crate::auth::access::Access;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
     [
         first(all, money),
         partners(all),
+        endpoints(),
         transactions(),
         partner_balances(all, money),
         checks(),
@@ -118,6 +120,54 @@ fn partners(all: Access) -> Vec<Route> {
         .gives::<BegunReplay>(202)
         .fails(&[PartnerNotFound])
         .to(staff),
+    ]
+}
+
+/// Where partners are told, changed in their name. Source: requirements 2.2.
+fn endpoints() -> Vec<Route> {
+    let staff = Access::Operator(Roles::STAFF);
+    let heads = Access::Operator(Roles::ADMIN | Roles::MANAGER);
+    vec![
+        Route::post(
+            "/admin/partners/{partner}/endpoints",
+            on!(add_endpoint_of_partner: Call, PartnerPath, Body<EndpointWish>),
+        )
+        .says("Makes an endpoint of a partner; its key is shown once.")
+        .takes::<EndpointWish>(ENDPOINT)
+        .gives::<MadeEndpoint>(201)
+        .fails(&[PartnerNotFound, TooManyEndpoints, EndpointInUse])
+        .to(heads),
+        Route::get("/admin/endpoints/{endpoint}", on!(show_endpoint: Call, EndpointPath))
+            .versioned()
+            .says("One endpoint.")
+            .gives::<ShownEndpoint>(200)
+            .fails(&[EndpointNotFound])
+            .to(staff),
+        Route::put(
+            "/admin/endpoints/{endpoint}",
+            on!(put_endpoint: Call, EndpointPath, Body<EndpointWish>),
+        )
+        .versioned()
+        .says("Changes where an endpoint is, what it is told, and whether it is told now.")
+        .takes::<EndpointWish>(ENDPOINT)
+        .gives::<ShownEndpoint>(200)
+        .fails(&[EndpointNotFound, EndpointInUse])
+        .to(heads),
+        Route::delete(
+            "/admin/endpoints/{endpoint}",
+            on!(remove_endpoint: Call, EndpointPath, Nothing),
+        )
+        .versioned()
+        .says("Forgets an endpoint and what is on its way there.")
+        .fails(&[EndpointNotFound, EndpointInUse])
+        .to(heads),
+        Route::post(
+            "/admin/endpoints/{endpoint}/ping",
+            on!(ping_endpoint: Call, EndpointPath, Nothing),
+        )
+        .says("Sends an endpoint a notice that says nothing.")
+        .fails(&[EndpointNotFound])
+        .to(heads),
     ]
 }
 
@@ -236,7 +286,9 @@ fn programs(all: Access) -> Vec<Route> {
             on!(put_partner: Call, PartnerPath, Body<PartnerData>),
         )
         .says("Makes a partner known by its number, or changes it.")
-        .takes::<PartnerData>(r#"{"issuerCode":"sandbox","kycMode":"MANUAL"}"#)
+        .takes::<PartnerData>(
+            r#"{"issuerCode":"sandbox","kycMode":"MANUAL","name":"A bank","licensed":true}"#,
+        )
         .fails(&[PartnerExists])
         .to(admin),
         Route::get("/admin/programs", on!(list_programs: Call))
@@ -256,7 +308,13 @@ fn programs(all: Access) -> Vec<Route> {
         .versioned()
         .says("Makes a card program, or changes what may change of it.")
         .takes::<CardProgram>(PROGRAM)
-        .fails(&[PartnerNotFound, ProgramFixed, InvalidCurrency])
+        .fails(&[
+            PartnerNotFound,
+            ProgramFixed,
+            InvalidCurrency,
+            PartnerNotLicensed,
+            BalanceEndpointMissing,
+        ])
         .to(admin),
         Route::put("/admin/programs/{program}/art/{kind}", on!(put_art: Call, ArtPath, ArtFile))
             .around(DefaultBodyLimit::max(art::BYTES_MAX + 1))

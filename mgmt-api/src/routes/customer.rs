@@ -139,7 +139,7 @@ fn balances() -> Vec<CustomerRoute> {
             .says("Opens a balance at zero.")
             .takes::<NewBalance>(r#"{"currency":"EUR"}"#)
             .gives::<OpenedBalance>(201)
-            .fails(&[KycNotVerified, InvalidCurrency])
+            .fails(&[KycNotVerified, InvalidCurrency, TooManyBalances])
             .of_customer()
             .partners()
             .customers()

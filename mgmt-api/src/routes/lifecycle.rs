@@ -21,13 +21,14 @@ pub(super) fn routes() -> Vec<Route> {
                 r#"{"firstName":"John","lastName":"Doe","phone":"481234567899","email":"john.doe@verestro.com","birthDate":"2000-01-01","wPIN":"1234","state":"VERIFIED","kyc":"SUCCESS"}"#,
             )
             .gives::<AddedCustomer>(201)
-            .fails(&[CustomerExists]),
+            .fails(&[CustomerExists, FeatureNotEnabled]),
         Route::put(
             "/lifecycle/v1/users/{customer}",
             on!(update_customer: CustomerCall, Body<CustomerFlags>),
         )
         .says("Sets what the partner has found out: identity check, state, wallet PIN.")
-        .takes::<CustomerFlags>(r#"{"kyc":"SUCCESS","state":"VERIFIED"}"#),
+        .takes::<CustomerFlags>(r#"{"kyc":"SUCCESS","state":"VERIFIED"}"#)
+        .fails(&[FeatureNotEnabled]),
         Route::post("/lifecycle/v1/users/{customer}/lock", on!(lock_customer: CustomerCall, Nothing))
             .says("Locks a user: every authorization is declined from the answer on."),
         Route::post(

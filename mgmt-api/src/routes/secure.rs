@@ -194,6 +194,7 @@ pub(super) const EVENTS: &[(&str, &str)] = &[
     ("after", "The last item's eventId of the page before."),
 ];
 /// Where nobody is.
-const ENDPOINT: &str = r#"{"url":"https://127.0.0.1:9","events":["transaction","verification"]}"#;
+pub(super) const ENDPOINT: &str =
+    r#"{"url":"https://127.0.0.1:9","events":["transaction","verification"]}"#;
 /// Any RSA key of 2048 bits: what stands here is a published one of nobody's.
 const PUBLIC_KEY: &str = include_str!("public_key.json");

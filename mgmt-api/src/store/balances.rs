@@ -16,6 +16,8 @@ pub struct BalanceRow {
     pub currency: i64,
     /// 1 where its money is with the partner.
     pub entrusted: i64,
+    /// The program that it was opened for, where one was named.
+    pub opened_for: Option<String>,
 }
 
 /// Both, where there are both.
@@ -26,19 +28,21 @@ struct CustomerAndBalance {
     balance_id: Option<Uuid>,
     currency: Option<i64>,
     entrusted: Option<i64>,
+    opened_for: Option<String>,
 }
 
 impl Store {
     /// Writes a pending balance. Written already is no change.
     pub async fn insert_balance(&self, row: &BalanceRow, now_ms: i64) -> Result<()> {
         const SQL: &str = "INSERT INTO balances (id, customer_id, currency, row_state, \
-             created_at_ms) VALUES ($1, $2, $3, 'PENDING', $4) ON CONFLICT (id) DO NOTHING";
+             created_at_ms, opened_for) VALUES ($1, $2, $3, 'PENDING', $4, $5) ON CONFLICT (id) DO NOTHING";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(row.id)
                 .bind(row.customer_id)
                 .bind(row.currency)
                 .bind(now_ms)
+                .bind(&row.opened_for)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -85,7 +89,7 @@ impl Store {
 
     /// A customer's balance.
     pub async fn balance(&self, customer: i64, id: Uuid) -> Result<Option<BalanceRow>> {
-        const SQL: &str = "SELECT id, customer_id, currency, entrusted FROM balances \
+        const SQL: &str = "SELECT id, customer_id, currency, entrusted, opened_for FROM balances \
              WHERE id = $2 AND customer_id = $1 AND row_state = 'CONFIRMED'";
         Ok(
             on!(self, pool => sqlx::query_as(SQL).bind(customer).bind(id).fetch_optional(pool).await)?,
@@ -100,8 +104,8 @@ impl Store {
         balance: Uuid,
     ) -> Result<Option<(CustomerRow, Option<BalanceRow>)>> {
         const SQL: &str = "SELECT customers.id, partner_id, lifecycle_state, kyc, locked, \
-             balances.id AS balance_id, currency, entrusted FROM customers LEFT JOIN balances \
-             ON balances.customer_id = customers.id AND balances.id = $4 \
+             balances.id AS balance_id, currency, entrusted, opened_for \
+             FROM customers LEFT JOIN balances ON balances.customer_id = customers.id AND balances.id = $4 \
              AND balances.row_state = 'CONFIRMED' \
              WHERE customers.id = $3 AND partner_id = COALESCE($1, partner_id) \
              AND customers.id = COALESCE($2, customers.id) \
@@ -111,13 +115,14 @@ impl Store {
             query.bind(customer).bind(balance).fetch_optional(pool).await
         })?;
         Ok(row.map(|row| {
-            let CustomerAndBalance { customer, balance_id, currency, entrusted } = row;
+            let CustomerAndBalance { customer, balance_id, currency, entrusted, opened_for } = row;
             let balance = balance_id.zip(currency).zip(entrusted);
             let balance = balance.map(|((id, currency), entrusted)| BalanceRow {
                 id,
                 customer_id: customer.id,
                 currency,
                 entrusted,
+                opened_for,
             });
             (customer, balance)
         }))
@@ -125,8 +130,8 @@ impl Store {
 
     /// A balance, if it is within `scope`.
     pub async fn balance_in(&self, scope: Scope, id: Uuid) -> Result<Option<BalanceRow>> {
-        const SQL: &str = "SELECT balances.id, customer_id, currency, entrusted FROM balances \
-             JOIN customers ON customers.id = balances.customer_id \
+        const SQL: &str = "SELECT balances.id, customer_id, currency, entrusted, opened_for \
+             FROM balances JOIN customers ON customers.id = balances.customer_id \
              WHERE balances.id = $3 AND balances.row_state = 'CONFIRMED' \
              AND customers.partner_id = COALESCE($1, customers.partner_id) \
              AND customers.id = COALESCE($2, customers.id)";
@@ -150,7 +155,7 @@ impl Store {
         after: Uuid,
         limit: i64,
     ) -> Result<Vec<BalanceRow>> {
-        const SQL: &str = "SELECT id, customer_id, currency, entrusted FROM balances \
+        const SQL: &str = "SELECT id, customer_id, currency, entrusted, opened_for FROM balances \
              WHERE customer_id = $1 AND id > $2 AND row_state = 'CONFIRMED' ORDER BY id LIMIT $3";
         Ok(on!(self, pool => {
             sqlx::query_as(SQL).bind(customer).bind(after).bind(limit).fetch_all(pool).await

@@ -150,7 +150,15 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_optional(pool).await)?)
     }
 
-    /// A card's number, sealed.
+    /// Notes that a card was removed, for its number's retention.
+    pub async fn note_removed(&self, card: i64, now_ms: i64) -> Result<()> {
+        const SQL: &str =
+            "UPDATE cards SET removed_at_ms = $2 WHERE id = $1 AND removed_at_ms IS NULL";
+        on!(self, pool => sqlx::query(SQL).bind(card).bind(now_ms).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// A card's number, sealed; nothing where it was wiped.
     pub async fn sealed_number(&self, card: i64) -> Result<Option<Vec<u8>>> {
         const SQL: &str = "SELECT pan_sealed FROM cards WHERE id = $1";
         Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(card).fetch_optional(pool).await)?)

@@ -78,6 +78,23 @@ pub struct PartnerRow {
     pub issuer_code: Option<String>,
     /// `MANUAL`, `AUTOMATIC` or `EXTERNAL`.
     pub kyc_mode: String,
+    /// What people call it.
+    pub name: String,
+    /// 1 where it may keep its holders' money.
+    pub licensed: i64,
+}
+
+/// What is put of a partner; what is absent stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PartnerUpdate<'a> {
+    /// Its name in requests, given once.
+    pub issuer_code: Option<&'a str>,
+    /// `MANUAL`, `AUTOMATIC` or `EXTERNAL`.
+    pub kyc_mode: Option<&'a str>,
+    /// What people call it.
+    pub name: Option<&'a str>,
+    /// 1 where it may keep its holders' money.
+    pub licensed: Option<i64>,
 }
 
 /// A certificate that is or was known.
@@ -113,21 +130,19 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a partner known or changes what is given of it; an issuer code is given once. `false`
-    /// where another partner has the code, or this one has another.
-    pub async fn put_partner_data(
-        &self,
-        id: i64,
-        issuer_code: Option<&str>,
-        kyc_mode: Option<&str>,
-    ) -> Result<bool> {
-        const SQL: &str = "INSERT INTO partners (id, issuer_code, kyc_mode) \
-             VALUES ($1, $2, COALESCE($3, 'MANUAL')) ON CONFLICT (id) DO UPDATE SET \
+    /// Makes a partner known or changes what is given of it. `false` where another partner has the
+    /// issuer code, or this one has another.
+    pub async fn update_partner(&self, id: i64, update: &PartnerUpdate<'_>) -> Result<bool> {
+        const SQL: &str = "INSERT INTO partners (id, issuer_code, kyc_mode, name, licensed) \
+             VALUES ($1, $2, COALESCE($3, 'MANUAL'), COALESCE($4, ''), COALESCE($5, 0)) \
+             ON CONFLICT (id) DO UPDATE SET \
              issuer_code = COALESCE(partners.issuer_code, excluded.issuer_code), \
-             kyc_mode = COALESCE($3, partners.kyc_mode) \
+             kyc_mode = COALESCE($3, partners.kyc_mode), name = COALESCE($4, partners.name), \
+             licensed = COALESCE($5, partners.licensed) \
              WHERE COALESCE(partners.issuer_code, $2, '') = COALESCE($2, partners.issuer_code, '')";
         let done = on!(self, pool => {
-            let query = sqlx::query(SQL).bind(id).bind(issuer_code).bind(kyc_mode);
+            let query = sqlx::query(SQL).bind(id).bind(update.issuer_code).bind(update.kyc_mode);
+            let query = query.bind(update.name).bind(update.licensed);
             query.execute(pool).await.map(|done| done.rows_affected())
         });
         match done {
@@ -148,8 +163,16 @@ impl Store {
 
     /// Every partner with what is known of it.
     pub async fn partners(&self) -> Result<Vec<PartnerRow>> {
-        const SQL: &str = "SELECT id, issuer_code, kyc_mode FROM partners ORDER BY id";
+        const SQL: &str =
+            "SELECT id, issuer_code, kyc_mode, name, licensed FROM partners ORDER BY id";
         Ok(on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)?)
+    }
+
+    /// One of them.
+    pub async fn partner(&self, id: i64) -> Result<Option<PartnerRow>> {
+        const SQL: &str =
+            "SELECT id, issuer_code, kyc_mode, name, licensed FROM partners WHERE id = $1";
+        Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
     /// Lets exactly these certificates connect.

@@ -86,8 +86,9 @@ impl Store {
         const CUSTOMER: &str = "INSERT INTO customers (id, partner_id, lifecycle_state, kyc, \
              profile_sealed, wpin_hash, row_state, created_at_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', $7) ON CONFLICT (id) DO NOTHING";
-        const CLAIM: &str = "INSERT INTO contact_claims (token, customer_id) VALUES ($1, $2) \
-             ON CONFLICT (token) DO UPDATE SET customer_id = contact_claims.customer_id \
+        const CLAIM: &str = "INSERT INTO contact_claims (token, customer_id, partner_id) \
+             VALUES ($1, $2, $3) ON CONFLICT (partner_id, token) \
+             DO UPDATE SET customer_id = contact_claims.customer_id \
              WHERE contact_claims.customer_id = excluded.customer_id";
         const CONTACT: &str = "INSERT INTO contacts (token, customer_id) VALUES ($1, $2) \
              ON CONFLICT DO NOTHING";
@@ -106,7 +107,7 @@ impl Store {
             for token in &new.contacts {
                 let token = token.as_slice();
                 if new.contacts_are_its_own {
-                    let claim = sqlx::query(CLAIM).bind(token).bind(new.id);
+                    let claim = sqlx::query(CLAIM).bind(token).bind(new.id).bind(new.partner);
                     if claim.execute(&mut *transaction).await?.rows_affected() == 0 {
                         transaction.rollback().await?;
                         return Ok(false);
@@ -233,13 +234,28 @@ impl Store {
         Ok(())
     }
 
-    /// Wipes what is sealed of customers that went before `before_ms`.
+    /// Wipes what is sealed of customers that went before `before_ms`, and of cards that were
+    /// removed before it. Source: requirements #68, #104.
     pub async fn wipe_customers(&self, before_ms: i64) -> Result<u64> {
-        const SQL: &str = "UPDATE customers SET profile_sealed = $2, wpin_hash = NULL \
-             WHERE deleted_at_ms < $1 AND profile_sealed <> $2";
-        Ok(on!(self, pool => {
-            let done = sqlx::query(SQL).bind(before_ms).bind([0_u8; 0].as_slice()).execute(pool).await;
-            done.map(|done| done.rows_affected())
-        })?)
+        const WIPES: [&str; 4] = [
+            "UPDATE cards SET pan_sealed = $2 WHERE pan_sealed <> $2 AND (removed_at_ms < $1 \
+             OR balance_id IN (SELECT balances.id FROM balances JOIN customers \
+             ON customers.id = customer_id WHERE deleted_at_ms < $1))",
+            "UPDATE card_orders SET delivery_sealed = $2 WHERE delivery_sealed <> $2 \
+             AND card_id IN (SELECT cards.id FROM cards JOIN balances ON balances.id = balance_id \
+             JOIN customers ON customers.id = customer_id WHERE deleted_at_ms < $1)",
+            "UPDATE verifications SET form_sealed = $2 WHERE form_sealed <> $2 \
+             AND customer_id IN (SELECT id FROM customers WHERE deleted_at_ms < $1)",
+            "UPDATE customers SET profile_sealed = $2, wpin_hash = NULL \
+             WHERE deleted_at_ms < $1 AND profile_sealed <> $2",
+        ];
+        let mut wiped = 0;
+        for sql in WIPES {
+            wiped += on!(self, pool => {
+                let query = sqlx::query(sql).bind(before_ms).bind([0_u8; 0].as_slice());
+                query.execute(pool).await.map(|done| done.rows_affected())
+            })?;
+        }
+        Ok(wiped)
     }
 }

@@ -52,6 +52,8 @@ pub struct ProgramRow {
     pub cardholder_lifts: String,
     /// 1 where the network verifies CVC2 by itself.
     pub network_verifies: i64,
+    /// 1 where the BIN is the partner's own.
+    pub own_bin: i64,
 }
 
 /// Those who set locks.
@@ -202,9 +204,9 @@ impl Store {
              (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
              auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
              partial_approval, instant_credit_max, wrong_entries_max, iban_prefix, answer_ms, \
-             on_silence, cardholder_lifts, network_verifies) VALUES \
+             on_silence, cardholder_lifts, network_verifies, own_bin) VALUES \
              ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20) \
+             $19, $20, $21) \
              ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
              months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
@@ -218,7 +220,7 @@ impl Store {
              iban_prefix = excluded.iban_prefix, answer_ms = excluded.answer_ms, \
              on_silence = excluded.on_silence, \
              cardholder_lifts = excluded.cardholder_lifts, \
-             network_verifies = excluded.network_verifies";
+             network_verifies = excluded.network_verifies, own_bin = excluded.own_bin";
         on!(self, pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
@@ -241,6 +243,7 @@ impl Store {
                 .bind(&row.on_silence)
                 .bind(&row.cardholder_lifts)
                 .bind(row.network_verifies)
+                .bind(row.own_bin)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -260,7 +263,7 @@ impl Store {
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
              wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
-             network_verifies FROM programs \
+             network_verifies, own_bin FROM programs \
              WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
     }
@@ -271,7 +274,7 @@ impl Store {
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
              wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
-             network_verifies FROM programs \
+             network_verifies, own_bin FROM programs \
              WHERE partner_id = COALESCE($1, partner_id) ORDER BY config_id";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
     }

@@ -13,11 +13,12 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
-use shared::command::{Change, Command};
+use shared::command::{Advice, Advised, Change, Command, MessageClass, References};
 use shared::control::{CardView, Query, View};
 use shared::ids::CardId;
 
 use crate::channels::WALLET_PIN;
+use crate::fees::reversal;
 use crate::world::{Got, World, decrypted, on_each, public_key, send, text};
 
 /// A customer with a wallet PIN, a session, a balance and a card of `config`.
@@ -252,6 +253,50 @@ async fn a_card_is_activated_removed_and_stays_removed() {
         send(remove(world, &world.stranger)).await.expect_error(404, "CARD_NOT_FOUND");
         assert_eq!(send(remove(world, &world.partner)).await.status, 204);
         assert_eq!(view(world, &other).state, CardState::Removed);
+    })
+    .await;
+}
+
+/// Requirement #104.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_with_a_card_is_posted_after_its_removal() {
+    on_each(async |world| {
+        let holder = world.holder().await;
+        let of_customer = format!("customers/{}", holder.customer);
+        let card = text(&holder.card, "id");
+        let pay = |request| world.peer.message(Command::Authorize(request)).reason;
+        let (cleared, taken_back) = (world.shop(1, 1_230), world.shop(2, 700));
+        assert_eq!([cleared, taken_back].map(pay), [Reason::Approved; 2]);
+        let path = format!("/admin/{of_customer}/cards/{card}");
+        assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 204);
+        assert_eq!(pay(world.shop(3, 100)), Reason::CardNotFound);
+
+        let path = format!("/secure/{of_customer}/balances/{}", holder.balance);
+        let money = async || {
+            let shown = world.get(&path).await.json();
+            ["amount", "held"].map(|member| shown[member].as_i64().unwrap())
+        };
+        assert_eq!(money().await, [10_000, 1_930], "the holds are still there");
+        assert_eq!(world.clear(&cleared, 4, 1_200), Reason::AdviceRecorded);
+        assert_eq!(money().await, [8_800, 700]);
+        let back = reversal(taken_back.key, 5, Some(taken_back.token));
+        world.peer.message(Command::Reverse(back));
+        assert_eq!(money().await, [8_800, 0]);
+        // Paid offline before: the number still leads to the balance.
+        let mut message = world.shop(6, 300);
+        (message.key.class, message.references) =
+            (MessageClass::FinancialAdvice, References::default());
+        let advice = Advice { message, advised: Advised::Approved, more_to_come: false };
+        let reason = world.peer.message(Command::Advise(advice)).reason;
+        assert_eq!(reason, Reason::AdviceUnmatched);
+        assert_eq!(money().await, [8_500, 0]);
+
+        let listed = world.transactions(&holder.customer, "").await;
+        let told = listed["items"].as_array().unwrap().iter().any(|item| {
+            (&item["cardId"], &item["status"], &item["amount"])
+                == (&json!(card), &json!("CLEARED"), &json!(1_200))
+        });
+        assert!(told, "{listed}");
     })
     .await;
 }

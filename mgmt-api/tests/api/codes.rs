@@ -86,6 +86,22 @@ async fn what_is_full_says_so() {
         let got = send(world.virtual_card(&customer, &balance, "0019167984")).await;
         got.expect_error(409, "TOO_MANY_CARDS");
 
+        // Removed ones leave room, and what is there may be less by configuration.
+        let gone = format!("/admin/customers/{customer}/cards/{card}");
+        world.admin(Method::DELETE, &gone, None).await.expect(StatusCode::NO_CONTENT);
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        world.stop_server().await;
+        world.config.limits.balances_per_customer_max = 2;
+        world.config.limits.cards_per_balance_max = 1;
+        world.start_server().await;
+        let second = world.balance(&customer, "EUR").await;
+        world.card(&customer, &second, "0019167984").await;
+        let got = send(world.virtual_card(&customer, &second, "0019167984")).await;
+        got.expect_error(409, "TOO_MANY_CARDS");
+        let path = format!("/secure/customers/{customer}/balances");
+        let got = world.post(&path, &json!({ "currency": "EUR" })).await;
+        got.expect_error(409, "TOO_MANY_BALANCES");
+
         for id in 0..u128::try_from(RULES_A_SUBJECT_MAX).unwrap() {
             let rule = Rule {
                 id: RuleId(id),

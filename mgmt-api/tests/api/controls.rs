@@ -1,13 +1,20 @@
 //! Who may stop what: a blocked balance, locks that a program leaves to its cardholders, a CVC2 that
-//! the network verifies, limits of both sides.
+//! is reset or that the network verifies, limits of both sides.
 
 use axum::http::StatusCode;
+use mgmt_api::auth::role::Roles;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::action_code::Reason;
 use shared::command::Command;
+use shared::control::{Query, View};
+use shared::credential::software::SoftwareKeys;
+use shared::credential::{Cvv, CvvKind, KeyProvider};
+use shared::ids::CardId;
+use shared::key_file::KeyFile;
+use shared::pan::Pan;
 
-use crate::world::{World, decrypted, on_each, public_key, send, text};
+use crate::world::{Got, World, decrypted, on_each, public_key, send, text};
 
 /// The program of the tests' cards, as it was, with other rules.
 async fn put_policy(world: &World, rules: Value) {
@@ -136,6 +143,74 @@ async fn a_cardholder_lifts_the_locks_that_the_program_leaves_to_them() {
     .await;
 }
 
+/// Asks for another CVC2 of the card at `path`, with a session's token.
+async fn reset(world: &World, path: &str, token: &str) -> Got {
+    let request = world.nobody.post(world.public_url(&format!("{path}/cvv/reset")));
+    let request = request.bearer_auth(token).header("Public-Key", public_key());
+    send(request.header("Encrypted-Response", "true")).await
+}
+
+/// What a payment with this CVC2 is told; verified as the switch does it, with the keys of both and
+/// what it has of the card.
+fn pay_with(world: &World, card: &Value, (stan, cvc2): (u64, &str)) -> Reason {
+    let keys = std::fs::read_to_string(world.path("keys.toml")).unwrap();
+    let keys = SoftwareKeys::new(&KeyFile::parse(&keys).unwrap());
+    let id = CardId(text(card, "id").parse().unwrap());
+    let stored = world.peer.view(Query::Card(id)).and_then(View::into_card).unwrap();
+    let pan = Pan::parse(text(card, "pan").as_bytes()).unwrap();
+    let value = Cvv::parse(cvc2.as_bytes()).unwrap();
+    let kind = CvvKind::Cvv2 { generation: stored.cvv2_generation };
+    let mut request = world.shop(stan, 100);
+    request.credentials.verification_value = keys.verify_cvv(&value, kind, &pan, stored.expiry);
+    world.peer.message(Command::Authorize(request)).reason
+}
+
+/// Requirement #106.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cvc2_before_a_reset_is_declined_from_its_answer_on() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        world.top_up(&customer, &balance, 10_000).await;
+        let token = world.customer_session(&customer).await;
+        let manager = world.operator("man", Roles::MANAGER, None).await;
+        let admin = world.operator("ann", Roles::ADMIN, None).await;
+        let staff = format!("/admin/customers/{customer}");
+        let staff = staff.as_str();
+        let channels = [("/customers/me", &token), (staff, &manager), (staff, &admin)];
+        let mut stan = 0;
+        let mut pay = |card: &Value, cvc2: &str| {
+            stan += 1;
+            pay_with(world, card, (stan, cvc2))
+        };
+        // Virtual and digital first.
+        for config in ["0019167984", "0019167989"] {
+            let card = world.card(&customer, &balance, config).await;
+            let mut valid = text(&card, "cvc2");
+            for (at, by) in channels {
+                assert_eq!(pay(&card, &valid), Reason::Approved, "{config} {at}");
+                let got = reset(world, &format!("{at}/cards/{}", text(&card, "id")), by).await;
+                let new = text(&decrypted(&got.expect(StatusCode::OK)), "cvc2");
+                assert_eq!(pay(&card, &valid), Reason::InvalidCvv, "{config} {at}");
+                assert_eq!(pay(&card, &new), Reason::Approved, "{config} {at}");
+                valid = new;
+            }
+            let path = format!("/secure/customers/{customer}/cards/{}", text(&card, "id"));
+            let got = send(world.secure(Method::POST, &format!("{path}/cvv/reset"))).await;
+            got.expect_error(404, "ROUTE_NOT_FOUND");
+        }
+        // On plastic it is printed.
+        let order = json!({ "orderId": world.order(&customer, &balance).await });
+        let made = world.post("/sandbox/personalisation/advance", &order).await;
+        let plastic = text(&made.expect(StatusCode::OK), "cardId");
+        for (at, by) in channels {
+            let got = reset(world, &format!("{at}/cards/{plastic}"), by).await;
+            got.expect_error(403, "FEATURE_NOT_ENABLED");
+        }
+    })
+    .await;
+}
+
 /// Security 4.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cvc2_that_the_network_verifies_cannot_be_reset_here() {
@@ -144,16 +219,11 @@ async fn a_cvc2_that_the_network_verifies_cannot_be_reset_here() {
         let balance = world.balance(&customer, "EUR").await;
         let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
         let token = world.customer_session(&customer).await;
-        let reset = async || {
-            let url = world.public_url(&format!("/customers/me/cards/{card}/cvv/reset"));
-            let request = world.nobody.post(url).bearer_auth(&token);
-            let request = request.header("Public-Key", public_key());
-            send(request.header("Encrypted-Response", "true")).await
-        };
+        let own = format!("/customers/me/cards/{card}");
         put_policy(world, json!({ "networkVerifiesCvc2": true })).await;
-        reset().await.expect_error(403, "FEATURE_NOT_ENABLED");
+        reset(world, &own, &token).await.expect_error(403, "FEATURE_NOT_ENABLED");
         put_policy(world, json!({ "networkVerifiesCvc2": false })).await;
-        let value = decrypted(&reset().await.expect(StatusCode::OK));
+        let value = decrypted(&reset(world, &own, &token).await.expect(StatusCode::OK));
         assert_eq!(text(&value, "cvc2").len(), 3);
     })
     .await;

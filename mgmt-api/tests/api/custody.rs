@@ -44,7 +44,7 @@ struct Holder {
 
 fn program(custody: &Value) -> Value {
     let mut program = json!({ "partner": 1, "currency": "GBP", "bin": "99999977",
-        "cardKind": "VIRTUAL", "monthsValid": 24 });
+        "cardKind": "VIRTUAL", "monthsValid": 24, "ownBin": true });
     if !custody.is_null() {
         program["custody"] = custody.clone();
     }
@@ -85,7 +85,8 @@ impl World {
         request
     }
 
-    async fn told(&self, request: Authorization) -> Reason {
+    /// What a request came to for which the partner is asked.
+    pub(crate) async fn told(&self, request: Authorization) -> Reason {
         until(async || self.peer.decided(request).is_some()).await;
         self.peer.decided(request).unwrap()
     }
@@ -127,6 +128,23 @@ async fn a_program_keeps_its_holders_money_with_the_partner_from_its_first_card_
             .put_custody(&json!({ "answerWithinMs": 10_001 }))
             .await
             .expect_error(400, "INVALID_REQUEST");
+        let licence = async |licensed: bool| {
+            let body = json!({ "licensed": licensed, "name": "A bank" });
+            let put = world.admin(Method::PUT, "/admin/partners/1", Some(&body)).await;
+            put.expect(StatusCode::NO_CONTENT);
+        };
+        licence(false).await;
+        world.put_custody(&custody).await.expect_error(409, "PARTNER_NOT_LICENSED");
+        licence(true).await;
+        let partners = world.admin(Method::GET, "/admin/partners", None).await;
+        let partners = partners.expect(StatusCode::OK);
+        assert_eq!(partners["items"][0]["name"], "A bank");
+        let mut unbounded = program(&custody);
+        unbounded["ownBin"] = false.into();
+        let path = format!("/admin/programs/{CONFIG}");
+        let put = world.admin(Method::PUT, &path, Some(&unbounded)).await;
+        assert_eq!(put.json()["errors"][0]["field"], "collateral");
+        put.expect_error(400, "INVALID_REQUEST");
         world.put_custody(&custody).await.expect(StatusCode::NO_CONTENT);
         let shown = world.admin(Method::GET, "/admin/programs", None).await;
         let shown = shown.expect(StatusCode::OK);

@@ -47,7 +47,18 @@ impl Database {
         self.execute_on(&self.url, sql).await;
     }
 
-    /// The same at another address.
+    /// The number that a query of either database gives.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        }
+    }
+
+    /// Runs one at another address.
     pub(crate) async fn execute_on(&self, url: &str, sql: &'static str) {
         if url.starts_with("sqlite") {
             let mut connection = SqliteConnection::connect(url).await.unwrap();
@@ -185,5 +196,6 @@ pub(crate) fn program() -> ProgramRow {
         on_silence: Some("STAND_IN".to_owned()),
         cardholder_lifts: "USER,SWITCH".to_owned(),
         network_verifies: 1,
+        own_bin: 1,
     }
 }

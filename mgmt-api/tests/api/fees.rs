@@ -77,7 +77,8 @@ impl World {
         self.admin(Method::POST, &path, Some(fee)).await.expect(StatusCode::CREATED)
     }
 
-    async fn amount(&self, customer: &str, balance: &str) -> (i64, i64) {
+    /// What is booked on a balance, and what it owes.
+    pub(crate) async fn amount(&self, customer: &str, balance: &str) -> (i64, i64) {
         let path = format!("/secure/customers/{customer}/balances/{balance}");
         let shown = self.get(&path).await.json();
         (shown["amount"].as_i64().unwrap(), shown["owed"].as_i64().unwrap())
@@ -103,14 +104,20 @@ impl World {
         self.peer.last_change(token).unwrap()
     }
 
-    /// The report's lines without their first column.
-    async fn fee_report(&self, query: &str) -> Vec<String> {
+    /// The report's lines.
+    pub(crate) async fn fee_lines(&self, query: &str) -> Vec<String> {
         let path = format!("{PROGRAM}/fees/report{query}");
         let got = self.admin(Method::GET, &path, None).await;
         assert_eq!(got.status, 200, "{got:?}");
         assert_eq!(got.headers["content-type"], "text/csv; charset=utf-8");
         let csv = String::from_utf8(got.bytes).unwrap();
-        let lines = csv.lines().filter_map(|line| line.split_once(','));
+        csv.lines().map(str::to_owned).collect()
+    }
+
+    /// The same without their first column.
+    pub(crate) async fn fee_report(&self, query: &str) -> Vec<String> {
+        let lines = self.fee_lines(query).await;
+        let lines = lines.iter().filter_map(|line| line.split_once(','));
         lines.map(|(_start, rest)| rest.to_owned()).collect()
     }
 }

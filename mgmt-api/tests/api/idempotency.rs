@@ -5,6 +5,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::command::Change;
 
+use crate::cards::sealed;
+use crate::channels::WALLET_PIN;
 use crate::peer::Mode;
 use crate::world::{Got, World, decrypted, on_each, plain_wallet, public_key, send, text};
 
@@ -303,6 +305,54 @@ async fn the_response_key_is_part_of_the_request() {
             .header("Public-Key", public_key())
             .json(&ten());
         send(encrypted).await.expect_error(422, "IDEMPOTENCY_KEY_REUSED");
+    })
+    .await;
+}
+
+/// Requirements #37, #42: two minutes after the wallet PIN it is asked for again, but not for what
+/// was done and answered before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_that_was_set_is_answered_again_after_the_two_minutes_of_the_wallet_pin() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.card(&customer, &balance, "0019167989").await, "id");
+        let token = world.customer_session(&customer).await;
+        let asking = |method: Method, what: &str, key: &str| {
+            let url = world.public_url(&format!("/customers/me/cards/{card}/{what}"));
+            let request = world.nobody.request(method, url).bearer_auth(&token);
+            request.header("Idempotency-Key", key).header("Public-Key", public_key())
+        };
+        // Each is encrypted anew: it is the same request for what is in it.
+        let set = async |key: &str, pin: &str| {
+            let payload = sealed(world, &json!({ "pin": pin })).await;
+            let request = asking(Method::POST, "pin", key).header("Encrypted-Request", "true");
+            send(request.json(&json!({ "payload": payload }))).await
+        };
+        let full = async || {
+            let request = asking(Method::GET, "full", "look");
+            send(request.header("Encrypted-Response", "true")).await
+        };
+        let first = set("k", "4711").await;
+        assert_eq!(first.status, 204);
+        let later = "UPDATE sessions SET stepped_up_until_ms = stepped_up_until_ms - 60000";
+        world.database.execute(later).await;
+        let seen = decrypted(&full().await.expect(StatusCode::OK));
+        world.database.execute(later).await;
+        // What is only looked at is not kept under a key: the number does not leave again.
+        full().await.expect_error(403, "STEP_UP_REQUIRED");
+        set("other", "4822").await.expect_error(403, "STEP_UP_REQUIRED");
+        assert_repeats(&first, &set("k", "4711").await);
+        set("k", "4822").await.expect_error(422, "IDEMPOTENCY_KEY_REUSED");
+        let set_pins = |change: &Change| matches!(change, Change::SetPin { .. });
+        assert_eq!(world.peer.count_changes(set_pins), 1);
+
+        let (path, pin) = ("/customers/sessions/current/step-up", json!({ "wPIN": WALLET_PIN }));
+        let up = world.with(&token, Method::POST, path, Some(&pin)).await;
+        up.expect(StatusCode::OK);
+        assert_eq!(decrypted(&full().await.expect(StatusCode::OK)), seen);
+        assert_eq!(set("other", "4822").await.status, 204, "a refusal was not kept");
+        assert_eq!(world.peer.count_changes(set_pins), 2);
     })
     .await;
 }

@@ -10,6 +10,9 @@ use shared::command::Change;
 use crate::quick_start::{FORM_TEXTS, JPEG, form};
 use crate::world::{Got, World, on_each, plain_wallet, send, text, until};
 
+/// The first bytes of a PNG, and some of its own.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nthe other side";
+
 impl World {
     /// A user whose identity nobody has checked.
     pub(crate) async fn unchecked(&self) -> String {
@@ -36,7 +39,7 @@ impl World {
         self.get(&path).await.expect(StatusCode::OK)
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Got {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Got {
         self.admin(Method::PUT, path, Some(body)).await
     }
 }
@@ -122,6 +125,36 @@ async fn a_check_is_looked_at_decided_once_and_the_switch_knows() {
         assert_eq!(got.status, 204);
         let opened = |change: &Change| matches!(change, Change::OpenBalance { .. });
         assert_eq!(world.peer.count_changes(opened), 2);
+    })
+    .await;
+}
+
+/// Requirement #68.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_shown_from_both_sides_and_a_passport_from_one() {
+    on_each(async |world| {
+        let image = async |check: &str, kind: &str| {
+            let path = format!("/admin/verifications/{check}/images/{kind}");
+            world.admin(Method::GET, &path, None).await
+        };
+        for document in ["identityCard", "drivingLicence", "residenceCard"] {
+            let customer = world.unchecked().await;
+            let path = format!("/secure/customers/{customer}/register");
+            let front = || form_with(&[("documentType", document)]);
+            let got = send(world.secure(Method::POST, &path).multipart(front())).await;
+            got.expect_error(422, "INVALID_CUSTOMER_DATA");
+            assert_eq!(got.json()["errors"][0]["field"], "imageBack", "{document}");
+            // It is what it is, not what its name says.
+            let back = Part::bytes(PNG).file_name("back.jpg");
+            let check = world.register(&customer, front().part("imageBack", back)).await;
+            let shown = image(&check, "imageBack").await;
+            assert_eq!((shown.status, shown.bytes.as_slice()), (200, PNG), "{document}");
+            assert_eq!(shown.headers["content-type"], "image/png");
+            assert_eq!(image(&check, "imageFront").await.bytes, JPEG);
+        }
+        let customer = world.unchecked().await;
+        let check = world.register(&customer, form_with(&[("documentType", "passport")])).await;
+        image(&check, "imageBack").await.expect_error(404, "VERIFICATION_NOT_FOUND");
     })
     .await;
 }
@@ -300,8 +333,17 @@ async fn images_and_people_are_wiped_when_their_time_is_over() {
         let id = world.register(&customer, form()).await;
         let at = format!("/admin/verifications/{id}");
         world.admin(Method::POST, &format!("{at}/accept"), None).await;
+        let balance = world.balance(&customer, "EUR").await;
+        world.card(&customer, &balance, "0019167984").await;
         let path = format!("/admin/customers/{customer}");
         assert_eq!(world.admin(Method::DELETE, &path, None).await.status, 204);
+        // One whose customer stays.
+        let stays = world.customer().await;
+        let balance = world.balance(&stays, "EUR").await;
+        let [gone, kept] = [(), ()].map(|()| world.card(&stays, &balance, "0019167984"));
+        let (gone, kept) = (text(&gone.await, "id"), text(&kept.await, "id"));
+        let path = format!("/admin/customers/{stays}/cards/{gone}");
+        world.admin(Method::DELETE, &path, None).await.expect(StatusCode::NO_CONTENT);
         let image = format!("{at}/images/imageFace");
         let look = async |world: &World| world.admin(Method::GET, &image, None).await.status;
         assert_eq!(look(world).await, 200);
@@ -309,8 +351,13 @@ async fn images_and_people_are_wiped_when_their_time_is_over() {
         world.config.retention_days = 0;
         world.start_server().await;
         until(async || look(world).await == 404).await;
-        let form = world.admin(Method::GET, &at, None).await;
-        assert_eq!(form.status, 200, "that it was decided stays");
+        let shown = world.admin(Method::GET, &at, None).await;
+        let shown = shown.expect(StatusCode::OK);
+        assert_eq!((&shown["status"], shown.get("form")), (&json!("ACCEPTED"), None), "{shown}");
+        let numbers = "SELECT COUNT(*) FROM cards WHERE length(pan_sealed) = 0";
+        until(async || world.database.number(numbers).await == 2).await;
+        let path = format!("/secure/customers/{stays}/cards/{kept}");
+        assert_eq!(world.get(&path).await.expect(StatusCode::OK)["state"], "ACTIVE");
     })
     .await;
 }

@@ -193,6 +193,20 @@ impl World {
         }
     }
 
+    /// The id of a new endpoint where nobody is, in place of an old one: a partner has no more than
+    /// ten.
+    async fn endpoint_nowhere(&self) -> String {
+        const NOWHERE: &str = "http://127.0.0.1:9";
+        let listed = self.get("/secure/endpoints").await.json();
+        for old in listed["items"].as_array().unwrap().iter().filter(|it| it["url"] == NOWHERE) {
+            let path = format!("/secure/endpoints/{}", text(old, "endpointId"));
+            send(self.secure(Method::DELETE, &path)).await.expect(StatusCode::NO_CONTENT);
+        }
+        let body = json!({ "url": NOWHERE, "events": ["transaction"] });
+        let made = self.post("/secure/endpoints", &body).await;
+        text(&made.expect(StatusCode::CREATED), "endpointId")
+    }
+
     /// The id of the sandbox partner's deposit in EUR.
     async fn partner_balance(&self) -> String {
         let body = json!({ "kind": "DEPOSIT", "currency": "EUR" });
@@ -321,9 +335,7 @@ async fn path_of(world: &World, route: &Route, things: &Things) -> String {
         path = path.replace("{reload}", &world.asked_reload(&things.partner_balance).await);
     }
     if path.contains("{endpoint}") {
-        let body = json!({ "url": "http://127.0.0.1:9", "events": ["transaction"] });
-        let made = world.post("/secure/endpoints", &body).await;
-        path = path.replace("{endpoint}", &text(&made.expect(StatusCode::CREATED), "endpointId"));
+        path = path.replace("{endpoint}", &world.endpoint_nowhere().await);
     }
     if path.contains("{transaction}") {
         world.until_history().await;

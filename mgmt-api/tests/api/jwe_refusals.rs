@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use josekit::jwe::alg::rsaes::RsaesJweAlgorithm;
 use josekit::jwe::{JweContext, JweHeader};
+use josekit::jwk::alg::rsa::RsaKeyPair;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -374,6 +375,95 @@ async fn card_data_leaves_encrypted_to_the_registered_key_only() {
             .unwrap();
         let der = send(wanted().header("Public-Key", STANDARD.encode(pem.contents))).await;
         der.expect(StatusCode::CREATED);
+    })
+    .await;
+}
+
+/// A DER element of 256 bytes or more.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82][..], &length[..], content].concat()
+}
+
+/// A public key of so many bits, a multiple of eight, as PKCS#1; nobody has its private one.
+fn nobodys_key(bits: usize) -> Vec<u8> {
+    let modulus = element(0x02, &[vec![0_u8], vec![0xab; bits / 8]].concat());
+    element(0x30, &[modulus, vec![0x02, 3, 1, 0, 1]].concat())
+}
+
+/// Requirement #52.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callers_key_comes_in_four_forms_and_has_2048_to_4096_bits() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let listed = async |session: &str, key: &[u8]| {
+            let request = world.nobody.get(world.public_url("/customers/me/balances"));
+            let request = request.bearer_auth(session).header("Encrypted-Response", "true");
+            send(request.header("Public-Key", STANDARD.encode(key))).await
+        };
+        let session = world.customer_session(&customer).await;
+        let small = RsaKeyPair::generate(1_024).unwrap().to_pem_public_key();
+        for key in [small, nobodys_key(2_040), nobodys_key(4_104), nobodys_key(8_192)] {
+            listed(&session, &key).await.expect_error(400, "INVALID_PUBLIC_KEY");
+        }
+        // None of these was registered, and in each form it is the same key.
+        let own = caller_key();
+        for form in [
+            own.to_pem_public_key(),
+            own.to_der_public_key(),
+            own.to_traditional_pem_public_key(),
+            own.to_raw_public_key(),
+        ] {
+            let sealed = listed(&session, &form).await.expect(StatusCode::OK);
+            assert_eq!(decrypted(&sealed)["items"], json!([]));
+        }
+        for bits in [3_072, 4_096] {
+            let session = world.customer_session(&customer).await;
+            let sealed = listed(&session, &nobodys_key(bits)).await.expect(StatusCode::OK);
+            assert_eq!(text(&sealed, "payload").split('.').count(), 5, "{bits}");
+        }
+    })
+    .await;
+}
+
+/// Requirement #55.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_post_has_the_headers_and_no_payload() {
+    on_each(async |world| {
+        let customer = world.customer_with_pin().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = text(&world.card(&customer, &balance, "0019167984").await, "id");
+        let session = world.customer_session(&customer).await;
+        let own = |what: &str| {
+            let url = world.public_url(&format!("/customers/me/cards/{card}/{what}"));
+            world.nobody.post(url).bearer_auth(&session)
+        };
+        let with_key = |request: RequestBuilder| {
+            request.header("Encrypted-Request", "true").header("Public-Key", public_key())
+        };
+        send(own("cvv/reset")).await.expect_error(400, "ENCRYPTION_REQUIRED");
+        let without_key = own("cvv/reset").header("Encrypted-Request", "true");
+        send(without_key).await.expect_error(400, "INVALID_PUBLIC_KEY");
+        let with_payload = with_key(own("cvv/reset")).json(&json!({ "payload": "e30" }));
+        send(with_payload).await.expect_error(400, "INVALID_REQUEST");
+        let reset = send(with_key(own("cvv/reset"))).await.expect(StatusCode::OK);
+        assert_eq!(text(&decrypted(&reset), "cvc2").len(), 3);
+        // A body that may be left out, and an answer that has none.
+        let activated = send(with_key(own("activate"))).await;
+        assert_eq!((activated.status, activated.bytes.len()), (204, 0));
+        let at = format!("/secure/customers/{customer}");
+        let replace = world.secure(Method::POST, &format!("{at}/cards/{card}/replace"));
+        let replaced = send(with_key(replace)).await.expect(StatusCode::CREATED);
+        assert_ne!(text(&decrypted(&replaced), "id"), card);
+
+        // Where a body is needed, an empty one is none.
+        let open = || world.secure(Method::POST, &format!("{at}/balances"));
+        send(open()).await.expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
+        let open_json = || open().header("Content-Type", "application/json");
+        send(open_json()).await.expect_error(400, "INVALID_REQUEST");
+        send(with_key(open_json())).await.expect_error(400, "INVALID_PAYLOAD");
+        let listed = world.get(&format!("{at}/balances")).await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     })
     .await;
 }

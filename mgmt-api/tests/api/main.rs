@@ -22,11 +22,15 @@ mod channels;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod collateral;
+#[cfg(test)]
 mod controls;
 #[cfg(test)]
 mod custody;
 #[cfg(test)]
 mod database;
+#[cfg(test)]
+mod deposits;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
@@ -43,6 +47,8 @@ mod identity;
 mod imports;
 #[cfg(test)]
 mod interface;
+#[cfg(test)]
+mod invoices;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]

@@ -220,6 +220,17 @@ async fn a_partner_sees_its_own_balances_and_the_summary_adds_them_up() {
     .await;
 }
 
+impl World {
+    /// Makes a program that gives balances in PLN an IBAN.
+    async fn program_with_ibans(&self) -> Value {
+        let program = json!({ "partner": 1, "currency": "PLN", "bin": "99999901",
+            "cardKind": "VIRTUAL", "monthsValid": 24, "ibanPrefix": "PL10901014" });
+        let put = self.admin(Method::PUT, "/admin/programs/0019167905", Some(&program)).await;
+        put.expect(StatusCode::NO_CONTENT);
+        program
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balance_gets_an_iban_where_a_program_gives_them() {
     on_each(async |world| {
@@ -229,11 +240,7 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
             world.post("/secure/bank-accounts", &json!({ "balanceId": balance })).await
         };
         ask(&without).await.expect_error(403, "FEATURE_NOT_ENABLED");
-        let program = json!({ "partner": 1, "currency": "PLN", "bin": "99999901",
-            "cardKind": "VIRTUAL", "monthsValid": 24, "ibanPrefix": "PL10901014" });
-        let put = world.admin(Method::PUT, "/admin/programs/0019167905", Some(&program)).await;
-        put.expect(StatusCode::NO_CONTENT);
-        let mut bad = program.clone();
+        let mut bad = world.program_with_ibans().await;
         bad["ibanPrefix"] = "XX1".into();
         let put = world.admin(Method::PUT, "/admin/programs/0019167906", Some(&bad)).await;
         put.expect_error(400, "INVALID_REQUEST");
@@ -246,6 +253,17 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
             let path = format!("/secure/bank-accounts?balanceId={balance}");
             world.get(&path).await.expect(StatusCode::OK)["items"].clone()
         };
+        // A second program in the currency: a balance has the number of the one it was opened for.
+        let mut german = world.program_with_ibans().await;
+        (german["ibanPrefix"], german["bin"]) = (json!("DE50010517"), json!("99999902"));
+        let put = world.admin(Method::PUT, "/admin/programs/0019167907", Some(&german)).await;
+        put.expect(StatusCode::NO_CONTENT);
+        for (config, country) in [("0019167907", "DE"), ("0019167905", "PL")] {
+            let body = json!({ "currency": "PLN", "configId": config });
+            let opened = world.post(&format!("/secure/customers/{customer}/balances"), &body).await;
+            let opened = text(&opened.expect(StatusCode::CREATED), "balanceId");
+            assert!(text(&list(&opened).await[0], "iban").starts_with(country));
+        }
         let own = list(&with).await;
         assert_eq!((own.as_array().unwrap().len(), &own[0]["state"]), (1, &json!("ACTIVE")));
         assert_ne!(own[0]["iban"], given);
@@ -266,6 +284,48 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
         let rows = store.bank_accounts(1, with.parse().unwrap()).await.unwrap();
         assert!(rows.len() == 1 && rows.iter().all(|row| row.state == "CLOSED"), "{rows:?}");
         store.close().await;
+    })
+    .await;
+}
+
+/// Requirement #35: the institution that keeps the money reads IBANs, whole where it asks for that,
+/// which is written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_licensed_institution_reads_ibans_masked_and_whole() {
+    on_each(async |world| {
+        world.program_with_ibans().await;
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "PLN").await;
+        let own = world.get(&format!("/secure/bank-accounts?balanceId={balance}")).await;
+        let iban = text(&own.json()["items"][0], "iban");
+        let masked = format!("{}{}{}", &iban[..4], "*".repeat(20), &iban[24..]);
+        let at = format!("/admin/customers/{customer}/balances/{balance}/bank-accounts");
+        let full = format!("{at}/full");
+        let lea = world.operator("lea", Roles::LICENSED, None).await;
+        let seen = async |path: &str| {
+            let got = world.with(&lea, Method::GET, path, None).await;
+            got.expect(StatusCode::OK)["items"].clone()
+        };
+        assert_eq!(seen(&at).await, json!([{ "ibanMasked": masked, "state": "ACTIVE" }]));
+        let route = "GET /admin/customers/{customer}/balances/{balance}/bank-accounts/full";
+        let looks = async || {
+            let log = world.admin(Method::GET, "/admin/audit?limit=50", None).await.json();
+            log["items"].as_array().unwrap().iter().filter(|entry| entry["route"] == route).count()
+        };
+        assert_eq!(looks().await, 0);
+        let whole = json!([{ "iban": iban, "balanceId": balance, "state": "ACTIVE" }]);
+        assert_eq!(seen(&full).await, whole);
+        assert!(looks().await >= 1);
+        // Not of another partner's, and what is taken out of use stays to be read.
+        let eve = world.operator("eve", Roles::LICENSED, Some("2")).await;
+        for path in [&at, &full] {
+            let got = world.with(&eve, Method::GET, path, None).await;
+            got.expect_error(404, "USER_NOT_FOUND");
+        }
+        let one = format!("{at}/{iban}");
+        let taken = world.with(&lea, Method::DELETE, &one, None).await;
+        taken.expect(StatusCode::NO_CONTENT);
+        assert_eq!(seen(&at).await, json!([{ "ibanMasked": masked, "state": "CLOSED" }]));
     })
     .await;
 }

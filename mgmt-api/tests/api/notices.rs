@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mgmt_api::auth::role::Roles;
 use mgmt_api::pki;
 use mgmt_api::store::Store;
 use reqwest::Method;
@@ -220,6 +221,43 @@ async fn what_is_not_taken_is_tried_six_times_with_one_body_and_key_and_in_order
         for (key, bytes) in again {
             assert!(taken[..11].iter().any(|one| id(one) == key && one.bytes == bytes));
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_make_change_and_forget_a_partners_endpoints() {
+    on_each(async |world| {
+        let partner = Partner::start().await;
+        let theirs = "/admin/partners/1/endpoints";
+        let wish =
+            |state: &str| json!({ "url": partner.url, "events": ["transaction"], "state": state });
+        let made = world.admin(Method::POST, theirs, Some(&wish("ACTIVE"))).await;
+        let made = made.expect(StatusCode::CREATED);
+        let at = format!("/admin/endpoints/{}", text(&made, "endpointId"));
+        let ping = world.admin(Method::POST, &format!("{at}/ping"), Some(&json!({}))).await;
+        ping.expect(StatusCode::NO_CONTENT);
+        let taken = arrived(&partner, 1).await;
+        let signed = signature(&taken[0], &key(&text(&made, "secret")));
+        assert_eq!(taken[0].header("webhook-signature"), signed);
+        let put = world.admin(Method::PUT, &at, Some(&wish("PAUSED"))).await;
+        assert_eq!(put.expect(StatusCode::OK)["state"], "PAUSED");
+        let listed = world.get("/secure/endpoints").await.json();
+        assert_eq!(listed["items"], json!([world.admin(Method::GET, &at, None).await.json()]));
+
+        // Another partner's operators neither see nor make any here.
+        let ann = world.operator("ann", Roles::ADMIN, Some("2")).await;
+        let body = wish("ACTIVE");
+        let got = world.with(&ann, Method::POST, theirs, Some(&body)).await;
+        got.expect_error(404, "PARTNER_NOT_FOUND");
+        for (method, body) in
+            [(Method::GET, None), (Method::PUT, Some(&body)), (Method::DELETE, None)]
+        {
+            let got = world.with(&ann, method, &at, body).await;
+            got.expect_error(404, "ENDPOINT_NOT_FOUND");
+        }
+        world.admin(Method::DELETE, &at, None).await.expect(StatusCode::NO_CONTENT);
+        world.admin(Method::GET, &at, None).await.expect_error(404, "ENDPOINT_NOT_FOUND");
     })
     .await;
 }

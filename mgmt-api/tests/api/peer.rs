@@ -207,6 +207,11 @@ impl Peer {
         self.state.apply(Command::Expire);
     }
 
+    /// The same, as if so many days had gone by; what comes later is not earlier than that.
+    pub(crate) fn expire_in(&self, days: u64) {
+        self.state.apply_at(Command::Expire, Timestamp(now().0 + days * 86_400_000));
+    }
+
     /// Waits until somebody takes questions.
     pub(crate) async fn until_taken(&self) {
         let mut takers = self.state.takers.subscribe();
@@ -280,8 +285,12 @@ impl State {
     }
 
     fn apply(&self, command: Command) -> Answer {
+        self.apply_at(command, now())
+    }
+
+    fn apply_at(&self, command: Command, now: Timestamp) -> Answer {
         let mut core = self.lock();
-        let (now, mut effects) = (now(), Vec::new());
+        let mut effects = Vec::new();
         let (stamp, answer) = core.ledger.apply(&command, now, &mut effects);
         core.records.push(Record {
             sequence: stamp.sequence,

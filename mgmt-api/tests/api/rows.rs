@@ -5,14 +5,14 @@ use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use shared::action_code::Reason;
-use shared::command::{Authorization, Command, MessageClass};
+use shared::command::{Command, MessageClass};
 use shared::credential::CredentialResult;
 use shared::lock_code::TABLE;
 use shared::pan::Pan;
 
 use crate::fees::payment;
 use crate::quick_start::{FORM_TEXTS, JPEG};
-use crate::world::{on_each, send, text};
+use crate::world::{World, on_each, send, text};
 
 /// A card's path.
 fn of_card(customer: &str, card: &Value) -> String {
@@ -155,6 +155,13 @@ async fn each_of_the_eight_locks_declines_and_four_are_for_ever() {
     .await;
 }
 
+/// What a payment with the newest card and a wrong PIN is told.
+fn pay_with_wrong_pin(world: &World, stan: u64) -> Reason {
+    let mut request = payment(world.newest_token(), stan, 100, MessageClass::Authorization);
+    request.credentials.pin = CredentialResult::Bad;
+    world.peer.message(Command::Authorize(request)).reason
+}
+
 /// Requirement #103.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_third_wrong_pin_is_seen_as_lock_six() {
@@ -164,21 +171,46 @@ async fn the_third_wrong_pin_is_seen_as_lock_six() {
         world.top_up(&customer, &balance, 10_000).await;
         let card = of_card(&customer, &world.card(&customer, &balance, "0019167984").await);
         let token = world.newest_token();
-        let wrong = |stan: u64| {
-            let mut request: Authorization = payment(token, stan, 100, MessageClass::Authorization);
-            request.credentials.pin = CredentialResult::Bad;
-            world.peer.message(Command::Authorize(request)).reason
-        };
         for stan in 1..=2 {
-            assert_eq!(wrong(stan), Reason::InvalidPin);
+            assert_eq!(pay_with_wrong_pin(world, stan), Reason::InvalidPin);
             assert_eq!(world.get(&card).await.json()["lock"], Value::Null);
         }
-        assert_eq!(wrong(3), Reason::PinTriesExceeded);
+        assert_eq!(pay_with_wrong_pin(world, 3), Reason::PinTriesExceeded);
         let shown = world.get(&card).await.json();
         assert_eq!((&shown["lock"], &shown["lockedBy"]), (&json!(6), &json!("SWITCH")));
         assert_eq!(send(world.secure(Method::POST, &format!("{card}/unlock"))).await.status, 204);
         let request = payment(token, 4, 100, MessageClass::Authorization);
         assert_eq!(world.peer.message(Command::Authorize(request)).reason, Reason::Approved);
+    })
+    .await;
+}
+
+/// Requirement #99: the tries begin anew behind lock 6, and behind no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn lifting_lock_six_lets_pins_be_tried_anew() {
+    on_each(async |world| {
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        world.top_up(&customer, &balance, 10_000).await;
+        let card = of_card(&customer, &world.card(&customer, &balance, "0019167984").await);
+        let lift = async || {
+            let got = send(world.secure(Method::POST, &format!("{card}/unlock"))).await;
+            assert_eq!(got.status, 204, "{got:?}");
+        };
+        let tries = [Reason::InvalidPin, Reason::InvalidPin, Reason::PinTriesExceeded];
+        for stan in [0, 10] {
+            let told = [1, 2, 3].map(|after| pay_with_wrong_pin(world, stan + after));
+            assert_eq!(told, tries);
+            assert_eq!(world.get(&card).await.json()["lock"], 6);
+            lift().await;
+        }
+        assert_eq!(pay_with_wrong_pin(world, 21), tries[0]);
+        for ((stan, lock), told) in [(22, 3), (23, 7)].into_iter().zip(&tries[1..]) {
+            let reason = json!({ "reason": lock });
+            assert_eq!(world.post(&format!("{card}/lock"), &reason).await.status, 204);
+            lift().await;
+            assert_eq!(pay_with_wrong_pin(world, stan), *told, "lock {lock} was lifted");
+        }
     })
     .await;
 }

@@ -5,7 +5,7 @@ use mgmt_api::store::{
     AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, ImportedRow, IssuedCertificate,
     Movement, NewCardRow, NewClient, NewCustomer, NewImportRow, NewInstallation, NewKey,
     NewMovement, NewOperator, NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow,
-    RowState, Store,
+    PartnerUpdate, RowState, Store,
 };
 use shared::command::Collateral;
 use uuid::Uuid;
@@ -68,7 +68,8 @@ fn card(balance: Uuid) -> NewCardRow {
 async fn with_balance(store: &Store) -> BalanceRow {
     store.insert_customer(&customer(7, &[])).await.unwrap();
     store.settle_customer(7, RowState::Confirmed).await.unwrap();
-    let row = BalanceRow { id: Uuid::now_v7(), customer_id: 7, currency: 978, entrusted: 0 };
+    let (id, opened_for) = (Uuid::now_v7(), Some("0019167984".to_owned()));
+    let row = BalanceRow { id, customer_id: 7, currency: 978, entrusted: 0, opened_for };
     store.insert_balance(&row, 1).await.unwrap();
     row
 }
@@ -183,9 +184,11 @@ async fn customers_and_checks() {
         };
         assert_eq!((open(1, 0).await, open(2, 0).await, open(1, 1).await), (1, 0, 0));
         assert_eq!(store.automatic_verifications(5).await.unwrap(), []);
-        assert!(store.put_partner_data(1, None, Some("AUTOMATIC")).await.unwrap());
-        assert!(!store.put_partner_data(1, Some("other"), None).await.unwrap());
-        assert!(!store.put_partner_data(3, Some("sandbox"), None).await.unwrap());
+        let automatic = PartnerUpdate { kyc_mode: Some("AUTOMATIC"), ..PartnerUpdate::default() };
+        let coded = |code| PartnerUpdate { issuer_code: Some(code), ..PartnerUpdate::default() };
+        assert!(store.update_partner(1, &automatic).await.unwrap());
+        assert!(!store.update_partner(1, &coded("other")).await.unwrap());
+        assert!(!store.update_partner(3, &coded("sandbox")).await.unwrap());
         assert_eq!(store.automatic_verifications(5).await.unwrap().len(), 1);
         store.update_customer(7, &update(None, Some("IN_PROGRESS"))).await.unwrap();
         let decision = |rejected| Decision { rejected, by: "operator:1", at_ms: 9 };
@@ -202,7 +205,7 @@ async fn customers_and_checks() {
         assert_eq!(store.customer(of(1), 7).await.unwrap(), None);
         assert!(store.insert_customer(&customer(10, &[[1; 32]])).await.unwrap(), "free again");
         assert_eq!(store.wipe_customers(20).await.unwrap(), 0);
-        assert_eq!(store.wipe_customers(21).await.unwrap(), 1);
+        assert_eq!(store.wipe_customers(21).await.unwrap(), 2, "the customer and the form");
         assert_eq!(store.sealed_profile(7).await.unwrap(), Some(Vec::new()));
     })
     .await;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use mgmt_api::config::Profile;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, caller_key, on_each, plain_wallet, public_key, send, text};
 
@@ -17,8 +17,12 @@ async fn make_strict(world: &mut World) {
 async fn contacts_are_unique_and_identity_data_is_checked() {
     on_each(async |world| {
         make_strict(world).await;
-        let customer = world.customer().await;
+        let customer = world.unchecked().await;
         let mut wallet = plain_wallet();
+        wallet["kyc"] = "NONE".into();
+        // No partner learns of another's customers.
+        send(world.wallet(&world.stranger, &wallet)).await.expect(StatusCode::CREATED);
+        send(world.wallet(&world.stranger, &wallet)).await.expect_error(409, "CUSTOMER_EXISTS");
         send(world.wallet(&world.partner, &wallet)).await.expect_error(409, "CUSTOMER_EXISTS");
         wallet["phone"] = "+48 123".replace(' ', "99").into();
         wallet["email"] = "ADA@example.com".into();
@@ -36,9 +40,37 @@ async fn contacts_are_unique_and_identity_data_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_a_check_went_is_said_by_a_partner_that_checks_itself() {
+    on_each(async |world| {
+        make_strict(world).await;
+        let customer = world.unchecked().await;
+        let url = world.secure_url(&format!("/lifecycle/v1/users/{customer}"));
+        let say = async |flags: Value| {
+            let request = world.partner.put(&url).header("Issuer-Code", "sandbox");
+            let request = request.header("Application-Id", "SBX-APP-ID");
+            send(request.header("Collection", "lifecycle").json(&flags)).await
+        };
+        for mode in ["MANUAL", "AUTOMATIC"] {
+            world.put("/admin/partners/1", &json!({ "kycMode": mode })).await;
+            for kyc in ["SUCCESS", "FAILED", "IN_PROGRESS", "NONE"] {
+                say(json!({ "kyc": kyc })).await.expect_error(403, "FEATURE_NOT_ENABLED");
+            }
+            let got = send(world.wallet(&world.partner, &plain_wallet())).await;
+            got.expect_error(403, "FEATURE_NOT_ENABLED");
+            say(json!({ "state": "VERIFIED" })).await.expect(StatusCode::NO_CONTENT);
+        }
+        world.put("/admin/partners/1", &json!({ "kycMode": "EXTERNAL" })).await;
+        say(json!({ "kyc": "SUCCESS" })).await.expect(StatusCode::NO_CONTENT);
+        world.balance(&customer, "EUR").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_key_is_registered_by_configuration_only() {
     on_each(async |world| {
         make_strict(world).await;
+        world.put("/admin/partners/1", &json!({ "kycMode": "EXTERNAL" })).await;
         let customer = world.customer().await;
         let path = format!("/secure/customers/{customer}/balances");
         let request = |world: &World| {

@@ -292,7 +292,7 @@ impl<W: Witness> Case<'_, W> {
     ) {
         if advising.direction == Direction::Debit {
             let asked = self.asked(advising, amount, counts);
-            self.charge(&advising.parties, &asked, slot);
+            self.charge(&advising.parties, &asked, asked.money.amount, slot);
         }
     }
 

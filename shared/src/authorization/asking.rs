@@ -150,7 +150,7 @@ impl<W: Witness> Case<'_, W> {
         let lifetime = until.0.saturating_sub(self.stamp.at.0);
         self.push(Effect::Asked(room.own, lifetime));
         if kind.is_debit() {
-            self.charge(parties, asked, base.unwrap_or(room.own));
+            self.charge(parties, asked, asked.money.amount, base.unwrap_or(room.own));
         }
         Answer::Asked(self.stamp.sequence)
     }

@@ -9,7 +9,7 @@ use super::{Case, Witness};
 use crate::effect::{Effect, RuleSlot, TransactionSlot};
 use crate::ledger::{Charge, Ledger};
 use crate::money::Amount;
-use crate::rule::{Bound, RuleRow, Subject};
+use crate::rule::{Bound, Payment, RuleRow, Subject};
 
 /// The rules of the card, its holder, its program and its partner.
 fn rules_of<'a>(
@@ -67,17 +67,28 @@ pub(super) fn rules_told(
 }
 
 impl<W: Witness> Case<'_, W> {
-    /// Counts a payment for `transaction` in every rule that looks at it.
+    /// Counts a payment of `amount` for `transaction` in every rule that looks at it.
+    #[inline]
     pub(super) fn charge(
         &mut self,
         parties: &Parties<'_>,
         asked: &Asked<'_>,
+        amount: Amount,
         transaction: TransactionSlot,
     ) {
-        let (ledger, payment) = (self.ledger, asked.payment());
-        if !payment.amount.is_positive() || !parties.ruled {
-            return;
+        if amount.is_positive() && parties.ruled {
+            self.charge_rules(parties, asked, amount, transaction);
         }
+    }
+
+    fn charge_rules(
+        &mut self,
+        parties: &Parties<'_>,
+        asked: &Asked<'_>,
+        amount: Amount,
+        transaction: TransactionSlot,
+    ) {
+        let (ledger, payment) = (self.ledger, Payment { amount, ..asked.payment() });
         for slot in rules_of(ledger, parties) {
             let row = ledger.rules.row(slot);
             if let Some(row) = row.filter(|row| row.adds_up(&asked.request.acceptance, &payment)) {

@@ -31,6 +31,7 @@ pub(crate) fn set_fees<W: Witness>(case: &mut Case<'_, W>, message: Option<&Auth
 }
 
 /// What the holder pays for `amount` of a payment besides, more than is reserved for it already.
+#[inline]
 pub(super) fn holders_fees(
     ledger: &Ledger,
     message: &Authorization,
@@ -38,9 +39,19 @@ pub(super) fn holders_fees(
     base: Option<TransactionSlot>,
     amount: Amount,
 ) -> Amount {
-    if ledger.fees.are_unused() {
-        return Amount::ZERO;
+    match ledger.fees.are_unused() {
+        true => Amount::ZERO,
+        false => holders_fees_used(ledger, message, program, base, amount),
     }
+}
+
+fn holders_fees_used(
+    ledger: &Ledger,
+    message: &Authorization,
+    program: Option<&ProgramRow>,
+    base: Option<TransactionSlot>,
+    amount: Amount,
+) -> Amount {
     let sum = |all: i64, one: Amount| all.saturating_add(one.0);
     let held = base.and_then(|base| Some((base, ledger.transactions.get(base)?)));
     Amount(match held {
@@ -150,6 +161,7 @@ fn follow(ledger: &Ledger, effects: &[Effect]) -> Vec<Followed> {
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
             | Effect::BalanceBlocked(..)
+            | Effect::CountsPut(_)
             | Effect::Asked(..) => {}
         }
     }

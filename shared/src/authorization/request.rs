@@ -18,7 +18,7 @@ use crate::ids::{Sequence, Timestamp};
 use crate::journal_record::Answer;
 use crate::ledger::Ledger;
 use crate::lock_code::{Lock, LockCode, LockSource};
-use crate::money::{Amount, Money};
+use crate::money::Amount;
 
 /// What is approved: in the balance's currency, and in the transaction's.
 #[derive(Clone, Copy)]
@@ -301,6 +301,7 @@ pub(super) struct Approval<'a> {
 
 impl<W: Witness> Case<'_, W> {
     /// Row 2 for a request that a reversal named by its references alone, before it came.
+    #[inline]
     fn is_reversed_before(&mut self, request: &Authorization, parties: &Parties<'_>) -> bool {
         let card = parties.card.map(|(_, card)| card).filter(|card| card.tombstones > 0);
         let grave = card.and_then(|card| self.tombstone_for(request, card));
@@ -338,9 +339,10 @@ impl<W: Witness> Case<'_, W> {
         let Approval { request, content, parties, asked, approved, room, .. } = approval;
         let kind = asked.kind.unwrap_or(Kind::Purchase);
         let decision = self.approval_of(parties, kind, *approved);
-        let policy = parties.program.map_or(Policy::default(), |row| row.program.policy);
+        let fallback = Policy::default();
+        let policy = parties.program.map_or(&fallback, |row| &row.program.policy);
         let amount = approved.billed;
-        let until = kind.hold_until(&policy, self.stamp.at);
+        let until = kind.hold_until(policy, self.stamp.at);
         let financial = request.key.class == MessageClass::Financial;
         let moves = amount.is_positive() && kind != Kind::Inquiry;
         let state = match (moves && approval.base.is_none(), financial) {
@@ -391,8 +393,7 @@ impl<W: Witness> Case<'_, W> {
                 return decision;
             }
         };
-        let asked = Asked { money: Money { amount, ..asked.money }, ..**asked };
-        self.charge(parties, &asked, counted_for);
+        self.charge(parties, asked, amount, counted_for);
         decision
     }
 

@@ -8,7 +8,8 @@ use super::{
     Card, Customer, Ledger, Partner, PartnerBalanceKey, PartnerSlot, ProgramRow, ProgramSlot, Table,
 };
 use crate::balance::{Balance, Funds, PartnerBalance};
-use crate::command::{Custody, NewCard, Program};
+use crate::card::CardState;
+use crate::command::{Counts, Custody, NewCard, Program};
 use crate::effect::{
     BalanceSlot, CardChange, CardSlot, CustomerSlot, Effect, Exception, PartnerBalanceSlot,
     RuleSlot,
@@ -86,6 +87,7 @@ impl Ledger {
             Effect::BalanceEntrusted(slot) => {
                 self.balance_mut(*slot).map(|row| row.entrusted = true)
             }
+            Effect::CountsPut(counts) => self.put_counts(*counts),
             Effect::Asked(slot, lifetime) => self.ask(*slot, *lifetime),
             Effect::Decided { transaction, decision, state, until } => {
                 self.decided(*transaction, (*decision, *state), *until, at)
@@ -96,7 +98,12 @@ impl Ledger {
     fn change_card(&mut self, slot: CardSlot, change: CardChange) -> Option<()> {
         let card = self.card_mut(slot)?;
         match change {
-            CardChange::State(state) => card.state = state,
+            CardChange::State(state) => {
+                card.state = state;
+                if state == CardState::Removed {
+                    return self.unlink(slot);
+                }
+            }
             CardChange::Locked(lock) => card.lock = Some(lock),
             CardChange::Unlocked => {
                 let lifted = card.lock.take();
@@ -117,6 +124,28 @@ impl Ledger {
         Some(())
     }
 
+    /// Takes a removed card from the list of its balance, which is no longer than a balance may have
+    /// cards.
+    fn unlink(&mut self, slot: CardSlot) -> Option<()> {
+        let card = self.card_mut(slot)?;
+        let (balance, earlier) = (card.balance, card.earlier.take());
+        let row = self.balance_mut(balance)?;
+        row.cards = row.cards.checked_sub(1)?;
+        if row.last_card == Some(slot) {
+            row.last_card = earlier;
+            return Some(());
+        }
+        let mut later = row.last_card?;
+        loop {
+            let card = self.card_mut(later)?;
+            if card.earlier == Some(slot) {
+                card.earlier = earlier;
+                return Some(());
+            }
+            later = card.earlier?;
+        }
+    }
+
     fn raise_exception(&mut self, exception: Exception) -> Option<()> {
         self.exceptions.push_back(exception);
         if self.exceptions.len() > EXCEPTIONS_MAX {
@@ -131,8 +160,9 @@ impl Ledger {
     }
 
     fn put_customer(&mut self, id: CustomerId, (verified, aml_locked): (bool, bool)) -> Option<()> {
-        let ruled = self.customers.get(id).is_some_and(|known| known.ruled);
-        put(&mut self.customers, id, Customer { id, verified, aml_locked, ruled })
+        let known = self.customers.get(id);
+        let (ruled, balances) = known.map_or((false, 0), |known| (known.ruled, known.balances));
+        put(&mut self.customers, id, Customer { id, verified, aml_locked, ruled, balances })
     }
 
     fn put_custody(&mut self, program: ConfigId, custody: Custody) -> Option<()> {
@@ -184,9 +214,12 @@ impl Ledger {
         customer: CustomerId,
         currency: Currency,
     ) -> Option<()> {
+        let customer = CustomerSlot(self.customers.slot(customer)?);
+        let holder = self.customers.at_mut(customer.0)?;
+        holder.balances = holder.balances.checked_add(1)?;
         let balance = Balance {
             id,
-            customer: CustomerSlot(self.customers.slot(customer)?),
+            customer,
             currency,
             funds: Funds::default(),
             closed: false,
@@ -195,13 +228,24 @@ impl Ledger {
             entrusted: false,
             last_card: None,
             cards: 0,
+            carded: false,
         };
         self.balances.push(id, balance).map(drop)
     }
 
     fn close_balance(&mut self, slot: BalanceSlot) -> Option<()> {
         self.fees.write_off(slot);
-        self.balance_mut(slot).map(|row| row.closed = true)
+        let row = self.balance_mut(slot)?;
+        row.closed = true;
+        let holder = row.customer;
+        let holder = self.customers.at_mut(holder.0)?;
+        holder.balances = holder.balances.checked_sub(1)?;
+        Some(())
+    }
+
+    fn put_counts(&mut self, counts: Counts) -> Option<()> {
+        self.counts = counts;
+        Some(())
     }
 
     fn put_rule(&mut self, slot: RuleSlot, rule: &Rule) -> Option<()> {
@@ -262,6 +306,7 @@ impl Ledger {
         let row = self.balance_mut(balance)?;
         row.last_card = Some(slot);
         row.cards += 1;
+        row.carded = true;
         self.programs.at_mut(program.0)?.issued = true;
         yes(self.cards_by_id.insert(new.id, slot).is_none())
     }

@@ -12,7 +12,7 @@ use super::{Card, Ledger, Stamp};
 use crate::balance::{Balance, Funds};
 use crate::card::CardState;
 use crate::command::{
-    ANSWER_MS_MAX, Change, Collateral, Custody, HOLD_HOURS_MAX, NewCard, Policy, Program,
+    ANSWER_MS_MAX, Change, Collateral, Counts, Custody, HOLD_HOURS_MAX, NewCard, Policy, Program,
 };
 use crate::control::{Outcome, Refusal};
 use crate::effect::{BalanceSlot, CardChange, CardSlot, Effect, RuleSlot};
@@ -136,6 +136,7 @@ fn decide_change(
         Change::BlockBalance { balance, blocked, source } => {
             block_balance(ledger, *balance, (*blocked, *source), effects)
         }
+        Change::PutCounts(counts) => put_counts(ledger, *counts, effects),
     }
 }
 
@@ -204,8 +205,21 @@ fn open_balance(
     if ledger.balances.slot(id).is_some() {
         return Err(Refusal::IdTaken);
     }
+    if holder.balances >= ledger.counts.balances_max {
+        return Err(Refusal::TooManyBalances);
+    }
     room(ledger.balances.len() < ledger.limits.balances_max)?;
     effects.push(Effect::BalanceOpened { id, customer, currency });
+    Ok(())
+}
+
+fn put_counts(ledger: &Ledger, counts: Counts, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+    if counts.cards_max > CARDS_A_BALANCE_MAX {
+        return Err(Refusal::Unsound);
+    }
+    if counts != ledger.counts {
+        effects.push(Effect::CountsPut(counts));
+    }
     Ok(())
 }
 
@@ -275,7 +289,7 @@ fn issue_card(ledger: &Ledger, card: &NewCard, effects: &mut Vec<Effect>) -> Res
     if matches!(card.state, CardState::Expired | CardState::Removed) {
         return Err(Refusal::CardStateForbidden { from: CardState::Ordered, to: card.state });
     }
-    if balance.cards as usize >= CARDS_A_BALANCE_MAX {
+    if balance.cards >= ledger.counts.cards_max {
         return Err(Refusal::TooManyCards);
     }
     if row.custody.is_some() != balance.entrusted {
@@ -325,7 +339,7 @@ fn entrust_balance(
         return Ok(());
     }
     let Funds { ledger: booked, held } = balance.funds;
-    if booked.0 != 0 || held.0 != 0 || balance.cards > 0 || balance.covered_by.is_some() {
+    if booked.0 != 0 || held.0 != 0 || balance.carded || balance.covered_by.is_some() {
         return Err(Refusal::BalanceNotEmpty);
     }
     if !ledger.fees.owed_by(slot).is_empty() {

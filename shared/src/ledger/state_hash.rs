@@ -33,7 +33,7 @@ impl Ledger {
     #[must_use]
     pub fn state_hash(&self) -> u128 {
         let mut hasher = StateHasher { hash: Xxh3Default::new(), bytes: Vec::with_capacity(256) };
-        hasher.put(&(self.last.sequence, self.last.at));
+        hasher.put(&(self.last.sequence, self.last.at, self.counts));
         hasher.put_all(self.partners.len(), self.partners.rows.iter());
         hasher.put_all(self.programs.len(), self.programs.rows.iter());
         hasher.put_all(self.customers.len(), self.customers.rows.iter());

@@ -32,7 +32,30 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Appends a hold that began at `now` and ends at `expires_at`.
+    /// Appends a hold that began at `now` and ends at `expires_at`, and says where it stands: that
+    /// is for the caller to keep in its links.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        links: &mut Slab<Links>,
+        slot: TransactionSlot,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Place {
+        let lifetime_ms = expires_at.0.saturating_sub(now.0);
+        if lifetime_ms == 0 {
+            return Place::default();
+        }
+        let lane = self.lanes.entry(lifetime_ms).or_default();
+        let before = lane.last.replace(slot);
+        match before.and_then(|last| links.get_mut(last)) {
+            Some(last) => last.lane.behind = Some(slot),
+            None => lane.first = Some(slot),
+        }
+        Place { lifetime_ms, before, behind: None }
+    }
+
+    /// Appends one whose links are there already.
     pub(super) fn join(
         &mut self,
         links: &mut Slab<Links>,
@@ -40,13 +63,9 @@ impl Lanes {
         now: Timestamp,
         expires_at: Timestamp,
     ) {
-        let lifetime_ms = expires_at.0.saturating_sub(now.0);
-        let Some(own) = links.get_mut(slot).filter(|_| lifetime_ms > 0) else { return };
-        let lane = self.lanes.entry(lifetime_ms).or_default();
-        own.lane = Place { lifetime_ms, before: lane.last, behind: None };
-        match lane.last.replace(slot).and_then(|last| links.get_mut(last)) {
-            Some(last) => last.lane.behind = Some(slot),
-            None => lane.first = Some(slot),
+        let lane = self.append(links, slot, now, expires_at);
+        if let Some(own) = links.get_mut(slot) {
+            own.lane = lane;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use shared::card::{CardState, YearMonth};
 use shared::command::{
-    Change, Collateral, Custody, NewCard, OnSilence, PartnerBalanceKind, Policy, Program,
+    Change, Collateral, Counts, Custody, NewCard, OnSilence, PartnerBalanceKind, Policy, Program,
 };
 use shared::credential::Pvv;
 use shared::fee::{Charge, Fee, Payer, Terms};
@@ -80,6 +80,10 @@ pub(super) fn change(line: &Line) -> Change {
             blocked: line.verb == "block",
             source: source(line.text("by", "partner")),
         },
+        "counts" => Change::PutCounts(Counts {
+            balances_max: line.number("balances"),
+            cards_max: line.number("cards"),
+        }),
         "reload" => Change::Reload { balance: partner_balance(), money: line.money() },
         other => panic!("no such verb: {other}"),
     }

@@ -69,6 +69,7 @@ impl Shadow {
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
             | Effect::BalanceBlocked(..)
+            | Effect::CountsPut(_)
             | Effect::Asked(..) => {}
         }
     }

@@ -190,6 +190,7 @@ impl Bench {
             | Effect::CustodyPut(..)
             | Effect::BalanceEntrusted(_)
             | Effect::BalanceBlocked(..)
+            | Effect::CountsPut(_)
             | Effect::Asked(..) => None,
         }
     }
@@ -271,6 +272,12 @@ impl Bench {
             let model = (card.state, card.lock, card.expiry, card.wrong_pins, card.pin.is_some());
             same("card's state, lock, month, wrong PINs, PIN", core, model)?;
             same("generation", view.cvv2_generation, card.generation)?;
+        }
+        for (place, user) in self.model.users.iter().enumerate().filter(|(_, user)| !user.closed) {
+            let view = self.ledger.view(Query::Balance(user.id)).and_then(View::into_balance);
+            let core = view.into_iter().flat_map(|view| view.cards).map(|card| card.id);
+            let model = self.model.living_cards(place);
+            same("cards of a balance", core.collect::<Vec<_>>(), model.collect())?;
         }
         same("cards", self.ledger.sizes().0, self.model.cards.len())
     }

@@ -3,7 +3,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "each function gets some of the changes")]
 
 use shared::card::CardState;
-use shared::command::{Change, Collateral, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Program};
+use shared::command::{
+    Change, Collateral, Counts, HOLD_HOURS_MAX, NewCard, PartnerBalanceKind, Program,
+};
 use shared::control::{Outcome, Refusal};
 use shared::fee::{Charge, Payer};
 use shared::ids::{BalanceId, CardId, CommandId, PartnerBalanceId, Sequence, Timestamp};
@@ -120,7 +122,16 @@ impl Model {
                 self.block(*balance, *blocked, *source)
             }
             Change::Reload { balance, money } => self.reload(*balance, *money),
+            Change::PutCounts(counts) => self.put_counts(*counts),
         }
+    }
+
+    fn put_counts(&mut self, counts: Counts) -> Refused {
+        if counts.cards_max > CARDS_A_BALANCE_MAX {
+            return Err(Refusal::Unsound);
+        }
+        self.counts = counts;
+        Ok(())
     }
 
     fn block(&mut self, balance: BalanceId, blocked: bool, source: LockSource) -> Refused {
@@ -183,8 +194,12 @@ impl Model {
                 if self.users.iter().any(|user| user.id == id) {
                     return Err(Refusal::IdTaken);
                 }
+                let has = |user: &&User| user.customer == customer && !user.closed;
+                if self.users.iter().filter(has).count() >= self.counts.balances_max as usize {
+                    return Err(Refusal::TooManyBalances);
+                }
                 room(self.users.len() < self.limits.balances_max)?;
-                let (ledger, held, closed, covered_by, cards) = (0, 0, false, None, 0);
+                let (ledger, held, closed, covered_by, carded) = (0, 0, false, None, false);
                 self.users.push(User {
                     id,
                     customer,
@@ -196,7 +211,7 @@ impl Model {
                     covered_by,
                     entrusted: false,
                     owed: Vec::new(),
-                    cards,
+                    carded,
                 });
                 Ok(())
             }
@@ -239,7 +254,7 @@ impl Model {
         if matches!(card.state, CardState::Expired | CardState::Removed) {
             return Err(Refusal::CardStateForbidden { from: CardState::Ordered, to: card.state });
         }
-        if self.users[user].cards >= CARDS_A_BALANCE_MAX {
+        if self.living_cards(user).count() >= self.counts.cards_max as usize {
             return Err(Refusal::TooManyCards);
         }
         if self.is_entrusted(card.program) != self.users[user].entrusted {
@@ -254,7 +269,7 @@ impl Model {
             }
             self.users[user].covered_by = Some(partner);
         }
-        self.users[user].cards += 1;
+        self.users[user].carded = true;
         self.cards.push(Card {
             id: card.id,
             token: card.token,
@@ -269,6 +284,12 @@ impl Model {
             generation: 0,
         });
         Ok(())
+    }
+
+    /// The cards of a balance that were not removed, in order of issue.
+    pub(crate) fn living_cards(&self, user: usize) -> impl Iterator<Item = CardId> {
+        let living = move |card: &&Card| card.user == user && card.state != CardState::Removed;
+        self.cards.iter().filter(living).map(|card| card.id)
     }
 
     fn change_card(&mut self, change: &Change) -> Refused {

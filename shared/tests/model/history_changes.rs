@@ -1,7 +1,9 @@
 //! Random changes of the issuer's own data, mostly ones that keep the world alive.
 
 use shared::card::{CardState, YearMonth};
-use shared::command::{Change, Channel, Collateral, NewCard, OnSilence, PartnerBalanceKind};
+use shared::command::{
+    Change, Channel, Collateral, Counts, NewCard, OnSilence, PartnerBalanceKind,
+};
 use shared::credential::Pvv;
 use shared::fee::{Charge, Fee, Payer};
 use shared::ids::{
@@ -50,7 +52,8 @@ impl History {
                 Change::RemoveFee(ConfigId(program), FeeId(fee))
             }
             58..66 => Change::RemoveRule(RuleId(u128::from(self.random.below(12)))),
-            66..68 => Change::ResolveException(Sequence(self.random.below(3_000))),
+            66 => Change::ResolveException(Sequence(self.random.below(3_000))),
+            67 => self.counts(),
             68..70 => {
                 let balance = BalanceId(u128::from(self.random.below(7) + 1));
                 let source = self.random.pick(&[LockSource::Partner, LockSource::Admin]);
@@ -129,6 +132,13 @@ impl History {
                 Change::SetCardState { card, state: self.random.pick(&states) }
             }
         }
+    }
+
+    fn counts(&mut self) -> Change {
+        Change::PutCounts(Counts {
+            balances_max: self.random.pick(&[1, 2, 3, 9, 9, u32::MAX]),
+            cards_max: self.random.pick(&[2, 9, 64, 64, 64, 65]),
+        })
     }
 
     fn program_change(&mut self) -> Change {

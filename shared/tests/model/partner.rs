@@ -266,7 +266,7 @@ impl Model {
     pub(crate) fn entrust(&mut self, id: BalanceId) -> Result<(), Refusal> {
         let user = self.open_user(id)?;
         let user = &mut self.users[user];
-        let used = (user.ledger, user.held, user.cards) != (0, 0, 0) || !user.owed.is_empty();
+        let used = (user.ledger, user.held, user.carded) != (0, 0, false) || !user.owed.is_empty();
         if !user.entrusted && (used || user.covered_by.is_some()) {
             return Err(Refusal::BalanceNotEmpty);
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use shared::action_code::Reason;
 use shared::card::{CardState, YearMonth};
-use shared::command::{Collateral, Custody, MessageKey, PartnerBalanceKind, Program};
+use shared::command::{Collateral, Counts, Custody, MessageKey, PartnerBalanceKind, Program};
 use shared::control::Outcome;
 use shared::credential::Pvv;
 use shared::effect::{Decision, Direction, Exception, ExceptionKind, TransactionState};
@@ -38,7 +38,8 @@ pub(crate) struct User {
     /// Its money is with the partner.
     pub(crate) entrusted: bool,
     pub(crate) owed: Vec<(FeeId, i64)>,
-    pub(crate) cards: usize,
+    /// A card was issued on it.
+    pub(crate) carded: bool,
 }
 
 impl User {
@@ -177,6 +178,7 @@ pub(crate) struct Sums {
 #[derive(Clone)]
 pub(crate) struct Model {
     pub(crate) limits: Limits,
+    pub(crate) counts: Counts,
     pub(crate) now: u64,
     pub(crate) sequence: u64,
     pub(crate) partners: Vec<PartnerId>,
@@ -202,6 +204,7 @@ impl Model {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            counts: Counts { balances_max: u32::MAX, cards_max: 64 },
             now: 0,
             sequence: 0,
             partners: Vec::new(),

@@ -158,7 +158,8 @@ impl Model {
             | Change::PutCustody(..)
             | Change::EntrustBalance(_)
             | Change::BlockBalance { .. }
-            | Change::LockByHolder { .. } => {}
+            | Change::LockByHolder { .. }
+            | Change::PutCounts(_) => {}
         }
     }
 
