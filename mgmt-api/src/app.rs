@@ -175,6 +175,8 @@ pub struct App {
     pub uploads: Semaphore,
     /// Password hashes under way.
     pub crypto: Arc<Semaphore>,
+    /// The one look at uploaded art that is under way: nobody waits for it but who uploads.
+    pub art_looks: Arc<Semaphore>,
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
     pub(crate) in_flight: InFlight,
@@ -395,6 +397,7 @@ impl App {
             requests: Semaphore::new(config.limits.requests_max),
             uploads: Semaphore::new(config.limits.uploads_max),
             crypto,
+            art_looks: Arc::new(Semaphore::new(1)),
             keys: Keys::default(),
             rates: Rates::default(),
             in_flight: InFlight::default(),

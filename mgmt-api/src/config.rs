@@ -22,7 +22,8 @@ pub enum Profile {
     /// The seed's samples work as printed; the sandbox programs are there.
     #[default]
     Sandbox,
-    /// Production: identity data is checked, phone and e-mail are unique, keys are registered.
+    /// Production: identity data is checked, phone and e-mail are unique at a partner, keys are
+    /// registered.
     Strict,
 }
 
@@ -67,8 +68,9 @@ pub struct Config {
     /// without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bureau_key: Option<PathBuf>,
-    /// Days for which images of decided identity checks, and the data of customers who went, are
-    /// kept. Source: requirements #68.
+    /// Days for which images of decided identity checks, the data of customers who went (names,
+    /// forms, addresses, card numbers) and the numbers of removed cards are kept. Source:
+    /// requirements #68, #104.
     pub retention_days: u16,
     /// Where the simulated partner listens that keeps the money of one sandbox program's holders;
     /// in the sandbox profile only.

@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use shared::card::CardState;
 use shared::command::{Change, Command};
 use shared::control::Outcome;
 use shared::ids::{CommandId, Sequence};
@@ -196,7 +197,6 @@ impl Feed {
         match change {
             Change::PutPartner(_)
             | Change::PutProgram(_)
-            | Change::SetCardState { .. }
             | Change::SetPin { .. }
             | Change::ResetCvv2 { .. }
             | Change::RenewCard { .. }
@@ -207,6 +207,12 @@ impl Feed {
             | Change::PutCustody(..)
             | Change::BlockBalance { .. }
             | Change::PutCounts(_) => Ok(()),
+            Change::SetCardState { card, state } => match outcome.result {
+                Ok(()) if *state == CardState::Removed => {
+                    store.note_removed(number(card.0), at_ms).await
+                }
+                Ok(()) | Err(_) => Ok(()),
+            },
             Change::EntrustBalance(id) => match outcome.result {
                 Ok(()) => store.set_entrusted(Uuid::from_u128(id.0)).await,
                 Err(_) => Ok(()),

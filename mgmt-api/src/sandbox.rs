@@ -1,7 +1,8 @@
 //! What is known at start: partners of the configured certificates and, in the sandbox profile, the
 //! programs a newcomer uses. Source: surface 2.
 //!
-//! Invariant: telling the switch is repeatable: the command ids are hashes of what is told.
+//! Invariant: telling the switch is repeatable: the command ids are hashes of what is told, save
+//! for what configuration alone says, which is told anew at each start.
 
 use core::time::Duration;
 use std::sync::Arc;

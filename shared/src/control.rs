@@ -410,8 +410,10 @@ pub struct BalanceView {
     pub entrusted: bool,
     /// Who blocked it: nothing may be taken out of it.
     pub blocked: Option<LockSource>,
-    /// Its cards, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
+    /// Its cards that were not removed, at most [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards: Vec<CardView>,
+    /// Whether a card was ever issued on it.
+    pub carded: bool,
 }
 
 /// A card as the switch sees it.

@@ -451,6 +451,8 @@ fn a_program_is_one_or_the_other_from_before_its_first_card_on() {
          balance E customer=1 cur=EUR
          card 5 program=11 balance=E
          entrust E -> BalanceNotEmpty
+         state 5 Removed
+         entrust E -> BalanceNotEmpty                             # what it did may be posted still
          entrust Z -> BalanceNotFound",
     );
 }

@@ -24,3 +24,5 @@ UPDATE programs SET own_bin = 1 WHERE answer_ms IS NOT NULL AND collateral = 'NO
 ALTER TABLE balances ADD COLUMN opened_for TEXT;
 -- Numbers of removed cards are wiped when their retention ends. Source: requirements #104.
 ALTER TABLE cards ADD COLUMN removed_at_ms BIGINT;
+CREATE INDEX cards_removed ON cards (removed_at_ms) WHERE removed_at_ms IS NOT NULL;
+CREATE INDEX customers_deleted ON customers (deleted_at_ms) WHERE deleted_at_ms IS NOT NULL;

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::{App, CardPath, Nothing, Optional, card_id, command_id, derived_command};
 use crate::answer::Answer;
 use crate::call::{Call, CustomerCall};
-use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
 use crate::store::CardRow;
@@ -89,12 +88,7 @@ impl App {
             }
             let change = Change::SetCardState { card: card_id(plan.card), state };
             match self.link.change(command_id(plan.command), change).await?.result {
-                Ok(()) => {
-                    if state == CardState::Removed {
-                        self.store.note_removed(plan.card, clock::now_millis()).await?;
-                    }
-                    Ok(Answer::no_content())
-                }
+                Ok(()) => Ok(Answer::no_content()),
                 Err(Refusal::CardStateForbidden { from: CardState::Ordered, .. }) => {
                     Err(Code::CardNotLinked.into())
                 }

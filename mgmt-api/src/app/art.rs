@@ -36,7 +36,7 @@ impl App {
             return Err(Code::UnsupportedMediaType.into());
         }
         let look = move || (art::check(kind, &content), content);
-        let (found, content) = off_worker(&self.crypto, look).await?;
+        let (found, content) = off_worker(&self.art_looks, look).await?;
         let fatal: Vec<Fault> = found.iter().filter(|one| one.fatal).map(fault).collect();
         if !fatal.is_empty() {
             return Err(Error { code: Code::InvalidArt, faults: fatal });

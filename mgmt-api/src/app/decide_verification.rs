@@ -273,9 +273,12 @@ impl App {
     /// changes nothing. Source: requirements #30.
     pub(crate) async fn open_automatic_balances(&self, customer: i64, partner: i64) -> Result<()> {
         let programs = self.store.programs(Some(partner)).await?;
+        let mut automatic: Vec<_> =
+            programs.into_iter().filter(|program| program.auto_balance != 0).collect();
+        // One that gives IBANs first.
+        automatic.sort_by_key(|program| program.iban_prefix.is_none());
         let mut currencies = BTreeSet::new();
-        let automatic = programs.into_iter().filter(|program| program.auto_balance != 0);
-        for program in automatic.filter(|program| currencies.insert(program.currency)) {
+        for program in automatic.into_iter().filter(|program| currencies.insert(program.currency)) {
             let currency = program.currency;
             let id = automatic_balance(customer, currency);
             if self.store.was_opened(id).await? {
@@ -284,7 +287,9 @@ impl App {
             let opened_for = Some(program.config_id);
             let row = BalanceRow { id, customer_id: customer, currency, entrusted: 0, opened_for };
             let entrusted = self.is_entrusted(partner, currency, None).await?;
-            match self.open_at_switch(partner, &row, entrusted).await {
+            // What was refused once is tried anew: there may be room by now.
+            let attempt = if self.store.was_refused(id).await? { Uuid::now_v7() } else { id };
+            match self.open_at_switch(partner, &row, entrusted, attempt).await {
                 Err(error) if error.code == Code::TooManyBalances => {
                     tracing::warn!(id = customer, "a user has as many balances as one may have");
                 }
@@ -328,7 +333,8 @@ impl App {
         }
     }
 
-    /// Drops images, and wipes customers who went, when their retention is over.
+    /// Drops images, and wipes customers who went and cards that were removed, when their retention
+    /// is over.
     pub(crate) async fn sweep_retention(&self) -> Result<u64> {
         let days = i64::from(self.config.retention_days);
         let before = clock::now_millis().saturating_sub(days.saturating_mul(86_400_000));

@@ -1,4 +1,4 @@
-//! /secure/endpoints: where a partner is told of what happens. Source: requirements 2.2, #156.
+//! Where a partner is told of what happens, put by itself or by operators. Source: requirements 2.2, #156.
 //!
 //! Invariant: a key is shown once, when it is made; with another one, notices are signed with both.
 
@@ -12,10 +12,11 @@ use zeroize::Zeroizing;
 
 use super::{App, Body, EndpointPath, Nothing, PartnerPath, instant};
 use crate::answer::Answer;
-use crate::call::Call;
+use crate::auth::role::Roles;
+use crate::call::{Call, Caller};
 use crate::config::Profile;
 use crate::error::{Code, Error, Result};
-use crate::notices::{BALANCE, KINDS, News, PING, check_url, endpoint_row_name};
+use crate::notices::{BALANCE, KINDS, News, OTP, PING, check_url, endpoint_row_name};
 use crate::store::EndpointRow;
 use crate::vault::{self, Purpose};
 use crate::{clock, pki};
@@ -205,6 +206,7 @@ impl App {
     ) -> Result<Response> {
         let wish = body.content;
         let kinds = wish.check(self.is_strict())?;
+        check_trusted(by, &kinds)?;
         let wanted = kinds.clone();
         let draw = || async {
             if self.store.endpoints(partner).await?.len() >= ENDPOINTS_MAX {
@@ -260,6 +262,8 @@ impl App {
         let wish = body.content;
         let kinds = wish.check(self.is_strict())?;
         let known = self.endpoint_at(&by, &at).await?;
+        check_trusted(&by, &kinds)?;
+        check_trusted(&by, &known.kinds)?;
         self.check_balances_stay(known.partner_id, Some(&known), Some(&kinds)).await?;
         let carry_out = async |()| {
             let state = wish.state.name().to_owned();
@@ -282,6 +286,7 @@ impl App {
     ) -> Result<Response> {
         let draw = async || {
             let known = self.endpoint_at(&by, &at).await?;
+            check_trusted(&by, &known.kinds)?;
             self.check_balances_stay(known.partner_id, Some(&known), None).await?;
             Ok(known.id)
         };
@@ -431,4 +436,19 @@ impl App {
         let row = row.filter(|row| scope.admits_partner(row.partner_id));
         row.ok_or_else(|| Code::EndpointNotFound.into())
     }
+}
+
+/// Whether `kinds` is told where the caller says: where money is asked for and where one-time
+/// passwords go is said by the partner, or by an Admin who is not one partner's.
+fn check_trusted(by: &Call, kinds: &str) -> Result<()> {
+    let is_trusted = kinds.split(',').any(|kind| [BALANCE, OTP].contains(&kind));
+    if let Caller::Operator(operator) = by.caller
+        && is_trusted
+    {
+        by.check_sees_all()?;
+        if !operator.roles.meet(Roles::ADMIN) {
+            return Err(Code::Forbidden.into());
+        }
+    }
+    Ok(())
 }

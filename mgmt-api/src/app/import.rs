@@ -268,7 +268,8 @@ impl App {
         done.customer = Some(customer.clone());
         let by = |step| CustomerCall { call: self.call(pending, step), customer: customer.clone() };
         if let Some(currency) = &row.currency {
-            let body: Body<NewBalance> = self.body(serde_json::json!({ "currency": currency }))?;
+            let body = serde_json::json!({ "currency": currency, "configId": row.config_id });
+            let body: Body<NewBalance> = self.body(body)?;
             let opened = self.open_balance(by("balance"), body).await?;
             done.balance = Some(member_of(opened, "balanceId").await?);
         }

@@ -181,7 +181,8 @@ impl App {
             let row = self.store.balance_in(Scope::default(), plan.balance).await?;
             let row = row.ok_or(Code::BalanceNotFound)?;
             let view = self.balance_view(row.id).await?;
-            let others = view.cards.iter().any(|card| card.id != card_id(plan.card));
+            let is_there = view.cards.iter().any(|card| card.id == card_id(plan.card));
+            let others = view.carded && !(is_there && view.cards.len() == 1);
             let money = (view.ledger.0, view.held.0, view.owed.0) != (0, 0, 0);
             if row.entrusted == 0 && (others || money) {
                 return Err(Code::BalanceNotEmpty.into());

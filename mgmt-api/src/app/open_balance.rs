@@ -76,22 +76,23 @@ impl App {
             entrusted: 0,
             opened_for: config,
         };
-        self.open_at_switch(partner, &row, entrusted).await?;
+        self.open_at_switch(partner, &row, entrusted, row.id).await?;
         let currency = currency_of_row(currency).to_string();
         Answer::created(&OpenedBalance { balance_id: balance, currency, amount: 0 })
     }
 
-    /// Opens a balance here, and at the partner where that keeps its money. Doing it again changes
-    /// nothing.
+    /// Opens a balance here, and at the partner where that keeps its money. Doing it again under
+    /// the same `attempt` changes nothing.
     pub(crate) async fn open_at_switch(
         &self,
         partner: i64,
         row: &BalanceRow,
         entrusted: bool,
+        attempt: Uuid,
     ) -> Result<()> {
         if entrusted {
             // A balance that the partner does not take is not opened. Source: requirements #143.
-            self.link_balance(partner, row, row.id).await?;
+            self.link_balance(partner, row, attempt).await?;
         }
         self.store.insert_balance(row, clock::now_millis()).await?;
         let change = Change::OpenBalance {
@@ -99,13 +100,17 @@ impl App {
             customer: customer_id(row.customer_id),
             currency: currency_of_row(row.currency),
         };
-        let outcome = self.link.change(command_id(row.id), change).await?;
+        let mut outcome = self.link.change(command_id(attempt), change).await?;
+        if outcome.result == Err(Refusal::IdTaken) {
+            // An attempt before this one opened it.
+            outcome.result = Ok(());
+        }
         if entrusted && outcome.result.is_ok() {
-            self.entrust_at_switch(row, row.id).await?;
+            self.entrust_at_switch(row, attempt).await?;
         }
         self.store.settle_balance(row.id, state_after(&outcome)).await?;
-        if entrusted && outcome.result.is_err_and(|refusal| refusal != Refusal::IdTaken) {
-            self.unlink_balance(partner, row, row.id).await?;
+        if entrusted && outcome.result.is_err() {
+            self.unlink_balance(partner, row, attempt).await?;
         }
         outcome.result?;
         self.give_iban(partner, row).await
@@ -119,12 +124,16 @@ impl App {
         currency: i64,
         config: Option<&str>,
     ) -> Result<bool> {
-        let programs = self.store.programs(Some(partner)).await?;
-        let mut programs = programs.iter().filter(|program| program.currency == currency);
+        let all = self.store.programs(Some(partner)).await?;
+        let mut programs = all.iter().filter(|program| program.currency == currency);
         match config {
             Some(config) => {
-                let program = programs.find(|program| program.config_id == config);
-                Ok(program.ok_or(Code::ConfigNotFound)?.answer_ms.is_some())
+                let program = all.iter().find(|program| program.config_id == config);
+                let program = program.ok_or(Code::ConfigNotFound)?;
+                if program.currency != currency {
+                    return Err(Code::CurrencyMismatch.into());
+                }
+                Ok(program.answer_ms.is_some())
             }
             None => {
                 let first = programs.next().is_some_and(|program| program.answer_ms.is_some());

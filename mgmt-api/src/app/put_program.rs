@@ -290,8 +290,10 @@ impl App {
         let id = program.id;
         let known = self.store.program_of_card(&row.config_id).await?;
         if row.answer_ms.is_some() {
+            let keeps = known.as_ref().is_some_and(|known| known.answer_ms.is_some());
             let partner = self.store.partner(row.partner_id).await?;
-            if partner.is_none_or(|partner| partner.licensed == 0) {
+            // What is kept already stays where it is, and its rules may be tightened.
+            if !keeps && partner.is_none_or(|partner| partner.licensed == 0) {
                 return Err(Code::PartnerNotLicensed.into());
             }
             if self.balance_endpoint(row.partner_id).await?.is_none() {

@@ -47,6 +47,7 @@ pub struct ShownBalance {
     state: &'static str,
     /// Who blocked it.
     blocked_by: Option<&'static str>,
+    /// Those that were not removed.
     cards: Vec<ShownCard>,
 }
 

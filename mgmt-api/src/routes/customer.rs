@@ -139,7 +139,13 @@ fn balances() -> Vec<CustomerRoute> {
             .says("Opens a balance at zero.")
             .takes::<NewBalance>(r#"{"currency":"EUR"}"#)
             .gives::<OpenedBalance>(201)
-            .fails(&[KycNotVerified, InvalidCurrency, TooManyBalances])
+            .fails(&[
+                KycNotVerified,
+                InvalidCurrency,
+                ConfigNotFound,
+                CurrencyMismatch,
+                TooManyBalances,
+            ])
             .of_customer()
             .partners()
             .customers()

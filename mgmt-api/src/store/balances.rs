@@ -50,10 +50,10 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a pending balance on.
+    /// Moves a balance on that is pending, or was refused and is tried anew.
     pub async fn settle_balance(&self, id: Uuid, state: RowState) -> Result<()> {
-        const SQL: &str =
-            "UPDATE balances SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
+        const SQL: &str = "UPDATE balances SET row_state = $2 WHERE id = $1 \
+             AND row_state IN ('PENDING', 'REFUSED')";
         on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
@@ -83,6 +83,13 @@ impl Store {
     pub async fn was_opened(&self, id: Uuid) -> Result<bool> {
         const SQL: &str = "SELECT COUNT(*) FROM balances WHERE id = $1 \
              AND row_state IN ('CONFIRMED', 'CLOSED')";
+        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
+    /// Whether the switch refused to open it.
+    pub async fn was_refused(&self, id: Uuid) -> Result<bool> {
+        const SQL: &str = "SELECT COUNT(*) FROM balances WHERE id = $1 AND row_state = 'REFUSED'";
         let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
         Ok(found > 0)
     }

@@ -237,10 +237,11 @@ impl Store {
     /// Wipes what is sealed of customers that went before `before_ms`, and of cards that were
     /// removed before it. Source: requirements #68, #104.
     pub async fn wipe_customers(&self, before_ms: i64) -> Result<u64> {
-        const WIPES: [&str; 4] = [
-            "UPDATE cards SET pan_sealed = $2 WHERE pan_sealed <> $2 AND (removed_at_ms < $1 \
-             OR balance_id IN (SELECT balances.id FROM balances JOIN customers \
-             ON customers.id = customer_id WHERE deleted_at_ms < $1))",
+        const WIPES: [&str; 5] = [
+            "UPDATE cards SET pan_sealed = $2 WHERE pan_sealed <> $2 AND removed_at_ms < $1",
+            "UPDATE cards SET pan_sealed = $2 WHERE pan_sealed <> $2 AND balance_id IN \
+             (SELECT balances.id FROM balances JOIN customers ON customers.id = customer_id \
+             WHERE deleted_at_ms < $1)",
             "UPDATE card_orders SET delivery_sealed = $2 WHERE delivery_sealed <> $2 \
              AND card_id IN (SELECT cards.id FROM cards JOIN balances ON balances.id = balance_id \
              JOIN customers ON customers.id = customer_id WHERE deleted_at_ms < $1)",

@@ -123,8 +123,10 @@ impl Store {
         now_ms: i64,
     ) -> Result<Vec<OrderRow>> {
         const GIVE: &str = "UPDATE card_orders SET state = 'SENT_TO_BUREAU', batch_id = $1, \
-             changed_at_ms = $3 WHERE id IN (SELECT id FROM card_orders WHERE state = 'ORDERED' \
-             ORDER BY created_at_ms LIMIT $2) \
+             changed_at_ms = $3 WHERE id IN (SELECT card_orders.id FROM card_orders \
+             JOIN cards ON cards.id = card_id WHERE state = 'ORDERED' \
+             AND length(delivery_sealed) > 0 AND length(pan_sealed) > 0 \
+             ORDER BY card_orders.created_at_ms LIMIT $2) \
              AND NOT EXISTS (SELECT 1 FROM card_orders WHERE batch_id = $1)";
         const TAKE: &str = "SELECT id, card_id, kind, state, delivery_sealed, tracking_no, \
              reference, changed_at_ms FROM card_orders WHERE batch_id = $1 ORDER BY created_at_ms";

@@ -151,6 +151,7 @@ impl Store {
              JOIN customers ON customers.id = verifications.customer_id \
              JOIN partners ON partners.id = customers.partner_id \
              WHERE status = 'IN_PROGRESS' AND partners.kyc_mode = 'AUTOMATIC' \
+             AND deleted_at_ms IS NULL \
              ORDER BY verifications.created_at_ms LIMIT $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(limit).fetch_all(pool).await)?)
     }
@@ -193,11 +194,13 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).bind(kind).fetch_optional(pool).await)?)
     }
 
-    /// Drops images of checks that were decided before `before_ms`.
+    /// Drops images of checks that were decided before `before_ms`, and of all whose customers went
+    /// before it.
     pub async fn drop_images(&self, before_ms: i64) -> Result<u64> {
         const SQL: &str = "DELETE FROM verification_images WHERE verification_id IN \
              (SELECT id FROM verifications WHERE status <> 'IN_PROGRESS' \
-             AND COALESCE(decided_at_ms, created_at_ms) < $1)";
+             AND COALESCE(decided_at_ms, created_at_ms) < $1 \
+             OR customer_id IN (SELECT id FROM customers WHERE deleted_at_ms < $1))";
         Ok(on!(self, pool => {
             let done = sqlx::query(SQL).bind(before_ms).execute(pool).await;
             done.map(|done| done.rows_affected())

@@ -256,6 +256,15 @@ async fn operators_make_change_and_forget_a_partners_endpoints() {
             let got = world.with(&ann, method, &at, body).await;
             got.expect_error(404, "ENDPOINT_NOT_FOUND");
         }
+        // Where passwords go is no manager's to say.
+        let bob = world.operator("bob", Roles::MANAGER, None).await;
+        let otp = json!({ "url": partner.url, "events": ["otp"] });
+        for (method, path) in [(Method::POST, theirs), (Method::PUT, &*at)] {
+            world.with(&bob, method, path, Some(&otp)).await.expect_error(403, "FORBIDDEN");
+        }
+        world.admin(Method::PUT, &at, Some(&otp)).await.expect(StatusCode::OK);
+        let got = world.with(&bob, Method::DELETE, &at, None).await;
+        got.expect_error(403, "FORBIDDEN");
         world.admin(Method::DELETE, &at, None).await.expect(StatusCode::NO_CONTENT);
         world.admin(Method::GET, &at, None).await.expect_error(404, "ENDPOINT_NOT_FOUND");
     })

@@ -208,6 +208,7 @@ impl Ledger {
             entrusted: balance.entrusted,
             blocked: balance.blocked,
             cards,
+            carded: balance.carded,
         }
     }
 

@@ -185,8 +185,11 @@ impl<'a> Drawing<'a> {
         }
         let document = self.document;
         let own = form.dict.get_deref(b"Resources", document).and_then(Object::as_dict);
-        let resources =
-            own.map_or_else(|_none| [self.page.as_slice(), around].concat(), |own| vec![own]);
+        let all_around = || match around.starts_with(&self.page) {
+            true => around.to_vec(),
+            false => [self.page.as_slice(), around].concat(),
+        };
+        let resources = own.map_or_else(|_none| all_around(), |own| vec![own]);
         self.look_at_fonts(&resources);
         let matrix = form.dict.get_deref(b"Matrix", document).and_then(Object::as_array).ok();
         let matrix = matrix.and_then(|matrix| numbers(document, matrix));
