@@ -20,14 +20,15 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    App, Asked, Body, ImportFile, ImportPath, NewBalance, NewVirtualCard, NewWallet, page_limit,
+    App, Asked, Body, ImportFile, ImportPath, NewBalance, NewVirtualCard, NewWallet,
+    currency_of_row, page_limit,
 };
 use crate::answer::Answer;
 use crate::call::{Call, Caller, Client, CustomerCall, Exchange};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::idempotency::ContentHash;
-use crate::store::{ImportedRow, NewImportRow, PendingRow};
+use crate::store::{ImportedRow, NewImportRow, PendingRow, ProgramRow};
 use crate::vault::Purpose;
 
 /// Bytes of a file.
@@ -268,7 +269,8 @@ impl App {
         done.customer = Some(customer.clone());
         let by = |step| CustomerCall { call: self.call(pending, step), customer: customer.clone() };
         if let Some(currency) = &row.currency {
-            let body = serde_json::json!({ "currency": currency, "configId": row.config_id });
+            let config = self.config_in(pending.partner_id, row, currency).await?;
+            let body = serde_json::json!({ "currency": currency, "configId": config });
             let body: Body<NewBalance> = self.body(body)?;
             let opened = self.open_balance(by("balance"), body).await?;
             done.balance = Some(member_of(opened, "balanceId").await?);
@@ -283,6 +285,14 @@ impl App {
             done.card = Some(member_of(issued, "id").await?);
         }
         Ok(())
+    }
+
+    /// The program that a row's balance is opened for, where that is one in its currency.
+    async fn config_in(&self, partner: i64, row: &Row, wanted: &str) -> Result<Option<String>> {
+        let Some(config) = &row.config_id else { return Ok(None) };
+        let program = self.store.program(partner, config).await?;
+        let named = |program: &ProgramRow| currency_of_row(program.currency).to_string() == wanted;
+        Ok(program.filter(named).map(|program| program.config_id))
     }
 
     /// The call of one step of a row: sent again, it gets its first answer.

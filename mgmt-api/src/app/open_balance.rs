@@ -124,16 +124,12 @@ impl App {
         currency: i64,
         config: Option<&str>,
     ) -> Result<bool> {
-        let all = self.store.programs(Some(partner)).await?;
-        let mut programs = all.iter().filter(|program| program.currency == currency);
+        let programs = self.store.programs(Some(partner)).await?;
+        let mut programs = programs.iter().filter(|program| program.currency == currency);
         match config {
             Some(config) => {
-                let program = all.iter().find(|program| program.config_id == config);
-                let program = program.ok_or(Code::ConfigNotFound)?;
-                if program.currency != currency {
-                    return Err(Code::CurrencyMismatch.into());
-                }
-                Ok(program.answer_ms.is_some())
+                let program = programs.find(|program| program.config_id == config);
+                Ok(program.ok_or(Code::ConfigNotFound)?.answer_ms.is_some())
             }
             None => {
                 let first = programs.next().is_some_and(|program| program.answer_ms.is_some());

@@ -139,13 +139,7 @@ fn balances() -> Vec<CustomerRoute> {
             .says("Opens a balance at zero.")
             .takes::<NewBalance>(r#"{"currency":"EUR"}"#)
             .gives::<OpenedBalance>(201)
-            .fails(&[
-                KycNotVerified,
-                InvalidCurrency,
-                ConfigNotFound,
-                CurrencyMismatch,
-                TooManyBalances,
-            ])
+            .fails(&[KycNotVerified, InvalidCurrency, ConfigNotFound, TooManyBalances])
             .of_customer()
             .partners()
             .customers()

@@ -46,6 +46,7 @@ impl KeyIndex {
         }
     }
 
+    #[inline]
     pub(super) fn find(
         &self,
         rows: &Slab<Transaction>,
@@ -60,6 +61,7 @@ impl KeyIndex {
     }
 
     /// False where the key is known.
+    #[inline]
     pub(super) fn insert(
         &mut self,
         rows: &Slab<Transaction>,
