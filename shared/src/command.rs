@@ -544,6 +544,6 @@ pub enum Change {
 pub struct Counts {
     /// Open balances of a cardholder.
     pub balances_max: u32,
-    /// Cards of a balance that were not removed, up to [`CARDS_A_BALANCE_MAX`].
+    /// Cards of a balance that were not removed, up to [`crate::limits::CARDS_A_BALANCE_MAX`].
     pub cards_max: u32,
 }
