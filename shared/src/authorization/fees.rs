@@ -31,21 +31,7 @@ pub(crate) fn set_fees<W: Witness>(case: &mut Case<'_, W>, message: Option<&Auth
 }
 
 /// What the holder pays for `amount` of a payment besides, more than is reserved for it already.
-#[inline]
 pub(super) fn holders_fees(
-    ledger: &Ledger,
-    message: &Authorization,
-    program: Option<&ProgramRow>,
-    base: Option<TransactionSlot>,
-    amount: Amount,
-) -> Amount {
-    match ledger.fees.are_unused() {
-        true => Amount::ZERO,
-        false => holders_fees_used(ledger, message, program, base, amount),
-    }
-}
-
-fn holders_fees_used(
     ledger: &Ledger,
     message: &Authorization,
     program: Option<&ProgramRow>,

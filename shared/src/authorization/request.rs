@@ -206,7 +206,10 @@ fn cover<W: Witness>(
         Some(Kind::Credit | Kind::PaymentCredit | Kind::Inquiry) | None => return Ok(whole),
     }
     let ledger = case.ledger;
-    let fees = |amount| holders_fees(ledger, request, parties.program, base, amount);
+    let fees = |amount| match ledger.fees.are_unused() {
+        true => Amount::ZERO,
+        false => holders_fees(ledger, request, parties.program, base, amount),
+    };
     let available = balance.funds.available();
     let needs = billed.amount.checked_add(fees(billed.amount));
     let covers = needs.is_some_and(|needs| balance.funds.covers(needs));
