@@ -133,11 +133,21 @@ struct Feed {
     last: Sequence,
     stored: Sequence,
     kept: Kept,
+    /// Rows that their requests are about to settle: those that still wait when the cursor is
+    /// stored are settled then. A write at once would only hold up the request's own.
+    unsettled: Vec<Unsettled>,
+}
+
+/// A row, and what becomes of it.
+enum Unsettled {
+    Card(i64, RowState),
+    Movement(Uuid, RowState, i64),
 }
 
 impl Feed {
     fn new(store: Store) -> Self {
-        Self { store, last: Sequence(0), stored: Sequence(0), kept: Kept::default() }
+        let (kept, unsettled) = (Kept::default(), Vec::new());
+        Self { store, last: Sequence(0), stored: Sequence(0), kept, unsettled }
     }
 
     async fn follow(mut self, socket: &Path) -> Result<Infallible, FeedError> {
@@ -185,7 +195,7 @@ impl Feed {
 
     /// Confirms the row that a change stands for, in case that its request could not.
     async fn settle(
-        &self,
+        &mut self,
         id: CommandId,
         change: &Change,
         outcome: &Outcome,
@@ -242,7 +252,8 @@ impl Feed {
                 store.settle_partner_balance(Uuid::from_u128(id.0), state).await
             }
             Change::IssueCard(card) => {
-                store.settle_card(i64::try_from(card.id.0).unwrap_or_default(), state).await
+                self.unsettled.push(Unsettled::Card(number(card.id.0), state));
+                Ok(())
             }
             Change::LockCard { .. } | Change::UnlockCard(_) | Change::LockByHolder { .. } => {
                 store.settle_lock_request(command, state).await
@@ -251,7 +262,10 @@ impl Feed {
             | Change::Reload { .. }
             | Change::Withdraw { .. }
             | Change::Transfer { .. }
-            | Change::TransferCharged { .. } => store.settle_movement(command, state, at_ms).await,
+            | Change::TransferCharged { .. } => {
+                self.unsettled.push(Unsettled::Movement(command, state, at_ms));
+                Ok(())
+            }
         }
     }
 
@@ -273,7 +287,20 @@ impl Feed {
 
     async fn store_cursor(&mut self) -> Result<(), StoreError> {
         if self.last > self.stored {
-            self.kept.store(&self.store).await?;
+            let store = &self.store;
+            for row in &self.unsettled {
+                match *row {
+                    Unsettled::Card(id, state) if store.card_waits(id).await? => {
+                        store.settle_card(id, state).await?;
+                    }
+                    Unsettled::Movement(id, state, at_ms) if store.movement_waits(id).await? => {
+                        store.settle_movement(id, state, at_ms).await?;
+                    }
+                    Unsettled::Card(..) | Unsettled::Movement(..) => {}
+                }
+            }
+            self.unsettled.clear();
+            self.kept.store(store).await?;
             let sequence = i64::try_from(self.last.0).unwrap_or(i64::MAX);
             self.store.advance_event_cursor(sequence).await?;
             self.stored = self.last;

@@ -110,6 +110,8 @@ impl Row {
             cardholder_lifts: LOCK_SOURCES.map(lock_source_name).join(","),
             network_verifies: 0,
             own_bin: 0,
+            application_id: None,
+            processor: None,
         }
     }
 }

@@ -76,6 +76,8 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 const CONNECTIONS_MAX: u32 = 8;
+/// Connections to a server whose commits are on the disk later.
+const LATER_MAX: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for less is used without a look.
 const IDLE_UNSEEN: Duration = Duration::from_secs(1);
@@ -95,8 +97,25 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Db {
-    Sqlite(SqlitePool),
-    Pg(PgPool),
+    Sqlite(File),
+    Pg(Server),
+}
+
+/// A file has one lock for all who write: whoever finds it taken sleeps and looks again. So there
+/// is one writer, for which all wait in turn, and it keeps no reader waiting.
+#[derive(Clone)]
+struct File {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+/// Connections whose commits are on the disk before they are done, and some whose commits are so
+/// with the next of the others: for what means nothing before another row follows, or follows from
+/// the switch's journal anyhow.
+#[derive(Clone)]
+struct Server {
+    pool: PgPool,
+    later: PgPool,
 }
 
 /// When what is committed must be on the disk.
@@ -123,30 +142,44 @@ impl Db {
             secret_file::create_if_absent(options.get_filename(), b"")
                 .map_err(|error| sqlx::Error::Configuration(error.into()))?;
             // A file does not hang up: its connections need no look before they are used.
-            let pool = SqlitePoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false);
-            return Ok(Self::Sqlite(pool.connect_with(options).await?));
+            let pool = |connections_max| {
+                SqlitePoolOptions::new()
+                    .max_connections(connections_max)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .test_before_acquire(false)
+            };
+            let writer = pool(1).connect_with(options.clone()).await?;
+            let readers = options.pragma("query_only", "ON");
+            let readers = pool(connections_max).connect_with(readers).await?;
+            return Ok(Self::Sqlite(File { readers, writer }));
         }
-        let options = PgConnectOptions::from_str(url)?;
-        let options = match durability {
-            Durability::AtOnce => options,
-            Durability::Later => options.options([("synchronous_commit", "off")]),
-        };
+        let at_once = PgConnectOptions::from_str(url)?;
+        let later = at_once.clone().options([("synchronous_commit", "off")]);
         // A look at each connection before its use would double what a read costs: only one that
         // lay idle may have been hung up on meanwhile.
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    let is_good = meta.idle_for < IDLE_UNSEEN || connection.ping().await.is_ok();
-                    Ok(is_good)
+        let pool = |connections_max| {
+            PgPoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .before_acquire(|connection, meta| {
+                    Box::pin(async move {
+                        let is_good =
+                            meta.idle_for < IDLE_UNSEEN || connection.ping().await.is_ok();
+                        Ok(is_good)
+                    })
                 })
-            });
-        Ok(Self::Pg(pool.connect_with(options).await?))
+        };
+        Ok(Self::Pg(match durability {
+            Durability::AtOnce => Server {
+                pool: pool(connections_max).connect_with(at_once).await?,
+                later: pool(LATER_MAX).connect_lazy_with(later),
+            },
+            Durability::Later => {
+                let pool = pool(connections_max).connect_with(later).await?;
+                Server { later: pool.clone(), pool }
+            }
+        }))
     }
 }
 
@@ -173,22 +206,36 @@ impl RowState {
     }
 }
 
-/// The same typed statement once per driver. With `begin`, the text that opens a write transaction
-/// comes along: SQLite must take its lock at once, or an upgrade from read to write fails.
+/// The same typed statement once per driver: one that reads, one that may `write`, or one whose
+/// writes may be on the disk `later`, with the next of the others. With `begin`, the text that
+/// opens a write transaction comes along: SQLite must take its lock at once, or an upgrade from
+/// read to write fails.
 macro_rules! on {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite($pool) => $body,
-            crate::store::Db::Pg($pool) => $body,
+            crate::store::Db::Sqlite(crate::store::File { readers: $pool, .. }) => $body,
+            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => $body,
+        }
+    };
+    ($store:expr, later $pool:ident => $body:expr) => {
+        match &$store.db {
+            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => $body,
+            crate::store::Db::Pg(crate::store::Server { later: $pool, .. }) => $body,
+        }
+    };
+    ($store:expr, write $pool:ident => $body:expr) => {
+        match &$store.db {
+            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => $body,
+            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => $body,
         }
     };
     ($store:expr, $pool:ident, $begin:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite($pool) => {
+            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => {
                 let $begin = "BEGIN IMMEDIATE";
                 $body
             }
-            crate::store::Db::Pg($pool) => {
+            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => {
                 let $begin = "BEGIN";
                 $body
             }
@@ -212,8 +259,8 @@ impl Store {
     /// Brings the schema up to date; refuses one that is newer than this program.
     pub async fn migrate(&self) -> core::result::Result<(), sqlx::migrate::MigrateError> {
         match &self.db {
-            Db::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
-            Db::Pg(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+            Db::Sqlite(file) => SQLITE_MIGRATIONS.run(&file.writer).await,
+            Db::Pg(server) => POSTGRES_MIGRATIONS.run(&server.pool).await,
         }
     }
 
@@ -226,13 +273,14 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);
+        on!(self, later pool => pool.close().await);
     }
 
     /// The next number of a sequence.
     pub async fn next_number(&self, name: &str) -> Result<i64> {
         const SQL: &str = "UPDATE sequences SET next_value = next_value + 1 WHERE name = $1 \
                            RETURNING next_value - 1";
-        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(name).fetch_one(pool).await)?)
+        Ok(on!(self, later pool => sqlx::query_scalar(SQL).bind(name).fetch_one(pool).await)?)
     }
 }
 

@@ -26,6 +26,7 @@ use thiserror::Error;
 use crate::authorization::{self, Case, Witness};
 use crate::balance::{Balance, PartnerBalance};
 use crate::books::{Books, Imbalance};
+use crate::cache::ask_for;
 use crate::card::{CardState, YearMonth};
 use crate::command::{
     Authorization, Command, Counts, Custody, MessageKey, PartnerBalanceKind, Program,
@@ -51,6 +52,9 @@ pub use explaining::{Explanation, Retold, Sight, Touched};
 use fees::Fees;
 pub(crate) use rules::Charge;
 use rules::Rules;
+
+/// Cards whose memory is asked for at once.
+pub const FORESEEN_MAX: usize = 16;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -297,6 +301,24 @@ impl Ledger {
         self.last = stamp;
         self.books.check().expect("money is conserved by every command");
         (stamp, answer)
+    }
+
+    /// Asks for the memory that decisions on the cards of these tokens will look at, of
+    /// [`FORESEEN_MAX`] at most: it comes while something else is done. Changes nothing.
+    #[inline]
+    pub fn foresee(&self, tokens: impl Iterator<Item = PanToken>) {
+        let mut cards = [None; FORESEEN_MAX];
+        for (card, token) in cards.iter_mut().zip(tokens) {
+            let Some(place) = self.cards.place(token) else { continue };
+            self.cards.foresee(place.card);
+            ask_for(&self.balances.rows, place.balance.index());
+            *card = Some(place.card);
+        }
+        for card in cards.into_iter().flatten() {
+            if let Some(newest) = self.cards.at(card).and_then(|card| card.newest) {
+                self.transactions.foresee(newest);
+            }
+        }
     }
 
     /// Applies the effects of a journaled record.

@@ -25,6 +25,7 @@ pub mod action_code;
 pub mod authorization;
 pub mod balance;
 pub mod books;
+mod cache;
 pub mod card;
 pub mod command;
 pub mod control;

@@ -134,6 +134,13 @@ impl Transactions {
         self.links.reserve(count);
     }
 
+    /// Asks for the memory that the next transaction of a card writes to, beside its own: that of
+    /// the `newest` until then.
+    #[inline]
+    pub(crate) fn foresee(&self, newest: TransactionSlot) {
+        self.links.foresee(newest);
+    }
+
     pub(crate) fn get(&self, slot: TransactionSlot) -> Option<&Transaction> {
         self.rows.get(slot)
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// `wpin_hash` is the argon2id hash of the wallet's own PIN, which is no card's; `email` and
 /// `alert_email` are addresses of whoever looks after a certificate or a partner's balance.
 const COLUMNS: &str = "
-    alert_email alert_level alerted amount answer_ms answer_sealed approval asked asked_at_ms
+    alert_email alert_level alerted amount answer_ms answer_sealed application_id approval asked asked_at_ms
     asked_until_ms at_ms attempts authorised auto_balance balance balance_id batch_id bin
     blocked_until_ms booked booked_at_ms caller captured card card_id card_kind cardholder_lifts cash_back
     cash_hold_hours chain_hash changed_at_ms client_certificate client_key_sealed closed
@@ -27,7 +27,7 @@ const COLUMNS: &str = "
     next_key_sealed next_period_ms next_value not_after_ms not_before_ms notice number on_silence opened_for
     operator_id origin original_amount original_currency own_bin pan_sealed pan_token partial_approval
     partner_amount partner_balance_id partner_calls partner_id password_hash period
-    period_end_ms period_ms place plan_sealed posted processing_code profile_sealed
+    period_end_ms period_ms place plan_sealed posted processing_code processor profile_sealed
     purchase_hold_hours rate_ppm reason reference reference_id region released removed_at_ms replaces request_id
     requested_by reserved_at_ms resource_id response_key_sha256 returned revoked_at_ms roles
     root route row_count row_no row_state rrn scope sequence serial settlement slot source

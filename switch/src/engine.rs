@@ -6,13 +6,11 @@ use std::collections::{HashMap, VecDeque};
 
 use shared::command::{Authorization, Change, Command, MessageClass, MessageKey, PartnerAnswer};
 use shared::control::{ClockView, Outcome, Query, Question, View};
-use shared::credential::Stored;
 use shared::effect::{Decision, Effect};
 use shared::ids::{CommandId, Sequence, Timestamp};
 use shared::journal_record::{Answer, RecordRef};
 use shared::ledger::Ledger;
 use shared::money::Amount;
-use shared::pan::PanToken;
 use tokio::sync::watch;
 
 use crate::clock::{self, AheadFile};
@@ -275,10 +273,10 @@ impl Engine {
             && self.effects.iter().all(held)
     }
 
-    /// What the credentials of a token's card are verified against.
+    /// All state.
     #[must_use]
-    pub fn verified_against(&self, token: PanToken) -> Stored {
-        self.ledger.verified_against(token)
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Lets holds past their lifetime expire, as many as one command may; whether more are due.

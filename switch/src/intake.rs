@@ -26,11 +26,12 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use shared::action_code::ResponseCodes;
 use shared::command::{Command, MessageClass, MessageKey};
-use shared::credential::{KeyProvider, Stored};
+use shared::credential::KeyProvider;
 use shared::ids::LinkId;
 use shared::iso8583::mti::{Class, Function, Version};
 use shared::iso8583::{FormatError, Message};
-use shared::pan::{PanToken, TokenKey};
+use shared::ledger::Ledger;
+use shared::pan::TokenKey;
 
 use markers::Markers;
 
@@ -87,16 +88,12 @@ pub enum Asked {
 }
 
 impl Reading {
-    /// Reads a message other than of network management. `verified_against` gives what the card of
-    /// a token has for its PIN and its CVC2.
+    /// Reads a message other than of network management. The ledger says what credentials are
+    /// verified against, and is told of the card as soon as it is known.
     ///
     /// # Errors
     /// The first field that cannot be read.
-    pub fn read(
-        &self,
-        message: &Message<'_>,
-        verified_against: impl FnOnce(PanToken) -> Stored,
-    ) -> Result<Asked, FormatError> {
+    pub fn read(&self, message: &Message<'_>, ledger: &Ledger) -> Result<Asked, FormatError> {
         let mti = message.mti();
         if !message.is_taken() {
             return Ok(Asked::NotTaken);
@@ -104,11 +101,11 @@ impl Reading {
         message.validate()?;
         let command = match (mti.class, mti.function) {
             (Class::Authorization | Class::Financial, Function::Request) => {
-                let request = self.authorization(message, verified_against)?;
+                let request = self.authorization(message, ledger)?;
                 Command::Authorize(request)
             }
             (Class::Authorization | Class::Financial, Function::Advice) => {
-                Command::Advise(self.advice(message)?)
+                Command::Advise(self.advice(message, ledger)?)
             }
             (Class::Reversal, Function::Request | Function::Advice)
             | (Class::Authorization | Class::Financial, Function::NegativeAcknowledgement) => {

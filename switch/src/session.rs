@@ -232,8 +232,7 @@ impl Session {
         }
         let link = Rc::clone(&self.link);
         let shard = Rc::clone(&self.shard);
-        let asked =
-            link.rules.reading.read(message, |token| shard.engine().verified_against(token))?;
+        let asked = link.rules.reading.read(message, shard.engine().ledger())?;
         let command = match asked {
             Asked::Command(command) => command,
             Asked::Note => {

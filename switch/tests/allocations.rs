@@ -13,7 +13,6 @@ use std::rc::Rc;
 use shared::action_code::{Reason, ResponseCodes};
 use shared::card::{CardState, YearMonth};
 use shared::command::{Change, Collateral, Command, NewCard, PartnerBalanceKind, Policy, Program};
-use shared::credential::Stored;
 use shared::credential::software::SoftwareKeys;
 use shared::ids::{
     BalanceId, CardId, CommandId, ConfigId, CustomerId, LinkId, PartnerBalanceId, PartnerId,
@@ -86,7 +85,7 @@ impl Path {
     fn take(&mut self, bytes: &[u8]) -> Reason {
         let frame = self.framing.next(bytes).unwrap().unwrap();
         let message = parse(self.dialect, frame.body(bytes), &mut self.layout).unwrap();
-        let asked = self.reading.read(&message, |_token| Stored::NONE).unwrap();
+        let asked = self.reading.read(&message, &self.ledger).unwrap();
         let Asked::Command(command) = asked else { panic!("a request") };
         let (stamp, answer) = self.ledger.apply(&command, NOW, &mut self.effects);
         let (sequence, at) = (stamp.sequence, stamp.at);

@@ -42,10 +42,10 @@ pub struct OutsideLock {
 pub(crate) struct ClearNumber(String);
 
 impl ProcessorPath {
-    /// Fails unless it names the processor that asks.
-    pub(super) fn check_names(&self, by: &Call) -> Result<()> {
+    /// The number of the processor that asks; fails unless the path names it.
+    pub(super) fn of(&self, by: &Call) -> Result<i64> {
         match by.caller {
-            Caller::Processor(id) if id.to_string() == self.processor => Ok(()),
+            Caller::Processor(id) if id.to_string() == self.processor => Ok(i64::from(id)),
             Caller::Processor(_)
             | Caller::Partner(_)
             | Caller::Customer(_)
@@ -81,7 +81,7 @@ impl App {
         at: ProcessorPath,
         body: Body<OutsideLock>,
     ) -> Result<Response> {
-        at.check_names(&by)?;
+        let processor = at.of(&by)?;
         let OutsideLock { pan, token, reason, external_reference } = body.content;
         let fault = |field, message| Error::fault(Code::InvalidRequest, field, message);
         let code = LockCode::from_number(reason)
@@ -104,15 +104,19 @@ impl App {
         }
         let draw = || async {
             let card = match &named {
-                Named::Number(pan) => self.store.card_of_token(self.vault.token(pan).0).await?,
-                Named::Token(token) => match *self.store.cards_of_reference(token).await? {
-                    [] => None,
-                    [card] => Some(card),
-                    [..] => {
-                        let message = "is a token of several cards: give the card's number";
-                        return Err(fault("token", message));
+                Named::Number(pan) => {
+                    self.store.card_of_token(self.vault.token(pan).0, processor).await?
+                }
+                Named::Token(token) => {
+                    match *self.store.cards_of_reference(token, processor).await? {
+                        [] => None,
+                        [card] => Some(card),
+                        [..] => {
+                            let message = "is a token of several cards: give the card's number";
+                            return Err(fault("token", message));
+                        }
                     }
-                },
+                }
             };
             Ok(Plan { request: Uuid::now_v7(), card: card.ok_or(Code::CardNotFound)? })
         };

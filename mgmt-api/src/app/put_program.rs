@@ -31,7 +31,7 @@ const ANSWER_MS_MIN: u16 = 100;
 const MONTHS: core::ops::RangeInclusive<u8> = 1..=120;
 /// Digits of a BIN.
 const BIN_DIGITS: core::ops::RangeInclusive<usize> = 6..=12;
-const PARTNER_NAME_CHARS_MAX: usize = 64;
+const NAME_CHARS_MAX: usize = 64;
 
 /// A card program, as it is put and shown.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -63,6 +63,14 @@ pub struct CardProgram {
     /// first characters behind the check digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iban_prefix: Option<String>,
+    /// What its application calls itself in `Application-Id` on /lifecycle, beside the
+    /// installation's name: up to 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    application_id: Option<String>,
+    /// Number of the processor that alone locks its cards from outside and has passwords sent for
+    /// them. Without, each may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    processor: Option<u32>,
     #[serde(default)]
     policy: ProgramPolicy,
     /// The money of its holders is with the partner, which needs a licence for that and is asked
@@ -229,6 +237,10 @@ impl App {
     ) -> Result<Response> {
         by.check_sees_all()?;
         let row = body.content.row(&at.program)?;
+        let processor = body.content.processor;
+        if processor.is_some_and(|id| self.processors.iter().all(|known| !known.is(id))) {
+            return Err(Error::fault(Code::InvalidRequest, "processor", "is not known here"));
+        }
         let carry_out = async |command: Uuid| {
             self.put_program_row(command, &row).await?;
             Ok(Answer::no_content())
@@ -263,10 +275,10 @@ impl App {
             Error::fault(Code::InvalidRequest, "partner", "must be a number above zero")
         })?);
         if let Some(code) = &issuer_code {
-            check_text("issuerCode", code, PARTNER_NAME_CHARS_MAX)?;
+            check_text("issuerCode", code, NAME_CHARS_MAX)?;
         }
         if let Some(name) = &name {
-            check_text("name", name, PARTNER_NAME_CHARS_MAX)?;
+            check_text("name", name, NAME_CHARS_MAX)?;
         }
         let carry_out = async |command: Uuid| {
             let update = PartnerUpdate {
@@ -408,6 +420,9 @@ impl CardProgram {
         if !MONTHS.contains(&self.months_valid) {
             return Err(fault("monthsValid", "must be 1 to 120"));
         }
+        if let Some(application) = &self.application_id {
+            check_text("applicationId", application, NAME_CHARS_MAX)?;
+        }
         if self.iban_prefix.as_deref().is_some_and(|prefix| iban::make(prefix, 1).is_none()) {
             return Err(fault("ibanPrefix", "must be a country and room for a serial number"));
         }
@@ -444,6 +459,8 @@ impl CardProgram {
             cardholder_lifts: ProgramLocker::names(&policy.cardholder_lifts),
             network_verifies: i64::from(policy.network_verifies_cvc2),
             own_bin: i64::from(self.own_bin),
+            application_id: self.application_id.clone(),
+            processor: self.processor.map(i64::from),
             on_silence: self
                 .custody
                 .as_ref()
@@ -470,6 +487,8 @@ impl ShownProgram {
                 months_valid: u8::try_from(row.months_valid).unwrap_or_default(),
                 automatic_balance: row.auto_balance != 0,
                 iban_prefix: row.iban_prefix.clone(),
+                application_id: row.application_id.clone(),
+                processor: row.processor.and_then(|id| u32::try_from(id).ok()),
                 custody: row.answer_ms.map(|within| ProgramCustody {
                     answer_within_ms: u16::try_from(within).unwrap_or_default(),
                     on_silence: row

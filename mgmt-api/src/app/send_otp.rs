@@ -81,11 +81,11 @@ impl App {
         at: ProcessorPath,
         body: Body<OneTimePassword>,
     ) -> Result<Response> {
-        at.check_names(&by)?;
+        let processor = at.of(&by)?;
         let wish = body.content;
         let pan = wish.check()?;
         let draw = || async {
-            let card = self.store.card_of_token(self.vault.token(&pan).0).await?;
+            let card = self.store.card_of_token(self.vault.token(&pan).0, processor).await?;
             let card = card.ok_or(Code::CardNotFound)?;
             let row = self.store.card(Scope::default(), Some(card), None).await?;
             let balance = row.ok_or(Code::CardNotFound)?.balance_id;

@@ -96,13 +96,14 @@ async fn authenticate(
     let (caller, keyring) = match access {
         Access::Anyone => return Ok(None),
         Access::Partner => {
-            let (caller, keyring, _issuer) = client_cert::partner(app, parts).await?;
-            (caller, keyring)
+            let (client, keyring, _issuer) = client_cert::partner(app, parts).await?;
+            (Caller::Partner(client), keyring)
         }
         Access::Lifecycle => {
-            let (caller, keyring, issuer) = client_cert::partner(app, parts).await?;
-            client_cert::check_lifecycle_headers(app, parts, issuer.as_deref())?;
-            (caller, keyring)
+            let (client, keyring, issuer) = client_cert::partner(app, parts).await?;
+            let issuer = issuer.as_deref();
+            client_cert::check_lifecycle_headers(app, parts, client.partner, issuer).await?;
+            (Caller::Partner(client), keyring)
         }
         Access::Processor => client_cert::processor(app, parts).await?,
         Access::Customer | Access::Operator(_) => session::holder(app, parts).await?,

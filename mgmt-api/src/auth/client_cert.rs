@@ -17,7 +17,7 @@ use crate::pki;
 use crate::tls::Peer;
 
 /// The partner of the connection's certificate, and what it may call its issuer.
-pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring, Option<String>)> {
+pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Client, Keyring, Option<String>)> {
     let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
     let spki = peer.key.ok_or(Code::ClientCertificateRequired)?;
     let client = app.store.client(&spki).await?.ok_or(Code::ClientCertificateUnknown)?;
@@ -27,8 +27,7 @@ pub(super) async fn partner(app: &App, parts: &Parts) -> Result<(Caller, Keyring
     let partner = PartnerId(u32::try_from(client.partner_id).unwrap_or_default());
     let keyring =
         Keyring { place: Place::Certificate(spki), registered: client.response_key_sha256 };
-    let caller = Caller::Partner(Client { partner, certificate: spki });
-    Ok((caller, keyring, client.issuer_code))
+    Ok((Client { partner, certificate: spki }, keyring, client.issuer_code))
 }
 
 /// A network's or an acquirer's client.
@@ -48,6 +47,11 @@ impl Processor {
     /// Whether it has a certificate of this key.
     pub(crate) fn has(&self, spki_sha256: &[u8; 32]) -> bool {
         self.spki == *spki_sha256
+    }
+
+    /// Whether it has this number.
+    pub(crate) fn is(&self, id: u32) -> bool {
+        self.id == id
     }
 
     fn admits(&self, address: Option<IpAddr>) -> bool {
@@ -73,19 +77,22 @@ pub(super) async fn processor(app: &App, parts: &Parts) -> Result<(Caller, Keyri
     Ok((Caller::Processor(known.id), keyring))
 }
 
-/// The headers that /lifecycle requires; the issuer's code is the installation's, or the partner's
-/// `own`. Source: requirements #61.
-pub(super) fn check_lifecycle_headers(app: &App, parts: &Parts, own: Option<&str>) -> Result<()> {
+/// The headers that /lifecycle requires: the issuer's code is the installation's or the partner's
+/// `own`, the application the installation's or one of the partner's programs'. Source:
+/// requirements #61.
+pub(super) async fn check_lifecycle_headers(
+    app: &App,
+    parts: &Parts,
+    partner: PartnerId,
+    own: Option<&str>,
+) -> Result<()> {
+    let given = |name| header(&parts.headers, name).ok_or(Code::MissingHeader);
+    let (issuer, application) = (given("issuer-code")?, given("application-id")?);
+    let collection = given("collection")?;
     let config = &app.config;
-    for (name, expected, other) in [
-        ("issuer-code", &config.issuer_code, own),
-        ("application-id", &config.application_id, None),
-        ("collection", &config.collection, None),
-    ] {
-        let value = header(&parts.headers, name).ok_or(Code::MissingHeader)?;
-        if value != expected && other != Some(value) {
-            return Err(Code::Forbidden.into());
-        }
-    }
-    Ok(())
+    let is_known = (issuer == config.issuer_code || own == Some(issuer))
+        && collection == config.collection
+        && (application == config.application_id
+            || app.store.has_application(i64::from(partner.0), application).await?);
+    if is_known { Ok(()) } else { Err(Code::Forbidden.into()) }
 }

@@ -14,7 +14,7 @@ impl Store {
         const SQL: &str = "INSERT INTO program_art (config_id, kind, content, changed_at_ms) \
              VALUES ($1, $2, $3, $4) ON CONFLICT (config_id, kind) DO UPDATE SET \
              content = excluded.content, changed_at_ms = excluded.changed_at_ms";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(program).bind(kind).bind(content).bind(now_ms);
             query.execute(pool).await.map(drop)
         })?;

@@ -1,6 +1,8 @@
 //! The audit log.
 
-use super::{Result, Store, StoreError, is_taken, on};
+use sqlx::QueryBuilder;
+
+use super::{Result, Store, is_taken, on};
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -25,51 +27,27 @@ pub struct AuditRow {
     pub chain_hash: Vec<u8>,
 }
 
-/// Writes one entry.
-macro_rules! entry {
-    ($row:expr) => {{
-        let row: &AuditRow = $row;
-        sqlx::query(
-            "INSERT INTO audit_log (sequence, at_ms, caller, route, target, request_id, reason, \
-             status, chain_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(row.sequence)
-        .bind(row.at_ms)
-        .bind(&row.caller)
-        .bind(&row.route)
-        .bind(&row.target)
-        .bind(&row.request_id)
-        .bind(&row.reason)
-        .bind(row.status)
-        .bind(&row.chain_hash)
-    }};
-}
-
 impl Store {
-    /// Appends entries; `false` where another server took a place of theirs a moment ago.
+    /// Appends entries, all or none, in one turn to the database; `false` where another server took
+    /// a place of theirs a moment ago.
     pub async fn append_audit(&self, rows: &[AuditRow]) -> Result<bool> {
-        let done: Result<()> = match rows {
-            // One alone is a transaction by itself: two turns to the database less.
-            [row] => on!(self, pool => entry!(row).execute(pool).await.map(drop))
-                .map_err(StoreError::from),
-            rows => self.append_together(rows).await,
-        };
+        const SQL: &str = "INSERT INTO audit_log (sequence, at_ms, caller, route, target, \
+             request_id, reason, status, chain_hash) ";
+        let done = on!(self, write pool => {
+            let mut query = QueryBuilder::new(SQL);
+            query.push_values(rows, |mut values, row| {
+                values.push_bind(row.sequence).push_bind(row.at_ms);
+                values.push_bind(&row.caller).push_bind(&row.route).push_bind(&row.target);
+                values.push_bind(&row.request_id).push_bind(&row.reason).push_bind(row.status);
+                values.push_bind(&row.chain_hash);
+            });
+            query.build().execute(pool).await.map(drop)
+        });
         match done {
             Ok(()) => Ok(true),
-            Err(error) if is_taken(&error.0) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error.into()),
         }
-    }
-
-    async fn append_together(&self, rows: &[AuditRow]) -> Result<()> {
-        on!(self, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await?;
-            for row in rows {
-                entry!(row).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-        });
-        Ok(())
     }
 
     /// The last entry.

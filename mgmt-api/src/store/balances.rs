@@ -36,7 +36,7 @@ impl Store {
     pub async fn insert_balance(&self, row: &BalanceRow, now_ms: i64) -> Result<()> {
         const SQL: &str = "INSERT INTO balances (id, customer_id, currency, row_state, \
              created_at_ms, opened_for) VALUES ($1, $2, $3, 'PENDING', $4, $5) ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(row.id)
                 .bind(row.customer_id)
@@ -54,14 +54,14 @@ impl Store {
     pub async fn settle_balance(&self, id: Uuid, state: RowState) -> Result<()> {
         const SQL: &str = "UPDATE balances SET row_state = $2 WHERE id = $1 \
              AND row_state IN ('PENDING', 'REFUSED')";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
     /// Marks a balance's money as being with the partner.
     pub async fn set_entrusted(&self, id: Uuid) -> Result<()> {
         const SQL: &str = "UPDATE balances SET entrusted = 1 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ impl Store {
     ) -> Result<bool> {
         const SQL: &str = "INSERT INTO bank_accounts (iban, balance_id, state, created_at_ms) \
              VALUES ($1, $2, 'ACTIVE', $3) ON CONFLICT (iban) DO NOTHING";
-        let done = on!(self, pool => {
+        let done = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(iban).bind(balance).bind(now_ms);
             query.execute(pool).await.map(drop)
         });
@@ -54,7 +54,7 @@ impl Store {
              AND balance_id IN (SELECT balances.id FROM balances \
              JOIN customers ON customers.id = balances.customer_id \
              WHERE customers.partner_id = $1)";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             let done = sqlx::query(SQL).bind(partner).bind(iban).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?;

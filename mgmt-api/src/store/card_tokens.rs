@@ -54,18 +54,23 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(card).fetch_all(pool).await)?)
     }
 
-    /// The cards that tokens of this reference pay for, two at most: services name their tokens each
-    /// for itself.
-    pub async fn cards_of_reference(&self, reference: &str) -> Result<Vec<i64>> {
-        const SQL: &str = "SELECT card_id FROM card_tokens WHERE reference = $1 \
-             AND state = 'ACTIVE' LIMIT 2";
-        Ok(on!(self, pool => sqlx::query_scalar(SQL).bind(reference).fetch_all(pool).await)?)
+    /// The cards that tokens of this reference pay for and `processor` may speak of, two at most:
+    /// services name their tokens each for itself.
+    pub async fn cards_of_reference(&self, reference: &str, processor: i64) -> Result<Vec<i64>> {
+        const SQL: &str = "SELECT card_id FROM card_tokens \
+             JOIN cards ON cards.id = card_id \
+             JOIN programs ON programs.config_id = cards.config_id \
+             WHERE reference = $1 AND card_tokens.state = 'ACTIVE' \
+             AND COALESCE(processor, $2) = $2 LIMIT 2";
+        Ok(on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(reference).bind(processor).fetch_all(pool).await
+        })?)
     }
 
     /// Ends a token of a card; whether it has it.
     pub async fn end_card_token(&self, card: i64, id: i64) -> Result<bool> {
         const SQL: &str = "UPDATE card_tokens SET state = 'ENDED' WHERE card_id = $1 AND id = $2";
-        let done = on!(self, pool => {
+        let done = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(card).bind(id);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?;

@@ -46,7 +46,7 @@ impl Store {
     /// Notes that a card was ordered in place of another.
     pub async fn set_replaced(&self, card: i64, old: i64) -> Result<()> {
         const SQL: &str = "UPDATE cards SET replaces = $2 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(card).bind(old).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(card).bind(old).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -59,11 +59,13 @@ impl Store {
         Ok(found.flatten())
     }
 
-    /// The card of a number's token.
-    pub async fn card_of_token(&self, token: [u8; 16]) -> Result<Option<i64>> {
-        const SQL: &str = "SELECT id FROM cards WHERE pan_token = $1";
+    /// The card of a number's token, if `processor` may speak of it.
+    pub async fn card_of_token(&self, token: [u8; 16], processor: i64) -> Result<Option<i64>> {
+        const SQL: &str = "SELECT cards.id FROM cards \
+             JOIN programs ON programs.config_id = cards.config_id \
+             WHERE pan_token = $1 AND COALESCE(processor, $2) = $2";
         Ok(on!(self, pool => {
-            sqlx::query_scalar(SQL).bind(token.as_slice()).fetch_optional(pool).await
+            sqlx::query_scalar(SQL).bind(token.as_slice()).bind(processor).fetch_optional(pool).await
         })?)
     }
 
@@ -71,7 +73,7 @@ impl Store {
     pub async fn reserve_pan(&self, token: &[u8; 16], now_ms: i64) -> Result<bool> {
         const SQL: &str = "INSERT INTO pan_tokens (token, reserved_at_ms) VALUES ($1, $2) \
              ON CONFLICT (token) DO NOTHING";
-        let rows = on!(self, pool => {
+        let rows = on!(self, later pool => {
             let done = sqlx::query(SQL).bind(token.as_slice()).bind(now_ms).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?;
@@ -83,7 +85,7 @@ impl Store {
         const SQL: &str = "INSERT INTO cards (id, resource_id, balance_id, config_id, pan_token, \
              pan_sealed, last_four, expiry_yymm, row_state, created_at_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'PENDING', $9) ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.id)
                 .bind(new.resource_id)
@@ -101,10 +103,17 @@ impl Store {
         Ok(())
     }
 
+    /// Whether it is not known yet what becomes of a card.
+    pub async fn card_waits(&self, id: i64) -> Result<bool> {
+        const SQL: &str = "SELECT COUNT(*) FROM cards WHERE id = $1 AND row_state = 'PENDING'";
+        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
     /// Moves a pending card on.
     pub async fn settle_card(&self, id: i64, state: RowState) -> Result<()> {
         const SQL: &str = "UPDATE cards SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, later pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -154,7 +163,7 @@ impl Store {
     pub async fn note_removed(&self, card: i64, now_ms: i64) -> Result<()> {
         const SQL: &str =
             "UPDATE cards SET removed_at_ms = $2 WHERE id = $1 AND removed_at_ms IS NULL";
-        on!(self, pool => sqlx::query(SQL).bind(card).bind(now_ms).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(card).bind(now_ms).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -185,7 +194,7 @@ impl Store {
              ON CONFLICT (id) DO NOTHING";
         let reason = lock.map(|(reason, _comment)| i64::from(reason));
         let comment = lock.and_then(|(_reason, comment)| comment);
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(id)
                 .bind(card)
@@ -203,7 +212,7 @@ impl Store {
     pub async fn settle_lock_request(&self, id: Uuid, state: RowState) -> Result<()> {
         const SQL: &str =
             "UPDATE lock_requests SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -126,7 +126,7 @@ impl Store {
         const SQL: &str = "INSERT INTO partners (id, issuer_code) VALUES ($1, $2) \
              ON CONFLICT (id) DO UPDATE \
              SET issuer_code = COALESCE(excluded.issuer_code, partners.issuer_code)";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(issuer_code).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(issuer_code).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl Store {
              kyc_mode = COALESCE($3, partners.kyc_mode), name = COALESCE($4, partners.name), \
              licensed = COALESCE($5, partners.licensed) \
              WHERE COALESCE(partners.issuer_code, $2, '') = COALESCE($2, partners.issuer_code, '')";
-        let done = on!(self, pool => {
+        let done = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(update.issuer_code).bind(update.kyc_mode);
             let query = query.bind(update.name).bind(update.licensed);
             query.execute(pool).await.map(|done| done.rows_affected())
@@ -218,7 +218,7 @@ impl Store {
              VALUES ($1, $2, 'ACTIVE', 'ISSUED', $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (spki_sha256) DO UPDATE SET serial = excluded.serial \
              WHERE client_certificates.serial = excluded.serial";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.spki_sha256.as_slice())
                 .bind(new.partner)
@@ -247,7 +247,7 @@ impl Store {
     pub async fn revoke_certificate(&self, spki_sha256: &[u8; 32], now_ms: i64) -> Result<bool> {
         const SQL: &str = "UPDATE client_certificates SET state = 'REVOKED', \
              revoked_at_ms = COALESCE(revoked_at_ms, $2) WHERE spki_sha256 = $1";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(now_ms);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?;
@@ -258,7 +258,7 @@ impl Store {
     pub async fn revoke_processor(&self, spki_sha256: &[u8; 32], now_ms: i64) -> Result<()> {
         const SQL: &str = "INSERT INTO revoked_processors (spki_sha256, revoked_at_ms) \
              VALUES ($1, $2) ON CONFLICT (spki_sha256) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(now_ms);
             query.execute(pool).await.map(drop)
         })?;
@@ -299,7 +299,7 @@ impl Store {
     ) -> Result<()> {
         const SQL: &str =
             "UPDATE client_certificates SET response_key_sha256 = $2 WHERE spki_sha256 = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(spki_sha256.as_slice()).bind(thumbprint.as_slice());
             query.execute(pool).await.map(drop)
         })?;
@@ -314,7 +314,7 @@ impl Store {
     ) -> Result<()> {
         const SQL: &str = "UPDATE client_certificates SET response_key_sha256 = $2 \
              WHERE spki_sha256 = $1 AND response_key_sha256 IS NULL";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(spki_sha256.as_slice())
                 .bind(thumbprint.as_slice())

@@ -12,7 +12,7 @@ impl Store {
     /// Moves the cursor on; never back.
     pub async fn advance_event_cursor(&self, sequence: i64) -> Result<()> {
         const SQL: &str = "UPDATE event_cursor SET sequence = $1 WHERE id = 1 AND sequence < $1";
-        on!(self, pool => sqlx::query(SQL).bind(sequence).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(sequence).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -190,7 +190,7 @@ impl Store {
              wpin_failures = CASE WHEN $5 IS NULL THEN wpin_failures ELSE 0 END, \
              wpin_hash = COALESCE($5, wpin_hash) WHERE id = $1 \
              RETURNING id, partner_id, lifecycle_state, kyc, locked";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query_as(SQL)
                 .bind(id)
                 .bind(update.kyc)
@@ -206,7 +206,7 @@ impl Store {
     pub async fn settle_customer(&self, id: i64, state: RowState) -> Result<()> {
         const SQL: &str =
             "UPDATE customers SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl Store {
         ];
         let mut wiped = 0;
         for sql in WIPES {
-            wiped += on!(self, pool => {
+            wiped += on!(self, write pool => {
                 let query = sqlx::query(sql).bind(before_ms).bind([0_u8; 0].as_slice());
                 query.execute(pool).await.map(|done| done.rows_affected())
             })?;

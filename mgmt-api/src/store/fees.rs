@@ -109,7 +109,7 @@ impl Store {
              next_period_ms, row_state, created_at_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
              ON CONFLICT (id) DO NOTHING";
-        let inserted = on!(self, pool => {
+        let inserted = on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(row.id)
                 .bind(&row.config_id)
@@ -140,7 +140,7 @@ impl Store {
     /// Moves a pending fee on.
     pub async fn settle_fee(&self, id: i64, state: RowState) -> Result<()> {
         const SQL: &str = "UPDATE fees SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl Store {
     pub async fn change_fee(&self, id: i64, (fixed, rate_ppm): (i64, i64)) -> Result<()> {
         const SQL: &str = "UPDATE fees SET fixed = $2, rate_ppm = $3 \
              WHERE id = $1 AND row_state = 'CONFIRMED'";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm);
             query.execute(pool).await.map(drop)
         })?;
@@ -168,7 +168,7 @@ impl Store {
              rate_ppm = CASE WHEN followed < $4 THEN $3 ELSE rate_ppm END, \
              followed = CASE WHEN followed < $4 THEN $4 ELSE followed END \
              WHERE id = $1 AND row_state IN ('PENDING', 'CONFIRMED')";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(fixed).bind(rate_ppm).bind(sequence);
             query.execute(pool).await.map(drop)
         })?;
@@ -178,7 +178,7 @@ impl Store {
     /// Takes a fee out of use.
     pub async fn close_fee(&self, id: i64) -> Result<()> {
         const SQL: &str = "UPDATE fees SET row_state = 'CLOSED' WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -233,13 +233,14 @@ impl Store {
              WHERE balances.id = $1 AND fees.kind = 'ACCOUNT_CREATION' \
              AND fees.row_state = 'CONFIRMED' AND fees.created_at_ms <= $2 \
              ON CONFLICT DO NOTHING";
-        on!(self, pool => {
-            // A statement that may write takes the lock of the whole file, and most have no fee.
-            let any: Option<i32> = sqlx::query_scalar(ANY).fetch_optional(pool).await?;
-            if any.is_some() {
-                sqlx::query(SQL).bind(balance).bind(at_ms).execute(pool).await?;
-            }
-        });
+        // A statement that may write waits for its turn, and most have no fee.
+        let any: Option<i32> =
+            on!(self, pool => sqlx::query_scalar(ANY).fetch_optional(pool).await)?;
+        if any.is_some() {
+            on!(self, write pool => {
+                sqlx::query(SQL).bind(balance).bind(at_ms).execute(pool).await.map(drop)
+            })?;
+        }
         Ok(())
     }
 
@@ -254,12 +255,13 @@ impl Store {
              WHERE cards.id = $1 AND fees.kind = 'CARD_CREATION' \
              AND fees.row_state = 'CONFIRMED' AND fees.created_at_ms <= $2 \
              ON CONFLICT DO NOTHING";
-        on!(self, pool => {
-            let any: Option<i32> = sqlx::query_scalar(ANY).fetch_optional(pool).await?;
-            if any.is_some() {
-                sqlx::query(SQL).bind(card).bind(at_ms).execute(pool).await?;
-            }
-        });
+        let any: Option<i32> =
+            on!(self, pool => sqlx::query_scalar(ANY).fetch_optional(pool).await)?;
+        if any.is_some() {
+            on!(self, write pool => {
+                sqlx::query(SQL).bind(card).bind(at_ms).execute(pool).await.map(drop)
+            })?;
+        }
         Ok(())
     }
 
@@ -311,7 +313,7 @@ impl Store {
             DueEnd::Waived => "WAIVED",
             DueEnd::Dropped => "DROPPED",
         };
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(due.fee_id).bind(due.balance_id).bind(due.card_id);
             query.bind(due.token_no).bind(due.period_ms).bind(state).execute(pool).await.map(drop)
         })?;
@@ -322,7 +324,7 @@ impl Store {
     pub async fn drop_dues(&self, before_ms: i64) -> Result<u64> {
         const SQL: &str = "DELETE FROM fee_dues WHERE state <> 'PENDING' AND period_ms > 0 \
              AND period_end_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
         })?)
     }

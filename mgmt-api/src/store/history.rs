@@ -438,14 +438,15 @@ impl History {
             own
         };
         match &self.db {
-            Db::Sqlite(pool) => of(&SQLITE_MIGRATIONS).run(pool).await,
-            Db::Pg(pool) => of(&POSTGRES_MIGRATIONS).run(pool).await,
+            Db::Sqlite(file) => of(&SQLITE_MIGRATIONS).run(&file.writer).await,
+            Db::Pg(server) => of(&POSTGRES_MIGRATIONS).run(&server.pool).await,
         }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);
+        on!(self, later pool => pool.close().await);
     }
 
     /// How far the switch's records were read.
@@ -459,8 +460,8 @@ impl History {
     pub async fn load(&self, cursor: CursorRow, needs: Needs) -> Result<Option<Rows>> {
         let mut rows = Rows { cursor, ..Rows::default() };
         match &self.db {
-            Db::Sqlite(pool) => load!(Sqlite, pool, needs, rows),
-            Db::Pg(pool) => load!(Postgres, pool, needs, rows),
+            Db::Sqlite(file) => load!(Sqlite, file.readers, needs, rows),
+            Db::Pg(server) => load!(Postgres, server.pool, needs, rows),
         }
         // Rows and cursor change together: read last, it says that no row was newer.
         Ok((self.cursor().await? == cursor).then_some(rows))
@@ -470,10 +471,10 @@ impl History {
     /// has moved it.
     pub async fn save(&self, changed: &Changed, from: CursorRow, to: CursorRow) -> Result<bool> {
         Ok(match &self.db {
-            Db::Sqlite(pool) => {
-                save!(Sqlite, pool, "BEGIN IMMEDIATE", changed, (from, to))
+            Db::Sqlite(file) => {
+                save!(Sqlite, file.writer, "BEGIN IMMEDIATE", changed, (from, to))
             }
-            Db::Pg(pool) => save!(Postgres, pool, "BEGIN", changed, (from, to)),
+            Db::Pg(server) => save!(Postgres, server.pool, "BEGIN", changed, (from, to)),
         })
     }
 }

@@ -41,7 +41,7 @@ impl Store {
     pub async fn insert_idempotency_key(&self, new: &NewKey<'_>) -> Result<bool> {
         const SQL: &str = "INSERT INTO idempotency_keys (scope, caller, fingerprint, plan_sealed, \
              created_at_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope) DO NOTHING";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.scope.as_slice())
                 .bind(new.caller)
@@ -59,7 +59,7 @@ impl Store {
     pub async fn store_answer(&self, scope: &[u8; 32], answer_sealed: &[u8]) -> Result<bool> {
         const SQL: &str = "UPDATE idempotency_keys SET answer_sealed = $2 \
              WHERE scope = $1 AND answer_sealed IS NULL";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(scope.as_slice()).bind(answer_sealed);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?;
@@ -75,7 +75,7 @@ impl Store {
     /// Drops keys written before `before_ms`.
     pub async fn drop_idempotency_keys(&self, before_ms: i64) -> Result<u64> {
         const SQL: &str = "DELETE FROM idempotency_keys WHERE created_at_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             let done = sqlx::query(SQL).bind(before_ms).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?)

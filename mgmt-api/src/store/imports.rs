@@ -109,7 +109,7 @@ impl Store {
         const SQL: &str = "UPDATE import_rows SET state = $3, customer = $4, balance = $5, \
              card = $6, error = $7, field = $8, content_sealed = NULL \
              WHERE import_id = $1 AND row_no = $2 AND state = 'PENDING'";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(import)
                 .bind(row.row_no)

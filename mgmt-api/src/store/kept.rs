@@ -53,12 +53,11 @@ impl Store {
     pub async fn forget_slots(&self) -> Result<()> {
         const ANY: &str = "SELECT 1 FROM posted_slots LIMIT 1";
         const SQL: &str = "DELETE FROM posted_slots";
-        on!(self, pool => {
-            let any: Option<i32> = sqlx::query_scalar(ANY).fetch_optional(pool).await?;
-            if any.is_some() {
-                sqlx::query(SQL).execute(pool).await?;
-            }
-        });
+        let any: Option<i32> =
+            on!(self, pool => sqlx::query_scalar(ANY).fetch_optional(pool).await)?;
+        if any.is_some() {
+            on!(self, write pool => sqlx::query(SQL).execute(pool).await.map(drop))?;
+        }
         Ok(())
     }
 
@@ -118,7 +117,7 @@ impl Store {
     /// Forgets postings before an instant; how many.
     pub async fn drop_postings(&self, before_ms: i64) -> Result<u64> {
         const SQL: &str = "DELETE FROM card_postings WHERE at_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
         })?)
     }

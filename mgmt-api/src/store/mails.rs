@@ -59,7 +59,7 @@ impl Store {
              alerted = CASE WHEN alert_level = $2 \
              AND COALESCE(alert_email, '') = COALESCE($3, '') THEN alerted ELSE 0 END \
              WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(balance)
                 .bind(alert.map(|(level, _email)| level))
@@ -157,7 +157,7 @@ impl Store {
     /// Notes that a balance has enough again.
     pub async fn end_alert(&self, balance: Uuid) -> Result<()> {
         const SQL: &str = "UPDATE partner_balances SET alerted = 0 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(balance).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(balance).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Store {
     pub async fn claim_mail(&self, mail: &MailRow, next_at_ms: i64) -> Result<bool> {
         const SQL: &str = "UPDATE mails SET attempts = attempts + 1, next_at_ms = $3 \
              WHERE id = $1 AND attempts = $2 AND state = 'PENDING'";
-        let claimed = on!(self, pool => {
+        let claimed = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(mail.id).bind(mail.attempts).bind(next_at_ms);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?;
@@ -185,14 +185,14 @@ impl Store {
     /// An e-mail has left, or never will.
     pub async fn end_mail(&self, id: i64, state: &str) -> Result<()> {
         const SQL: &str = "UPDATE mails SET state = $2 WHERE id = $1 AND state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state).execute(pool).await.map(drop))?;
         Ok(())
     }
 
     /// Forgets e-mails that were written before an instant and have left or never will; how many.
     pub async fn drop_mails(&self, before_ms: i64) -> Result<u64> {
         const SQL: &str = "DELETE FROM mails WHERE state <> 'PENDING' AND created_at_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query(SQL).bind(before_ms).execute(pool).await.map(|done| done.rows_affected())
         })?)
     }

@@ -59,7 +59,7 @@ impl Store {
             Movement::Reload(id) => (None, Some(id), None),
             Movement::Transfer(from, to) => (Some(from), None, Some(to)),
         };
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.id)
                 .bind(new.movement.kind())
@@ -87,11 +87,18 @@ impl Store {
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 
+    /// Whether it is not known yet what becomes of a movement.
+    pub async fn movement_waits(&self, id: Uuid) -> Result<bool> {
+        const SQL: &str = "SELECT COUNT(*) FROM movements WHERE id = $1 AND row_state = 'PENDING'";
+        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
     /// Moves a pending movement on; `at_ms` is the switch's time.
     pub async fn settle_movement(&self, id: Uuid, state: RowState, at_ms: i64) -> Result<()> {
         const SQL: &str = "UPDATE movements SET row_state = $2, booked_at_ms = $3 \
              WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => {
+        on!(self, later pool => {
             sqlx::query(SQL).bind(id).bind(state.name()).bind(at_ms).execute(pool).await.map(drop)
         })?;
         Ok(())

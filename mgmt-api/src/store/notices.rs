@@ -157,7 +157,7 @@ impl Store {
         const SQL: &str = "INSERT INTO endpoints (id, partner_id, url, kinds, state, key_sealed, \
              encrypts, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(row.partner_id).bind(&row.url);
             let query = query.bind(&row.kinds).bind(&row.state).bind(&row.key_sealed);
             query.bind(row.encrypts).bind(now_ms).execute(pool).await.map(drop)
@@ -169,7 +169,7 @@ impl Store {
     pub async fn update_endpoint(&self, row: &EndpointRow) -> Result<()> {
         const SQL: &str =
             "UPDATE endpoints SET url = $2, kinds = $3, state = $4, encrypts = $5 WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(&row.url).bind(&row.kinds);
             query.bind(&row.state).bind(row.encrypts).execute(pool).await.map(drop)
         })?;
@@ -180,7 +180,7 @@ impl Store {
     pub async fn change_endpoint_key(&self, id: Uuid, key_sealed: &[u8]) -> Result<()> {
         const SQL: &str = "UPDATE endpoints SET key_before_sealed = key_sealed, key_sealed = $2 \
              WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL).bind(id).bind(key_sealed).execute(pool).await.map(drop)
         })?;
         Ok(())
@@ -189,7 +189,7 @@ impl Store {
     /// Keeps the key that a client certificate was asked for.
     pub async fn set_next_client_key(&self, id: Uuid, key_sealed: &[u8]) -> Result<()> {
         const SQL: &str = "UPDATE endpoints SET next_key_sealed = $2 WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL).bind(id).bind(key_sealed).execute(pool).await.map(drop)
         })?;
         Ok(())
@@ -205,7 +205,7 @@ impl Store {
         const SQL: &str = "UPDATE endpoints SET client_key_sealed = $2, client_certificate = $3, \
              next_key_sealed = CASE WHEN next_key_sealed = $2 THEN NULL ELSE next_key_sealed END \
              WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(key_sealed).bind(certificate);
             query.execute(pool).await.map(drop)
         })?;
@@ -355,7 +355,7 @@ impl Store {
         const SQL: &str = "UPDATE deliveries SET attempts = attempts + 1, status = NULL, \
              next_at_ms = $4 \
              WHERE notice = $1 AND endpoint_id = $2 AND attempts = $3 AND state = 'PENDING'";
-        let claimed = on!(self, pool => {
+        let claimed = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(row.notice).bind(row.endpoint_id);
             let query = query.bind(row.attempts).bind(until_ms);
             query.execute(pool).await.map(|done| done.rows_affected())
@@ -396,7 +396,7 @@ impl Store {
              WHERE earlier.endpoint_id = deliveries.endpoint_id \
              AND earlier.subject = deliveries.subject AND earlier.state = 'PENDING' \
              AND earlier.notice < deliveries.notice)";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             let query = sqlx::query(SQL).bind(NEVER);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?)
@@ -422,7 +422,7 @@ impl Store {
                 query.bind(from_ms).bind(to_ms).fetch_all(pool).await
             })?;
             let Some(last) = numbers.last().copied() else { break };
-            begun += on!(self, pool => {
+            begun += on!(self, write pool => {
                 let query = sqlx::query(SQL).bind(partner).bind(after).bind(last);
                 let query = query.bind(from_ms).bind(to_ms).bind(NEVER);
                 query.execute(pool).await.map(|done| done.rows_affected())
@@ -445,7 +445,7 @@ impl Store {
     /// An identity check's state was told, or there is nobody to tell.
     pub async fn verification_told(&self, id: Uuid, status: &str) -> Result<()> {
         const SQL: &str = "UPDATE verifications SET told = $2 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(status).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(status).execute(pool).await.map(drop))?;
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Store {
              partner_id = excluded.partner_id, state = 'ACTIVE', failures = 0, \
              blocked_until_ms = 0";
         let id = self.next_number("operator").await?;
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(PUT)
                 .bind(id)
                 .bind(new.name)
@@ -56,7 +56,7 @@ impl Store {
     /// Keeps an operator out from now on; `false` where there is none of this name.
     pub async fn disable_operator(&self, name: &str) -> Result<bool> {
         const SQL: &str = "UPDATE operators SET state = 'DISABLED' WHERE name = $1";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             let done = sqlx::query(SQL).bind(name).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?;
@@ -75,7 +75,7 @@ impl Store {
     pub async fn count_wrong_password(&self, id: i64, max: i64, until_ms: i64) -> Result<()> {
         const SQL: &str = "UPDATE operators SET failures = failures + 1, blocked_until_ms = \
              CASE WHEN failures + 1 >= $2 THEN $3 ELSE blocked_until_ms END WHERE id = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(max).bind(until_ms);
             query.execute(pool).await.map(drop)
         })?;
@@ -85,14 +85,14 @@ impl Store {
     /// Forgets wrong passwords.
     pub async fn clear_wrong_passwords(&self, id: i64) -> Result<()> {
         const SQL: &str = "UPDATE operators SET failures = 0, blocked_until_ms = 0 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).execute(pool).await.map(drop))?;
         Ok(())
     }
 
     async fn end_operator_sessions(&self, name: &str) -> Result<()> {
         const SQL: &str = "DELETE FROM sessions WHERE operator_id IN \
              (SELECT id FROM operators WHERE name = $1)";
-        on!(self, pool => sqlx::query(SQL).bind(name).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(name).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

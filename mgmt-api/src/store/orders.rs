@@ -77,7 +77,7 @@ impl Store {
         const SQL: &str = "INSERT INTO card_orders (id, card_id, kind, state, delivery_sealed, \
              created_at_ms, changed_at_ms) VALUES ($1, $2, $3, 'ORDERED', $4, $5, $5) \
              ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.id)
                 .bind(new.card)
@@ -145,7 +145,7 @@ impl Store {
         const SQL: &str = "UPDATE card_orders SET state = $2, changed_at_ms = $5, \
              tracking_no = COALESCE($3, tracking_no), reference = COALESCE($4, reference) \
              WHERE id = $1 AND state <> $2";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(news.id)
                 .bind(news.state)
@@ -169,7 +169,7 @@ impl Store {
     ) -> Result<()> {
         const SQL: &str = "INSERT INTO operations (id, customer_id, state, plan_sealed, \
              created_at_ms) VALUES ($1, $2, 'PENDING', $3, $4) ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(customer).bind(plan_sealed).bind(now_ms);
             query.execute(pool).await.map(drop)
         })?;

@@ -32,7 +32,7 @@ impl Store {
         const SELECT: &str = "SELECT id, partner_id, kind, currency, row_state \
              FROM partner_balances WHERE partner_id = $1 AND kind = $2 AND currency = $3 \
              AND row_state <> 'REFUSED'";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query(INSERT)
                 .bind(row.id)
                 .bind(row.partner_id)
@@ -68,7 +68,7 @@ impl Store {
     pub async fn settle_partner_balance(&self, id: Uuid, state: RowState) -> Result<()> {
         const SQL: &str =
             "UPDATE partner_balances SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(id).bind(state.name()).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -54,6 +54,10 @@ pub struct ProgramRow {
     pub network_verifies: i64,
     /// 1 where the BIN is the partner's own.
     pub own_bin: i64,
+    /// What its application calls itself on /lifecycle.
+    pub application_id: Option<String>,
+    /// The processor that alone speaks of its cards.
+    pub processor: Option<i64>,
 }
 
 /// Those who set locks.
@@ -204,9 +208,9 @@ impl Store {
              (config_id, partner_id, currency, bin, first_state, months_valid, card_kind, \
              auto_balance, collateral, purchase_hold_hours, cash_hold_hours, credit_hold_hours, \
              partial_approval, instant_credit_max, wrong_entries_max, iban_prefix, answer_ms, \
-             on_silence, cardholder_lifts, network_verifies, own_bin) VALUES \
-             ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-             $19, $20, $21) \
+             on_silence, cardholder_lifts, network_verifies, own_bin, application_id, processor) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+             $18, $19, $20, $21, $22, $23) \
              ON CONFLICT (config_id) DO UPDATE SET \
              bin = excluded.bin, first_state = excluded.first_state, \
              months_valid = excluded.months_valid, card_kind = excluded.card_kind, \
@@ -220,8 +224,9 @@ impl Store {
              iban_prefix = excluded.iban_prefix, answer_ms = excluded.answer_ms, \
              on_silence = excluded.on_silence, \
              cardholder_lifts = excluded.cardholder_lifts, \
-             network_verifies = excluded.network_verifies, own_bin = excluded.own_bin";
-        on!(self, pool => {
+             network_verifies = excluded.network_verifies, own_bin = excluded.own_bin, \
+             application_id = excluded.application_id, processor = excluded.processor";
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(&row.config_id)
                 .bind(row.partner_id)
@@ -244,6 +249,8 @@ impl Store {
                 .bind(&row.cardholder_lifts)
                 .bind(row.network_verifies)
                 .bind(row.own_bin)
+                .bind(&row.application_id)
+                .bind(row.processor)
                 .execute(pool)
                 .await
                 .map(drop)
@@ -263,7 +270,7 @@ impl Store {
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
              wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
-             network_verifies, own_bin FROM programs \
+             network_verifies, own_bin, application_id, processor FROM programs \
              WHERE config_id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(config_id).fetch_optional(pool).await)?)
     }
@@ -274,8 +281,18 @@ impl Store {
              months_valid, card_kind, auto_balance, collateral, purchase_hold_hours, \
              cash_hold_hours, credit_hold_hours, partial_approval, instant_credit_max, \
              wrong_entries_max, iban_prefix, answer_ms, on_silence, cardholder_lifts, \
-             network_verifies, own_bin FROM programs \
+             network_verifies, own_bin, application_id, processor FROM programs \
              WHERE partner_id = COALESCE($1, partner_id) ORDER BY config_id";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(partner).fetch_all(pool).await)?)
+    }
+
+    /// Whether a program of a partner calls its application so.
+    pub async fn has_application(&self, partner: i64, application: &str) -> Result<bool> {
+        const SQL: &str =
+            "SELECT COUNT(*) FROM programs WHERE partner_id = $1 AND application_id = $2";
+        let found: i64 = on!(self, pool => {
+            sqlx::query_scalar(SQL).bind(partner).bind(application).fetch_one(pool).await
+        })?;
+        Ok(found > 0)
     }
 }

@@ -38,7 +38,7 @@ impl Store {
         const SQL: &str = "INSERT INTO reload_requests (id, partner_balance_id, amount, currency, \
              external_id, description_sealed, state, requested_by, created_at_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', $7, $8) ON CONFLICT (id) DO NOTHING";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(row.id).bind(row.partner_balance_id);
             let query = query.bind(row.amount).bind(row.currency).bind(&row.external_id);
             let query = query.bind(&row.description_sealed).bind(&row.requested_by);
@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<bool> {
         const SQL: &str = "UPDATE reload_requests SET state = $2, decided_by = $3, \
              decided_at_ms = $4 WHERE id = $1 AND state = 'PENDING' AND requested_by <> $3";
-        let decided = on!(self, pool => {
+        let decided = on!(self, write pool => {
             let query = sqlx::query(SQL).bind(id).bind(state).bind(by).bind(now_ms);
             query.execute(pool).await.map(|done| done.rows_affected())
         })?;

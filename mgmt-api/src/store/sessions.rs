@@ -90,7 +90,7 @@ impl Store {
         const SQL: &str = "INSERT INTO pairing_codes (customer_id, code_hash, attempts, \
              expires_at_ms) VALUES ($1, $2, 0, $3) ON CONFLICT (customer_id) DO UPDATE SET \
              code_hash = excluded.code_hash, attempts = 0, expires_at_ms = excluded.expires_at_ms";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(customer).bind(code_hash.as_slice());
             query.bind(expires_at_ms).execute(pool).await.map(drop)
         })?;
@@ -107,7 +107,7 @@ impl Store {
     ) -> Result<Option<Vec<u8>>> {
         const SQL: &str = "UPDATE pairing_codes SET attempts = attempts + 1 \
              WHERE customer_id = $1 AND attempts < $2 AND expires_at_ms > $3 RETURNING code_hash";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             let query = sqlx::query_scalar(SQL).bind(customer).bind(attempts_max).bind(now_ms);
             query.fetch_optional(pool).await
         })?)
@@ -166,7 +166,7 @@ impl Store {
     pub async fn try_wallet_pin(&self, customer: i64, failures_max: i64) -> Result<bool> {
         const SQL: &str = "UPDATE customers SET wpin_failures = wpin_failures + 1 \
              WHERE id = $1 AND wpin_failures < $2";
-        let rows = on!(self, pool => {
+        let rows = on!(self, write pool => {
             let done = sqlx::query(SQL).bind(customer).bind(failures_max).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?;
@@ -176,14 +176,14 @@ impl Store {
     /// Forgets wrong wallet PINs.
     pub async fn clear_wrong_wallet_pins(&self, customer: i64) -> Result<()> {
         const SQL: &str = "UPDATE customers SET wpin_failures = 0 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(customer).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(customer).execute(pool).await.map(drop))?;
         Ok(())
     }
 
     /// Gives a customer another wallet PIN.
     pub async fn set_wallet_pin(&self, customer: i64, hash: &str) -> Result<()> {
         const SQL: &str = "UPDATE customers SET wpin_hash = $2, wpin_failures = 0 WHERE id = $1";
-        on!(self, pool => sqlx::query(SQL).bind(customer).bind(hash).execute(pool).await.map(drop))?;
+        on!(self, write pool => sqlx::query(SQL).bind(customer).bind(hash).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Store {
         const SQL: &str = "INSERT INTO sessions (token_hash, installation_id, operator_id, \
              response_key_sha256, stepped_up_until_ms, created_at_ms, used_at_ms) \
              VALUES ($1, $2, $3, $4, 0, $5, $5)";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL)
                 .bind(new.token_hash.as_slice())
                 .bind(new.installation)
@@ -227,7 +227,7 @@ impl Store {
     pub async fn touch_session(&self, token_hash: &[u8; 32], now_ms: i64) -> Result<()> {
         const SQL: &str =
             "UPDATE sessions SET used_at_ms = $2 WHERE token_hash = $1 AND used_at_ms < $2";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL).bind(token_hash.as_slice()).bind(now_ms).execute(pool).await.map(drop)
         })?;
         Ok(())
@@ -236,7 +236,7 @@ impl Store {
     /// Notes until when the wallet PIN counts as given.
     pub async fn step_up_session(&self, token_hash: &[u8; 32], until_ms: i64) -> Result<()> {
         const SQL: &str = "UPDATE sessions SET stepped_up_until_ms = $2 WHERE token_hash = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(token_hash.as_slice()).bind(until_ms);
             query.execute(pool).await.map(drop)
         })?;
@@ -251,7 +251,7 @@ impl Store {
     ) -> Result<()> {
         const SQL: &str = "UPDATE sessions SET response_key_sha256 = $2 \
              WHERE token_hash = $1 AND response_key_sha256 IS NULL";
-        on!(self, pool => {
+        on!(self, write pool => {
             let query = sqlx::query(SQL).bind(token_hash.as_slice()).bind(thumbprint.as_slice());
             query.execute(pool).await.map(drop)
         })?;
@@ -261,7 +261,7 @@ impl Store {
     /// Ends a session.
     pub async fn end_session(&self, token_hash: &[u8; 32]) -> Result<()> {
         const SQL: &str = "DELETE FROM sessions WHERE token_hash = $1";
-        on!(self, pool => {
+        on!(self, write pool => {
             sqlx::query(SQL).bind(token_hash.as_slice()).execute(pool).await.map(drop)
         })?;
         Ok(())
@@ -271,7 +271,7 @@ impl Store {
     pub async fn drop_sessions(&self, before_ms: i64, now_ms: i64) -> Result<u64> {
         const SESSIONS: &str = "DELETE FROM sessions WHERE used_at_ms < $1";
         const CODES: &str = "DELETE FROM pairing_codes WHERE expires_at_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             sqlx::query(CODES).bind(now_ms).execute(pool).await?;
             let done = sqlx::query(SESSIONS).bind(before_ms).execute(pool).await;
             done.map(|done| done.rows_affected())

@@ -201,7 +201,7 @@ impl Store {
              (SELECT id FROM verifications WHERE status <> 'IN_PROGRESS' \
              AND COALESCE(decided_at_ms, created_at_ms) < $1 \
              OR customer_id IN (SELECT id FROM customers WHERE deleted_at_ms < $1))";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             let done = sqlx::query(SQL).bind(before_ms).execute(pool).await;
             done.map(|done| done.rows_affected())
         })?)

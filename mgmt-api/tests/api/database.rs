@@ -197,5 +197,7 @@ pub(crate) fn program() -> ProgramRow {
         cardholder_lifts: "USER,SWITCH".to_owned(),
         network_verifies: 1,
         own_bin: 1,
+        application_id: Some("APP-17".to_owned()),
+        processor: Some(7),
     }
 }

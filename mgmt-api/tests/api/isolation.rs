@@ -1,6 +1,7 @@
 //! Who may see what: certificates, tokens, and one partner's things before another's eyes.
 
-use reqwest::Method;
+use axum::http::StatusCode;
+use reqwest::{Client, Method};
 use serde_json::json;
 
 use crate::world::{on_each, plain_wallet, public_key, send, text};
@@ -124,6 +125,35 @@ async fn lifecycle_needs_its_three_headers() {
             }
             send(request.json(&plain_wallet())).await.expect_error(403, "FORBIDDEN");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_of_a_program_of_its_partner() {
+    on_each(async |world| {
+        let call = async |by: &Client, application: &str| {
+            let request = by.post(world.secure_url("/lifecycle/v1/wallet"));
+            let request = request.header("Issuer-Code", "sandbox");
+            let request = request.header("Application-Id", application);
+            send(request.header("Collection", "lifecycle").json(&plain_wallet())).await
+        };
+        call(&world.partner, "WALLET-17").await.expect_error(403, "FORBIDDEN");
+        let program = json!({ "partner": 1, "currency": "EUR", "bin": "99999901",
+            "cardKind": "VIRTUAL", "monthsValid": 24, "applicationId": "WALLET-17" });
+        let path = "/admin/programs/0019167902";
+        world.put(path, &program).await.expect(StatusCode::NO_CONTENT);
+        let shown = world.admin(Method::GET, path, None).await.json();
+        assert_eq!(shown["program"]["applicationId"], "WALLET-17");
+        call(&world.partner, "WALLET-17").await.expect(StatusCode::CREATED);
+        call(&world.partner, "SBX-APP-ID").await.expect(StatusCode::CREATED);
+        call(&world.stranger, "WALLET-17").await.expect_error(403, "FORBIDDEN");
+        let mut nameless = program.clone();
+        nameless["applicationId"] = json!("");
+        world.put(path, &nameless).await.expect_error(400, "INVALID_REQUEST");
+        nameless["applicationId"] = json!(null);
+        world.put(path, &nameless).await.expect(StatusCode::NO_CONTENT);
+        call(&world.partner, "WALLET-17").await.expect_error(403, "FORBIDDEN");
     })
     .await;
 }

@@ -80,6 +80,8 @@ mod process;
 #[cfg(test)]
 mod quick_start;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod simulate;

@@ -71,14 +71,19 @@ impl World {
     }
 }
 
+/// Batches go to a bureau that has the caller's key.
+pub(crate) async fn trust_bureau(world: &mut World) {
+    let file = world.path("bureau.pem");
+    std::fs::write(&file, caller_key().to_pem_public_key()).unwrap();
+    world.stop_server().await;
+    world.config.bureau_key = Some(file);
+    world.start_server().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_physical_card_is_ordered_made_linked_and_activated() {
     on_each(async |world| {
-        let file = world.path("bureau.pem");
-        std::fs::write(&file, caller_key().to_pem_public_key()).unwrap();
-        world.stop_server().await;
-        world.config.bureau_key = Some(file);
-        world.start_server().await;
+        trust_bureau(world).await;
         let partner = Partner::start().await;
         world.endpoint(&partner, &["card"]).await;
         let customer = world.customer().await;

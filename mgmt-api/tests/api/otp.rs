@@ -12,7 +12,7 @@ use crate::world::{Got, NETWORK, World, on_each, send, text};
 /// Not a number that anything else has.
 const PASSWORD: &str = "OTPcanary7319";
 
-async fn hand_on(world: &World, by: &Client, body: &Value, key: &str) -> Got {
+pub(crate) async fn hand_on(world: &World, by: &Client, body: &Value, key: &str) -> Got {
     let url = world.secure_url(&format!("/secure/processors/{NETWORK}/otp"));
     let request = by.post(url).header("Encrypted-Request", "true").header("Idempotency-Key", key);
     send(request.json(&json!({ "payload": sealed(world, body).await }))).await

@@ -1,10 +1,13 @@
 //! Locks from outside: a network or an acquirer with a certificate of its own.
 
 use axum::http::StatusCode;
+use mgmt_api::config::ProcessorConfig;
+use mgmt_api::pki;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::cards::sealed;
+use crate::otp;
 use crate::world::{Got, NETWORK, World, on_each, send, text};
 
 async fn lock(world: &World, by: &Client, processor: u32, body: &Value) -> Got {
@@ -96,6 +99,51 @@ async fn a_network_connects_from_where_it_may() {
         world.start_server().await;
         let body = json!({ "pan": "9999998400000000006", "reason": 3 });
         lock(world, &world.network, NETWORK, &body).await.expect_error(403, "ADDRESS_FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_names_the_processor_that_speaks_of_its_cards() {
+    on_each(async |world| {
+        world.stop_server().await;
+        let (certificate, _key) = pki::issue_client(&world.path("pki"), "second network").unwrap();
+        let second = ProcessorConfig { id: NETWORK + 1, certificate, networks: Vec::new() };
+        world.config.processors.push(second);
+        world.start_server().await;
+        let path = "/admin/programs/0019167902";
+        let put = async |processor: u32| {
+            let program = json!({ "partner": 1, "currency": "EUR", "bin": "99999901",
+                "cardKind": "VIRTUAL", "monthsValid": 24, "processor": processor });
+            world.put(path, &program).await
+        };
+        put(NETWORK + 2).await.expect_error(400, "INVALID_REQUEST");
+        put(NETWORK + 1).await.expect(StatusCode::NO_CONTENT);
+        let shown = world.admin(Method::GET, path, None).await.json();
+        assert_eq!(shown["program"]["processor"], NETWORK + 1);
+
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "EUR").await;
+        let card = world.card(&customer, &balance, "0019167902").await;
+        let tokens = format!("/secure/customers/{customer}/cards/{}/tokens", text(&card, "id"));
+        let token = json!({ "tokenReference": "DNITHE-18" });
+        world.post(&tokens, &token).await.expect(StatusCode::CREATED);
+        let by_number = json!({ "pan": card["pan"], "reason": 1 });
+        let by_token = json!({ "token": "DNITHE-18", "reason": 1 });
+        let wish = json!({ "pan": card["pan"], "amount": 100, "currency": "EUR",
+            "merchantName": "merchant test", "otp": "17171717" });
+        let otp = async |key: &str| otp::hand_on(world, &world.network, &wish, key).await;
+        for body in [&by_number, &by_token] {
+            let got = lock(world, &world.network, NETWORK, body).await;
+            got.expect_error(404, "CARD_NOT_FOUND");
+        }
+        otp("a").await.expect_error(404, "CARD_NOT_FOUND");
+        put(NETWORK).await.expect(StatusCode::NO_CONTENT);
+        for body in [&by_number, &by_token] {
+            let got = lock(world, &world.network, NETWORK, body).await;
+            assert_eq!(got.status, StatusCode::NO_CONTENT, "{got:?}");
+        }
+        otp("b").await.expect_error(409, "OTP_ENDPOINT_MISSING");
     })
     .await;
 }

@@ -9,6 +9,7 @@ use std::slice::Iter;
 use foldhash::fast::FixedState;
 
 use super::{Card, Map, ProgramSlot};
+use crate::cache::ask_for;
 use crate::effect::{BalanceSlot, CardSlot};
 use crate::pan::PanToken;
 
@@ -35,6 +36,12 @@ impl Cards {
     #[inline]
     pub(super) fn place(&self, token: PanToken) -> Option<CardPlace> {
         self.places.get(&token).copied()
+    }
+
+    /// Asks for a card's memory.
+    #[inline]
+    pub(super) fn foresee(&self, slot: CardSlot) {
+        ask_for(&self.rows, slot.index());
     }
 
     pub(super) fn at(&self, slot: CardSlot) -> Option<&Card> {

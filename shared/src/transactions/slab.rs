@@ -1,9 +1,12 @@
 //! Values by slot, in chunks that never move: growing never copies what is there.
 
+use crate::cache::ask_for;
 use crate::effect::TransactionSlot;
 
 /// Values of one chunk.
 const CHUNK: usize = 1 << 12;
+/// The memory of a new value is asked for so many values before it.
+const AHEAD: usize = 4;
 
 /// The values.
 #[derive(Clone, Debug)]
@@ -25,6 +28,14 @@ impl<T> Slab<T> {
     #[inline]
     pub(super) fn get(&self, slot: TransactionSlot) -> Option<&T> {
         self.chunks.get(slot.index() / CHUNK)?.get(slot.index() % CHUNK)?.as_ref()
+    }
+
+    /// Asks for a value's memory.
+    #[inline]
+    pub(super) fn foresee(&self, slot: TransactionSlot) {
+        if let Some(values) = self.chunks.get(slot.index() / CHUNK) {
+            ask_for(values, slot.index() % CHUNK);
+        }
     }
 
     #[inline]
@@ -54,6 +65,7 @@ impl<T> Slab<T> {
         }
         let Some(values) = self.chunks.get_mut(chunk) else { return false };
         values.push(Some(value()));
+        ask_for(values, values.len() + AHEAD);
         self.length += 1;
         true
     }

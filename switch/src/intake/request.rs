@@ -4,11 +4,10 @@ use shared::action_code::Reason;
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Channel, Credentials, EntryMode, MessageClass,
 };
-use shared::credential::Stored;
 use shared::iso8583::mti::{Class, Function, Version};
 use shared::iso8583::{FormatError, Message, Rule};
+use shared::ledger::Ledger;
 use shared::money::Amount;
-use shared::pan::PanToken;
 
 use super::markers::is_marked;
 use super::{AdviceCode, Reading, credentials, fields};
@@ -27,11 +26,11 @@ impl Reading {
     pub(super) fn authorization(
         &self,
         message: &Message<'_>,
-        verified_against: impl FnOnce(PanToken) -> Stored,
+        ledger: &Ledger,
     ) -> Result<Authorization, FormatError> {
-        let mut request = self.content(message)?;
+        let mut request = self.content(message, ledger)?;
         if credentials::are_there(message, &self.markers) {
-            let stored = verified_against(request.token);
+            let stored = ledger.verified_against(request.token);
             let presented = (request.expiry, request.acceptance.entry);
             let verified = credentials::verify(self, message, presented, &stored)?;
             request.credentials = verified.credentials;
@@ -41,15 +40,24 @@ impl Reading {
     }
 
     /// Reads 0120, 0121, 0220 and 0221. Their credentials were verified elsewhere.
-    pub(super) fn advice(&self, message: &Message<'_>) -> Result<Advice, FormatError> {
+    pub(super) fn advice(
+        &self,
+        message: &Message<'_>,
+        ledger: &Ledger,
+    ) -> Result<Advice, FormatError> {
         Ok(Advice {
-            message: self.content(message)?,
+            message: self.content(message, ledger)?,
             advised: self.advised(message),
             more_to_come: is_marked(message, &self.markers.more_clearings),
         })
     }
 
-    fn content(&self, message: &Message<'_>) -> Result<Authorization, FormatError> {
+    /// The card is told of first: its memory comes while the other fields are read.
+    fn content(
+        &self,
+        message: &Message<'_>,
+        ledger: &Ledger,
+    ) -> Result<Authorization, FormatError> {
         let mti = message.mti();
         let class = match (mti.class, mti.function) {
             (Class::Financial, Function::Advice) => MessageClass::FinancialAdvice,
@@ -57,7 +65,8 @@ impl Reading {
             (_, Function::Advice) => MessageClass::AuthorizationAdvice,
             (_, _) => MessageClass::Authorization,
         };
-        let pan = fields::pan(message)?;
+        let token = self.token_key.token(&fields::pan(message)?);
+        ledger.foresee(core::iter::once(token));
         let key = self.key(message, class)?;
         let transaction = fields::money(message, 4, 49)?;
         let transaction = transaction.ok_or_else(|| message.error(4, Rule::Missing))?;
@@ -71,7 +80,7 @@ impl Reading {
         Ok(Authorization {
             key,
             repeat: mti.is_repeat(),
-            token: self.token_key.token(&pan),
+            token,
             processing_code,
             transaction,
             billing: fields::money(message, 6, 51)?,

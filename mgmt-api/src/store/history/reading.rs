@@ -163,7 +163,7 @@ impl History {
         const STEPS: &str = "DELETE FROM history_steps WHERE sequence IN \
              (SELECT sequence FROM history_steps ORDER BY sequence, place LIMIT 1000) \
              AND at_ms < $1";
-        Ok(on!(self, pool => {
+        Ok(on!(self, write pool => {
             let mut dropped = 0;
             for sql in [OLD, STEPS] {
                 dropped += sqlx::query(sql).bind(before_ms).execute(pool).await?.rows_affected();
