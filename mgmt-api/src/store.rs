@@ -30,6 +30,7 @@ mod verifications;
 
 use core::time::Duration;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
@@ -37,6 +38,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 use thiserror::Error;
+use tokio::sync::Mutex;
 
 use crate::secret_file;
 
@@ -101,17 +103,16 @@ enum Db {
     Pg(Server),
 }
 
-/// A file has one lock for all who write: whoever finds it taken sleeps and looks again. So there
-/// is one writer, for which all wait in turn, and it keeps no reader waiting.
+/// A file has one lock for all who write: whoever finds it taken sleeps and looks again. So those
+/// of one process write in turn, and keep no reader waiting.
 #[derive(Clone)]
 struct File {
     readers: SqlitePool,
     writer: SqlitePool,
+    later: SqlitePool,
+    turn: Arc<Mutex<()>>,
 }
 
-/// Connections whose commits are on the disk before they are done, and some whose commits are so
-/// with the next of the others: for what means nothing before another row follows, or follows from
-/// the switch's journal anyhow.
 #[derive(Clone)]
 struct Server {
     pool: PgPool,
@@ -123,7 +124,8 @@ struct Server {
 enum Durability {
     /// Before the commit is done.
     AtOnce,
-    /// Some time later, in order.
+    /// Some time later, in order: at the latest with the next commit that is so at once. For what
+    /// means nothing before another row follows, or follows from the switch's journal anyhow.
     Later,
 }
 
@@ -132,10 +134,7 @@ impl Db {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?
                 .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(match durability {
-                    Durability::AtOnce => SqliteSynchronous::Full,
-                    Durability::Later => SqliteSynchronous::Normal,
-                })
+                .synchronous(SqliteSynchronous::Normal)
                 .foreign_keys(true)
                 .busy_timeout(ACQUIRE_TIMEOUT);
             // The files beside it (log, shared memory) get the same mode.
@@ -148,10 +147,18 @@ impl Db {
                     .acquire_timeout(ACQUIRE_TIMEOUT)
                     .test_before_acquire(false)
             };
-            let writer = pool(1).connect_with(options.clone()).await?;
+            let later = pool(1).connect_with(options.clone()).await?;
+            let writer = match durability {
+                Durability::AtOnce => {
+                    let options = options.clone().synchronous(SqliteSynchronous::Full);
+                    pool(1).connect_with(options).await?
+                }
+                Durability::Later => later.clone(),
+            };
             let readers = options.pragma("query_only", "ON");
             let readers = pool(connections_max).connect_with(readers).await?;
-            return Ok(Self::Sqlite(File { readers, writer }));
+            let turn = Arc::default();
+            return Ok(Self::Sqlite(File { readers, writer, later, turn }));
         }
         let at_once = PgConnectOptions::from_str(url)?;
         let later = at_once.clone().options([("synchronous_commit", "off")]);
@@ -219,19 +226,26 @@ macro_rules! on {
     };
     ($store:expr, later $pool:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => $body,
+            crate::store::Db::Sqlite(crate::store::File { later: $pool, turn, .. }) => {
+                let _turn = turn.lock().await;
+                $body
+            }
             crate::store::Db::Pg(crate::store::Server { later: $pool, .. }) => $body,
         }
     };
     ($store:expr, write $pool:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => $body,
+            crate::store::Db::Sqlite(crate::store::File { writer: $pool, turn, .. }) => {
+                let _turn = turn.lock().await;
+                $body
+            }
             crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => $body,
         }
     };
     ($store:expr, $pool:ident, $begin:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { writer: $pool, .. }) => {
+            crate::store::Db::Sqlite(crate::store::File { writer: $pool, turn, .. }) => {
+                let _turn = turn.lock().await;
                 let $begin = "BEGIN IMMEDIATE";
                 $body
             }
@@ -273,6 +287,7 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);
+        on!(self, write pool => pool.close().await);
         on!(self, later pool => pool.close().await);
     }
 

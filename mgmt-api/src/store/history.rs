@@ -446,7 +446,7 @@ impl History {
     /// Closes every connection.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);
-        on!(self, later pool => pool.close().await);
+        on!(self, write pool => pool.close().await);
     }
 
     /// How far the switch's records were read.
@@ -472,6 +472,7 @@ impl History {
     pub async fn save(&self, changed: &Changed, from: CursorRow, to: CursorRow) -> Result<bool> {
         Ok(match &self.db {
             Db::Sqlite(file) => {
+                let _turn = file.turn.lock().await;
                 save!(Sqlite, file.writer, "BEGIN IMMEDIATE", changed, (from, to))
             }
             Db::Pg(server) => save!(Postgres, server.pool, "BEGIN", changed, (from, to)),

@@ -192,6 +192,23 @@ fn every_command_changes_the_state_hash_and_the_same_ones_give_the_same() {
 }
 
 #[test]
+fn any_card_may_be_foreseen_and_nothing_changes() {
+    let mut ledger = Ledger::new(TEST);
+    ledger.foresee(core::iter::once(PanToken([1; 16])));
+    applied(&mut ledger, opening());
+    let before = ledger.state_hash();
+    let hold = Transaction { card: Some(CardSlot(0)), balance: Some(BalanceSlot(0)), ..hold(1) };
+    for tokens in [0, 1, FORESEEN_MAX, 2 * FORESEEN_MAX] {
+        ledger.foresee((0..tokens).map(|one| PanToken([u8::try_from(one).unwrap(); 16])));
+    }
+    assert_eq!(ledger.state_hash(), before);
+    ledger.apply_effect(&Effect::Remembered(TransactionSlot(0), hold), Timestamp(0)).unwrap();
+    let before = ledger.state_hash();
+    ledger.foresee(core::iter::once(PanToken([1; 16])));
+    assert_eq!(ledger.state_hash(), before);
+}
+
+#[test]
 fn states_that_differ_in_one_thing_differ_in_their_hash() {
     let changes: [fn(&mut Ledger); 16] = [
         |_| {},
