@@ -65,7 +65,8 @@ impl Held {
             self.rounds_done = 0;
             self.ledger.clone_from(&self.base);
             // A copy has room for no more than it holds, and none of it is in the cache.
-            self.ledger.reserve_transactions(usize::try_from(BATCH * ROUNDS).expect("a few"));
+            let room = 2 * CARDS + BATCH * ROUNDS;
+            self.ledger.reserve_transactions(usize::try_from(room).expect("a few"));
             for number in self.numbers(2 * CARDS) {
                 self.apply(&benches::authorization(number, token(card(number))));
             }
