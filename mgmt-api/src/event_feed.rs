@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::history::{self, Keeper};
 use crate::kept::Kept;
 use crate::metrics;
-use crate::store::{History, RowState, Store, StoreError};
+use crate::store::{History, RowState, Settled, Store, StoreError};
 use crate::switch_link::{BACKOFF_MAX, BACKOFF_MIN, EventError, Events};
 use crate::vault::{Vault, VaultError};
 
@@ -133,21 +133,14 @@ struct Feed {
     last: Sequence,
     stored: Sequence,
     kept: Kept,
-    /// Rows that their requests are about to settle: those that still wait when the cursor is
-    /// stored are settled then. A write at once would only hold up the request's own.
-    unsettled: Vec<Unsettled>,
-}
-
-/// A row, and what becomes of it.
-enum Unsettled {
-    Card(i64, RowState),
-    Movement(Uuid, RowState, i64),
+    /// What becomes of rows, until the cursor is stored: they are settled with it.
+    settled: Settled,
 }
 
 impl Feed {
     fn new(store: Store) -> Self {
-        let (kept, unsettled) = (Kept::default(), Vec::new());
-        Self { store, last: Sequence(0), stored: Sequence(0), kept, unsettled }
+        let (kept, settled) = (Kept::default(), Settled::default());
+        Self { store, last: Sequence(0), stored: Sequence(0), kept, settled }
     }
 
     async fn follow(mut self, socket: &Path) -> Result<Infallible, FeedError> {
@@ -252,7 +245,7 @@ impl Feed {
                 store.settle_partner_balance(Uuid::from_u128(id.0), state).await
             }
             Change::IssueCard(card) => {
-                self.unsettled.push(Unsettled::Card(number(card.id.0), state));
+                self.settled.cards.push((number(card.id.0), state));
                 Ok(())
             }
             Change::LockCard { .. } | Change::UnlockCard(_) | Change::LockByHolder { .. } => {
@@ -263,7 +256,7 @@ impl Feed {
             | Change::Withdraw { .. }
             | Change::Transfer { .. }
             | Change::TransferCharged { .. } => {
-                self.unsettled.push(Unsettled::Movement(command, state, at_ms));
+                self.settled.movements.push((command, state, at_ms));
                 Ok(())
             }
         }
@@ -287,22 +280,9 @@ impl Feed {
 
     async fn store_cursor(&mut self) -> Result<(), StoreError> {
         if self.last > self.stored {
-            let store = &self.store;
-            for row in &self.unsettled {
-                match *row {
-                    Unsettled::Card(id, state) if store.card_waits(id).await? => {
-                        store.settle_card(id, state).await?;
-                    }
-                    Unsettled::Movement(id, state, at_ms) if store.movement_waits(id).await? => {
-                        store.settle_movement(id, state, at_ms).await?;
-                    }
-                    Unsettled::Card(..) | Unsettled::Movement(..) => {}
-                }
-            }
-            self.unsettled.clear();
-            self.kept.store(store).await?;
-            let sequence = i64::try_from(self.last.0).unwrap_or(i64::MAX);
-            self.store.advance_event_cursor(sequence).await?;
+            self.kept.store(&self.store).await?;
+            let settled = std::mem::take(&mut self.settled);
+            self.store.advance_event_cursor(number(self.last.0), &settled).await?;
             self.stored = self.last;
             metrics::set_event_cursor(self.last);
         }

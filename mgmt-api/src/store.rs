@@ -38,7 +38,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use crate::secret_file;
 
@@ -50,6 +51,7 @@ pub use self::cards::{CardRow, NewCardRow};
 pub use self::clients::{
     CertificateRow, ClientRow, IssuedCertificate, NewClient, PartnerRow, PartnerUpdate,
 };
+pub use self::cursor::Settled;
 pub use self::customers::{CustomerRow, CustomerUpdate, FoundCustomerRow, NewCustomer};
 pub use self::fees::{DueEnd, DueRow, FeeDayRow, FeeRow, NewCharge};
 pub use self::history::{
@@ -78,8 +80,6 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 const CONNECTIONS_MAX: u32 = 8;
-/// Connections to a server whose commits are on the disk later.
-const LATER_MAX: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for less is used without a look.
 const IDLE_UNSEEN: Duration = Duration::from_secs(1);
@@ -100,23 +100,29 @@ pub struct Store {
 #[derive(Clone)]
 enum Db {
     Sqlite(File),
-    Pg(Server),
+    Pg(PgPool),
 }
 
-/// A file has one lock for all who write: whoever finds it taken sleeps and looks again. So those
-/// of one process write in turn, and keep no reader waiting.
+/// A file has one lock for all who write: whoever finds it taken sleeps and looks again. So a
+/// store's writes take turns, and keep no reader waiting.
 #[derive(Clone)]
 struct File {
     readers: SqlitePool,
     writer: SqlitePool,
+    /// For what means nothing before another row follows, or follows from the switch's journal
+    /// anyhow: on the disk with the next commit of the `writer` at the latest. What a power cut
+    /// takes away this process does not know any more either; a server that falls by itself would
+    /// leave it behind, so there is no such thing on PostgreSQL.
     later: SqlitePool,
     turn: Arc<Mutex<()>>,
 }
 
-#[derive(Clone)]
-struct Server {
-    pool: PgPool,
-    later: PgPool,
+impl File {
+    /// Waits for its turn to write.
+    async fn turn(&self) -> sqlx::Result<MutexGuard<'_, ()>> {
+        let turn = timeout(ACQUIRE_TIMEOUT, self.turn.lock()).await;
+        turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)
+    }
 }
 
 /// When what is committed must be on the disk.
@@ -124,8 +130,7 @@ struct Server {
 enum Durability {
     /// Before the commit is done.
     AtOnce,
-    /// Some time later, in order: at the latest with the next commit that is so at once. For what
-    /// means nothing before another row follows, or follows from the switch's journal anyhow.
+    /// Some time later, in order.
     Later,
 }
 
@@ -160,33 +165,35 @@ impl Db {
             let turn = Arc::default();
             return Ok(Self::Sqlite(File { readers, writer, later, turn }));
         }
-        let at_once = PgConnectOptions::from_str(url)?;
-        let later = at_once.clone().options([("synchronous_commit", "off")]);
+        let options = PgConnectOptions::from_str(url)?;
+        let options = match durability {
+            Durability::AtOnce => options,
+            Durability::Later => options.options([("synchronous_commit", "off")]),
+        };
         // A look at each connection before its use would double what a read costs: only one that
         // lay idle may have been hung up on meanwhile.
-        let pool = |connections_max| {
-            PgPoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .before_acquire(|connection, meta| {
-                    Box::pin(async move {
-                        let is_good =
-                            meta.idle_for < IDLE_UNSEEN || connection.ping().await.is_ok();
-                        Ok(is_good)
-                    })
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    let is_good = meta.idle_for < IDLE_UNSEEN || connection.ping().await.is_ok();
+                    Ok(is_good)
                 })
-        };
-        Ok(Self::Pg(match durability {
-            Durability::AtOnce => Server {
-                pool: pool(connections_max).connect_with(at_once).await?,
-                later: pool(LATER_MAX).connect_lazy_with(later),
-            },
-            Durability::Later => {
-                let pool = pool(connections_max).connect_with(later).await?;
-                Server { later: pool.clone(), pool }
+            });
+        Ok(Self::Pg(pool.connect_with(options).await?))
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Sqlite(File { readers, writer, later, turn: _ }) => {
+                for pool in [readers, writer, later] {
+                    pool.close().await;
+                }
             }
-        }))
+            Self::Pg(pool) => pool.close().await,
+        }
     }
 }
 
@@ -214,42 +221,40 @@ impl RowState {
 }
 
 /// The same typed statement once per driver: one that reads, one that may `write`, or one whose
-/// writes may be on the disk `later`, with the next of the others. With `begin`, the text that
-/// opens a write transaction comes along: SQLite must take its lock at once, or an upgrade from
-/// read to write fails.
+/// writes may be on the disk `later` where that is a file's. With `begin`, the text that opens a
+/// write transaction comes along: SQLite must take its lock at once, or an upgrade from read to
+/// write fails.
 macro_rules! on {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.db {
             crate::store::Db::Sqlite(crate::store::File { readers: $pool, .. }) => $body,
-            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => $body,
-        }
-    };
-    ($store:expr, later $pool:ident => $body:expr) => {
-        match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { later: $pool, turn, .. }) => {
-                let _turn = turn.lock().await;
-                $body
-            }
-            crate::store::Db::Pg(crate::store::Server { later: $pool, .. }) => $body,
+            crate::store::Db::Pg($pool) => $body,
         }
     };
     ($store:expr, write $pool:ident => $body:expr) => {
+        on!($store, in_turn writer, $pool => $body)
+    };
+    ($store:expr, later $pool:ident => $body:expr) => {
+        on!($store, in_turn later, $pool => $body)
+    };
+    ($store:expr, in_turn $own:ident, $pool:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { writer: $pool, turn, .. }) => {
-                let _turn = turn.lock().await;
+            crate::store::Db::Sqlite(file) => {
+                let _turn = file.turn().await?;
+                let $pool = &file.$own;
                 $body
             }
-            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => $body,
+            crate::store::Db::Pg($pool) => $body,
         }
     };
     ($store:expr, $pool:ident, $begin:ident => $body:expr) => {
         match &$store.db {
-            crate::store::Db::Sqlite(crate::store::File { writer: $pool, turn, .. }) => {
-                let _turn = turn.lock().await;
-                let $begin = "BEGIN IMMEDIATE";
+            crate::store::Db::Sqlite(file) => {
+                let _turn = file.turn().await?;
+                let ($pool, $begin) = (&file.writer, "BEGIN IMMEDIATE");
                 $body
             }
-            crate::store::Db::Pg(crate::store::Server { pool: $pool, .. }) => {
+            crate::store::Db::Pg($pool) => {
                 let $begin = "BEGIN";
                 $body
             }
@@ -274,7 +279,7 @@ impl Store {
     pub async fn migrate(&self) -> core::result::Result<(), sqlx::migrate::MigrateError> {
         match &self.db {
             Db::Sqlite(file) => SQLITE_MIGRATIONS.run(&file.writer).await,
-            Db::Pg(server) => POSTGRES_MIGRATIONS.run(&server.pool).await,
+            Db::Pg(pool) => POSTGRES_MIGRATIONS.run(pool).await,
         }
     }
 
@@ -286,9 +291,7 @@ impl Store {
 
     /// Closes every connection.
     pub async fn close(&self) {
-        on!(self, pool => pool.close().await);
-        on!(self, write pool => pool.close().await);
-        on!(self, later pool => pool.close().await);
+        self.db.close().await;
     }
 
     /// The next number of a sequence.

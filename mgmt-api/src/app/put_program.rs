@@ -237,15 +237,18 @@ impl App {
     ) -> Result<Response> {
         by.check_sees_all()?;
         let row = body.content.row(&at.program)?;
-        let processor = body.content.processor;
-        if processor.is_some_and(|id| self.processors.iter().all(|known| !known.is(id))) {
-            return Err(Error::fault(Code::InvalidRequest, "processor", "is not known here"));
-        }
+        let draw = async || {
+            let processor = body.content.processor;
+            if processor.is_some_and(|id| self.processors.iter().all(|known| !known.is(id))) {
+                return Err(Error::fault(Code::InvalidRequest, "processor", "is not known here"));
+            }
+            Ok(Uuid::now_v7())
+        };
         let carry_out = async |command: Uuid| {
             self.put_program_row(command, &row).await?;
             Ok(Answer::no_content())
         };
-        self.once(&by, body.hash, async || Ok(Uuid::now_v7()), carry_out).await
+        self.once(&by, body.hash, draw, carry_out).await
     }
 
     /// The programs that the caller may see.

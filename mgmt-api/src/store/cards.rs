@@ -103,13 +103,6 @@ impl Store {
         Ok(())
     }
 
-    /// Whether it is not known yet what becomes of a card.
-    pub async fn card_waits(&self, id: i64) -> Result<bool> {
-        const SQL: &str = "SELECT COUNT(*) FROM cards WHERE id = $1 AND row_state = 'PENDING'";
-        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
-        Ok(found > 0)
-    }
-
     /// Moves a pending card on.
     pub async fn settle_card(&self, id: i64, state: RowState) -> Result<()> {
         const SQL: &str = "UPDATE cards SET row_state = $2 WHERE id = $1 AND row_state = 'PENDING'";

@@ -439,14 +439,13 @@ impl History {
         };
         match &self.db {
             Db::Sqlite(file) => of(&SQLITE_MIGRATIONS).run(&file.writer).await,
-            Db::Pg(server) => of(&POSTGRES_MIGRATIONS).run(&server.pool).await,
+            Db::Pg(pool) => of(&POSTGRES_MIGRATIONS).run(pool).await,
         }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        on!(self, pool => pool.close().await);
-        on!(self, write pool => pool.close().await);
+        self.db.close().await;
     }
 
     /// How far the switch's records were read.
@@ -461,7 +460,7 @@ impl History {
         let mut rows = Rows { cursor, ..Rows::default() };
         match &self.db {
             Db::Sqlite(file) => load!(Sqlite, file.readers, needs, rows),
-            Db::Pg(server) => load!(Postgres, server.pool, needs, rows),
+            Db::Pg(pool) => load!(Postgres, pool, needs, rows),
         }
         // Rows and cursor change together: read last, it says that no row was newer.
         Ok((self.cursor().await? == cursor).then_some(rows))
@@ -472,10 +471,10 @@ impl History {
     pub async fn save(&self, changed: &Changed, from: CursorRow, to: CursorRow) -> Result<bool> {
         Ok(match &self.db {
             Db::Sqlite(file) => {
-                let _turn = file.turn.lock().await;
+                let _turn = file.turn().await?;
                 save!(Sqlite, file.writer, "BEGIN IMMEDIATE", changed, (from, to))
             }
-            Db::Pg(server) => save!(Postgres, server.pool, "BEGIN", changed, (from, to)),
+            Db::Pg(pool) => save!(Postgres, pool, "BEGIN", changed, (from, to)),
         })
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Result, RowState, Store, on};
+use super::{Result, Store, on};
 
 /// What moves where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,22 +85,5 @@ impl Store {
     ) -> Result<Option<(Option<String>, Option<Vec<u8>>)>> {
         const SQL: &str = "SELECT external_id, description_sealed FROM movements WHERE id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
-    }
-
-    /// Whether it is not known yet what becomes of a movement.
-    pub async fn movement_waits(&self, id: Uuid) -> Result<bool> {
-        const SQL: &str = "SELECT COUNT(*) FROM movements WHERE id = $1 AND row_state = 'PENDING'";
-        let found: i64 = on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_one(pool).await)?;
-        Ok(found > 0)
-    }
-
-    /// Moves a pending movement on; `at_ms` is the switch's time.
-    pub async fn settle_movement(&self, id: Uuid, state: RowState, at_ms: i64) -> Result<()> {
-        const SQL: &str = "UPDATE movements SET row_state = $2, booked_at_ms = $3 \
-             WHERE id = $1 AND row_state = 'PENDING'";
-        on!(self, later pool => {
-            sqlx::query(SQL).bind(id).bind(state.name()).bind(at_ms).execute(pool).await.map(drop)
-        })?;
-        Ok(())
     }
 }

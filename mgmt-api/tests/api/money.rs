@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::peer::Mode;
-use crate::world::{World, on_each, send, text};
+use crate::world::{World, on_each, send, text, until};
 
 async fn top_up(world: &World, customer: &str, balance: &str, body: Value) -> crate::world::Got {
     world.post(&format!("/secure/customers/{customer}/balances/{balance}/topup"), &body).await
@@ -30,6 +30,10 @@ async fn a_top_up_is_booked_and_wrong_ones_are_named() {
         let path = format!("/secure/customers/{customer}/balances/{balance}");
         let shown = world.get(&path).await.json();
         assert_eq!((&shown["amount"], &shown["available"]), (&json!(12_345), &json!(12_345)));
+        // The feed of the switch's records says when.
+        let settled = "SELECT COUNT(*) FROM movements \
+             WHERE row_state = 'CONFIRMED' AND booked_at_ms IS NOT NULL";
+        until(async || world.database.number(settled).await == 1).await;
 
         let with_external = |id: &str| json!({ "amount": 1, "currency": "EUR", "externalId": id });
         for (body, status, title) in [

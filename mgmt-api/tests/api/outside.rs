@@ -128,7 +128,7 @@ async fn a_program_names_the_processor_that_speaks_of_its_cards() {
         let tokens = format!("/secure/customers/{customer}/cards/{}/tokens", text(&card, "id"));
         let token = json!({ "tokenReference": "DNITHE-18" });
         world.post(&tokens, &token).await.expect(StatusCode::CREATED);
-        let by_number = json!({ "pan": card["pan"], "reason": 1 });
+        let by_number = json!({ "pan": card["pan"], "reason": 3 });
         let by_token = json!({ "token": "DNITHE-18", "reason": 1 });
         let wish = json!({ "pan": card["pan"], "amount": 100, "currency": "EUR",
             "merchantName": "merchant test", "otp": "17171717" });

@@ -5,7 +5,7 @@ use mgmt_api::store::{
     AuditRow, BalanceRow, CardKind, CustomerUpdate, Decision, ImportedRow, IssuedCertificate,
     Movement, NewCardRow, NewClient, NewCustomer, NewImportRow, NewInstallation, NewKey,
     NewMovement, NewOperator, NewOrder, NewSession, NewVerification, OrderNews, PartnerBalanceRow,
-    PartnerUpdate, RowState, Store,
+    PartnerUpdate, RowState, Settled, Store,
 };
 use shared::command::Collateral;
 use uuid::Uuid;
@@ -259,7 +259,10 @@ async fn balances_and_cards() {
         store.insert_card(&card).await.unwrap();
         store.insert_card(&card).await.unwrap();
         assert_eq!(store.card(holder(7), Some(11), None).await.unwrap(), None, "pending");
-        store.settle_card(11, RowState::Confirmed).await.unwrap();
+        let told = [(11, RowState::Confirmed), (12, RowState::Refused)];
+        let settled = Settled { cards: told.into(), movements: Vec::new() };
+        store.advance_event_cursor(1, &settled).await.unwrap();
+        store.settle_card(11, RowState::Refused).await.unwrap();
         let by_id = store.card(holder(7), Some(11), None).await.unwrap().unwrap();
         let by_resource = store.card(holder(7), None, Some(Uuid::from_u128(12))).await.unwrap();
         assert_eq!(by_resource, Some(by_id.clone()));
@@ -325,7 +328,9 @@ async fn partner_balances_and_fundings() {
             };
             store.insert_movement(&new).await.unwrap();
             store.insert_movement(&new).await.unwrap();
-            store.settle_movement(new.id, RowState::Confirmed, 9).await.unwrap();
+            let settled =
+                Settled { movements: vec![(new.id, RowState::Confirmed, 9)], cards: Vec::new() };
+            store.advance_event_cursor(1, &settled).await.unwrap();
         }
     })
     .await;
@@ -354,8 +359,8 @@ async fn idempotency_keys_and_the_cursor() {
         assert_eq!(store.count_idempotency_keys("partner:1").await.unwrap(), 0);
 
         assert_eq!(store.event_cursor().await.unwrap(), 0);
-        store.advance_event_cursor(5).await.unwrap();
-        store.advance_event_cursor(3).await.unwrap();
+        store.advance_event_cursor(5, &Settled::default()).await.unwrap();
+        store.advance_event_cursor(3, &Settled::default()).await.unwrap();
         assert_eq!(store.event_cursor().await.unwrap(), 5);
     })
     .await;
