@@ -144,6 +144,13 @@ impl<'a, W: Witness> Case<'a, W> {
         Some(Room { own, rest: vacancies })
     }
 
+    /// What a transaction adds to, if it is remembered and this message does not forget it: its
+    /// slot may be filled again already.
+    fn kept_base_of(&self, entry: &Transaction) -> Option<(TransactionSlot, &'a Transaction)> {
+        let base = self.ledger.transactions.base_of(entry);
+        base.filter(|(slot, _)| !self.effects.contains(&Effect::Forgotten(*slot)))
+    }
+
     fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
     }

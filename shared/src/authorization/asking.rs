@@ -227,7 +227,7 @@ impl<W: Witness> Case<'_, W> {
         if open.is_positive() {
             self.push(Effect::Released(slot, open));
         }
-        let base = self.ledger.transactions.base_of(found).map(|(base, _)| base);
+        let base = self.kept_base_of(found).map(|(base, _)| base);
         self.give_back(base.unwrap_or(slot), open, base.is_none());
         let (decision, until) = (Decision::bare(reason), Timestamp(0));
         self.push(Effect::Decided { transaction: slot, decision, state, until });

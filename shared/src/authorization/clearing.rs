@@ -93,10 +93,9 @@ impl<W: Witness> Case<'_, W> {
     /// the hold that this was added to.
     fn original(&self, original: Match, declined: bool) -> Option<(TransactionSlot, Transaction)> {
         let Match::One(slot) = original else { return None };
-        let transactions = &self.ledger.transactions;
-        let found = *transactions.get(slot)?;
+        let found = *self.ledger.transactions.get(slot)?;
         let adds = found.is_increment() || found.state == TransactionState::Asked;
-        match transactions.base_of(&found).filter(|_| adds && !declined) {
+        match self.kept_base_of(&found).filter(|_| adds && !declined) {
             Some((base, held)) => Some((base, *held)),
             None => Some((slot, found)),
         }
