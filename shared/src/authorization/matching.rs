@@ -387,7 +387,7 @@ impl<'a, W: Witness> Case<'a, W> {
         let named = self.exact(&reversal.original, whose, room);
         let named = named.or_else(|| self.exact(&other, whose, room));
         let found = match (named, card) {
-            (Some(slot), _) => Match::One(self.standing_for(slot, room)),
+            (Some(slot), _) => Match::One(self.standing_for(slot)),
             (None, None) => Match::None,
             (None, Some((_, card))) => self.unnamed_original(reversal, card, room),
         };
@@ -396,15 +396,13 @@ impl<'a, W: Witness> Case<'a, W> {
     }
 
     /// An advice that moved nothing by itself stands for what it reported on.
-    fn standing_for(&self, slot: TransactionSlot, room: &Room<'_>) -> TransactionSlot {
-        let transactions = &self.ledger.transactions;
-        let advice = transactions.get(slot).filter(|found| {
+    fn standing_for(&self, slot: TransactionSlot) -> TransactionSlot {
+        let advice = self.ledger.transactions.get(slot).filter(|found| {
             found.state == TransactionState::Answered
                 && !found.is_increment()
                 && found.key.class != found.key.class.of_request()
         });
-        let base = advice.and_then(|advice| transactions.base_of(advice));
-        base.filter(|(base, _)| room.keeps(*base)).map_or(slot, |(base, _)| base)
+        advice.and_then(|advice| self.kept_base_of(advice)).map_or(slot, |(base, _)| base)
     }
 
     /// What a reversal takes back whose original is not known by its key.
