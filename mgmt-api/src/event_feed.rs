@@ -252,6 +252,7 @@ impl Feed {
                 store.settle_lock_request(command, state).await
             }
             Change::TopUp { .. }
+            | Change::CreditTransfer { .. }
             | Change::Reload { .. }
             | Change::Withdraw { .. }
             | Change::Transfer { .. }

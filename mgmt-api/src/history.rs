@@ -14,9 +14,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use shared::books::Account;
 use shared::command::NewCard;
 use shared::effect::{
-    Account, BalanceSlot, Direction, Effect, Transaction, TransactionSlot, TransactionState,
+    BalanceSlot, Direction, Effect, Transaction, TransactionSlot, TransactionState,
 };
 use shared::fee::Payer;
 use shared::ids::{BalanceId, CustomerId};
@@ -38,6 +39,7 @@ use crate::store::{
 pub(crate) const CARD: &str = "CARD";
 pub(crate) const TOP_UP: &str = "TOP_UP";
 pub(crate) const WITHDRAWAL: &str = "WITHDRAWAL";
+pub(crate) const CREDIT_TRANSFER: &str = "CREDIT_TRANSFER";
 pub(crate) const TRANSFER: &str = "TRANSFER";
 pub(crate) const FEE: &str = "FEE";
 /// Steps that move money; the others are called like the state that they lead to.

@@ -4,10 +4,41 @@
 //! what balances hold equals what open transactions reserve. Sums are i128 and cannot overflow.
 //! Source: authorization 3, durability 1.6.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::effect::{BalanceSlot, PartnerBalanceSlot};
 use crate::money::{Amount, Currency};
+
+/// One account of the two books. Source: authorization 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Account {
+    /// User book: a user balance.
+    User(BalanceSlot),
+    /// User book: where top-ups come from.
+    Funding,
+    /// User book: what is owed to the networks.
+    Settlement,
+    /// User book: what was settled and could be charged to nobody.
+    Receivable,
+    /// Collateral book: a partner's deposit or credit balance.
+    Partner(PartnerBalanceSlot),
+    /// Collateral book: what stands behind the users' money.
+    UsersCover,
+    /// Collateral book: what was paid to the networks out of partner money.
+    PartnerSettlement,
+    /// Collateral book: where partner money comes from.
+    Bank,
+    /// User book: the company balance, which fees are credited to. Source: requirements #92.
+    Fees,
+    /// User book: what partners owe for fees by invoice.
+    Invoiced,
+    /// User book: what holders have with partners, in place of the balance (requirements #81).
+    PartnerHeld,
+    /// User book: the technical account of IBANs, which bank transfers to them come from. Source:
+    /// requirements #92.
+    IbanTechnical,
+}
 
 /// Sums of one currency. Held amounts are summed twice, once where balances change and once where
 /// transactions do: the two must agree.
@@ -27,6 +58,8 @@ pub struct Book {
     pub invoiced: i128,
     /// User book: what holders have with partners.
     pub partner_held: i128,
+    /// User book: the technical account of IBANs, which bank transfers to them come from.
+    pub iban_technical: i128,
     /// Collateral book: all deposit and credit balances.
     pub partners: i128,
     /// Collateral book: what stands behind the users' money.
@@ -78,6 +111,7 @@ impl Book {
             self.fees,
             self.invoiced,
             self.partner_held,
+            self.iban_technical,
         ]);
         let collateral =
             sum(&[self.partners, self.users_cover, self.partner_settlement, self.bank]);

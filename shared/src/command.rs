@@ -537,6 +537,14 @@ pub enum Change {
     },
     /// Bounds what is opened and issued from now on. Source: requirements #26.
     PutCounts(Counts),
+    /// A bank transfer came to the IBAN of a user balance: the same as [`Change::TopUp`], out of the
+    /// technical account of IBANs. Source: requirements #92.
+    CreditTransfer {
+        /// Which.
+        balance: BalanceId,
+        /// How much; more than zero, in the balance's currency.
+        money: Money,
+    },
 }
 
 /// How many there may be of what somebody has. Source: requirements #26.

@@ -22,7 +22,7 @@ use crate::money::{Amount, Currency};
 use crate::rule::{Rule, Subject};
 
 /// Version of this protocol; a hello with another one is refused.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 /// Bytes of one frame at most, without its length.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
@@ -378,6 +378,8 @@ pub struct TotalView {
     pub invoiced: i128,
     /// What was paid, through cards, out of what holders have with partners.
     pub partner_held: i128,
+    /// What bank transfers brought to IBANs. Source: requirements #92.
+    pub bank_transfers: i128,
 }
 
 /// A rule and its counter at one instant.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action_code::Reason;
+use crate::books::Account;
 use crate::card::{CardState, YearMonth};
 use crate::command::{Counts, Custody, MessageKey, NewCard, PartnerBalanceKind, Program};
 use crate::control::Outcome;
@@ -336,33 +337,6 @@ pub struct Exception {
     pub kind: ExceptionKind,
     /// The amount that it is about: as billed; of a reversal, as stated.
     pub amount: Amount,
-}
-
-/// One account of the two books. Source: authorization 3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Account {
-    /// User book: a user balance.
-    User(BalanceSlot),
-    /// User book: where top-ups come from.
-    Funding,
-    /// User book: what is owed to the networks.
-    Settlement,
-    /// User book: what was settled and could be charged to nobody.
-    Receivable,
-    /// Collateral book: a partner's deposit or credit balance.
-    Partner(PartnerBalanceSlot),
-    /// Collateral book: what stands behind the users' money.
-    UsersCover,
-    /// Collateral book: what was paid to the networks out of partner money.
-    PartnerSettlement,
-    /// Collateral book: where partner money comes from.
-    Bank,
-    /// User book: the company balance, which fees are credited to. Source: requirements #92.
-    Fees,
-    /// User book: what partners owe for fees by invoice.
-    Invoiced,
-    /// User book: what holders have with partners, in place of the balance (requirements #81).
-    PartnerHeld,
 }
 
 /// One change of a card.

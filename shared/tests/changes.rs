@@ -230,6 +230,24 @@ fn what_leaves_a_covered_balance_goes_back_to_the_credit_that_covered_it() {
 }
 
 #[test]
+fn a_bank_transfer_comes_out_of_the_technical_account_and_is_covered_like_a_top_up() {
+    check(
+        CREDIT,
+        "credit-transfer A 501 EUR -> InsufficientCollateral
+         book EUR -> partners=500 bank=-500
+         credit-transfer A 300 EUR id=7
+         credit-transfer A 300 EUR id=7 -> done again
+         top-up A 100 EUR
+         show A C -> A 400/0/400 C 100/0/100
+         withdraw A 50 EUR
+         book EUR -> users=350 funding=-50 partners=150 users-cover=350 bank=-500 iban-technical=-300
+         credit-transfer A 1 PLN -> CurrencyMismatch
+         credit-transfer A 0 EUR -> InvalidAmount
+         credit-transfer X 1 EUR -> BalanceNotFound",
+    );
+}
+
+#[test]
 fn credit_mode_charges_the_partner_at_each_top_up_or_moves_nothing() {
     check(
         CREDIT,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use shared::action_code::Reason;
+use shared::books::Account;
 use shared::card::{CardState, YearMonth};
 use shared::command::{
     Acceptance, Advice, Advised, Authorization, Change, Channel, Collateral, Command, Counts,
@@ -15,7 +16,7 @@ use shared::command::{
 use shared::control::{Outcome, Refusal};
 use shared::credential::{CredentialResult, Pvv};
 use shared::effect::{
-    Account, ApprovalCode, BalanceSlot, CardChange, CardSlot, Decision, Detail, Direction, Effect,
+    ApprovalCode, BalanceSlot, CardChange, CardSlot, Decision, Detail, Direction, Effect,
     Exception, ExceptionKind, PartnerBalanceSlot, RuleSlot, Transaction, TransactionSlot,
     TransactionState,
 };
@@ -415,6 +416,7 @@ fn changes() -> Vec<Change> {
         Change::RemoveRule(RuleId(1 << 99)),
         Change::ResolveException(Sequence(77)),
         Change::TopUp { balance, money },
+        Change::CreditTransfer { balance, money },
         Change::Reload { balance: PartnerBalanceId(6), money },
         Change::Withdraw { balance, money },
         Change::Transfer { from: balance, to: BalanceId(9), money },
@@ -539,6 +541,7 @@ fn effects() -> Vec<Effect> {
         posted(Account::Funding, user),
         posted(Account::Bank, deposit),
         posted(Account::Bank, Account::UsersCover),
+        posted(Account::IbanTechnical, user),
         Effect::Remembered(slot, entry),
         Effect::RuleCharged { rule: rule_slot, transaction, window, amount: Amount(100), count: 1 },
         Effect::Raised { transaction, amount: Amount(50), requested: Amount(60), until },
@@ -563,12 +566,7 @@ fn effects() -> Vec<Effect> {
             due: Amount(5),
             taken: Amount(4),
         },
-        Effect::Posted {
-            from: Account::Invoiced,
-            to: Account::Fees,
-            amount: Amount(1),
-            currency: EUR,
-        },
+        posted(Account::Invoiced, Account::Fees),
         Effect::FeeRemoved(fee().program, FeeId(4)),
         Effect::Closed(slot, TransactionState::Cleared),
         Effect::ExceptionRaised(exception),

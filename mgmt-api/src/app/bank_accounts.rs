@@ -174,6 +174,16 @@ impl App {
         Ok(Answer::ok(&BankAccountList { items })?.into_response())
     }
 
+    /// The balance of a partner's customer that has a number in use.
+    pub(super) async fn balance_of_iban(&self, partner: i64, iban: &str) -> Result<Uuid> {
+        let row = match iban::is_valid(iban) {
+            true => self.store.bank_account(partner, iban).await?,
+            false => None,
+        };
+        let used = row.filter(|row| row.state == "ACTIVE");
+        used.map(|row| row.balance_id).ok_or_else(|| Code::BankAccountNotFound.into())
+    }
+
     /// Takes a number out of use.
     pub async fn close_bank_account(
         &self,

@@ -1,5 +1,5 @@
 //! Money that is moved by hand: top-up, withdrawal and transfer of user balances, reload of a
-//! partner balance. Source: requirements #80, #87, #142.
+//! partner balance; and what came by bank transfer. Source: requirements #80, #87, #92, #142.
 //!
 //! Invariant: the switch decides and books; SQL keeps what was asked for and what became of it.
 
@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use super::charge_fees::charge;
 use super::fees::form;
-use super::{App, BalancePath, Body, PartnerBalancePath, check_text, command_id, currency};
+use super::{
+    App, BalancePath, BankAccountPath, Body, PartnerBalancePath, check_text, command_id, currency,
+};
 use crate::answer::Answer;
 use crate::call::{Call, Caller, CustomerCall, Scope};
 use crate::clock;
@@ -95,6 +97,21 @@ impl App {
         self.move_money(&by.call, body.hash, &body.content, find).await
     }
 
+    /// Credits the user balance that has an IBAN with a bank transfer that came to it.
+    pub async fn credit_by_iban(
+        &self,
+        by: Call,
+        at: BankAccountPath,
+        body: Body<Credit>,
+    ) -> Result<Response> {
+        let partner = i64::from(by.partner()?.0);
+        let find = async || {
+            let balance = self.balance_of_iban(partner, &at.iban).await?;
+            Ok(Movement::CreditTransfer(balance, at.iban.clone()))
+        };
+        self.move_money(&by, body.hash, &body.content, find).await
+    }
+
     /// Pays out what is available on a user balance.
     pub async fn withdraw(
         &self,
@@ -153,7 +170,7 @@ impl App {
         let money = credit.check()?;
         let draw = || async {
             let movement = find().await?;
-            let charge = self.charge_for(movement, money).await?;
+            let charge = self.charge_for(&movement, money).await?;
             Ok(Plan { id: Uuid::now_v7(), movement, charge })
         };
         let carry_out = async |Plan { id, movement, charge }: Plan| {
@@ -166,8 +183,8 @@ impl App {
     }
 
     /// The fee on a transfer, where its partner has one.
-    async fn charge_for(&self, movement: Movement, money: Money) -> Result<Option<Charge>> {
-        let Movement::Transfer(from, _) = movement else { return Ok(None) };
+    async fn charge_for(&self, movement: &Movement, money: Money) -> Result<Option<Charge>> {
+        let Movement::Transfer(from, _) = *movement else { return Ok(None) };
         let partner = self.store.partner_of_balance(from).await?;
         let partner = partner.ok_or(Code::BalanceNotFound)?;
         let fee = self.store.transfer_fee(partner, i64::from(money.currency.0)).await?;
@@ -188,7 +205,7 @@ impl App {
         let Asked { id, movement, money, charge, external_id, description_sealed } = asked;
         let new = NewMovement {
             id,
-            movement,
+            movement: movement.clone(),
             amount: money.amount.0,
             currency: i64::from(money.currency.0),
             external_id,
@@ -199,6 +216,9 @@ impl App {
         let user = |id: Uuid| BalanceId(id.as_u128());
         let (balance_id, to_balance_id, change) = match movement {
             Movement::TopUp(id) => (id, None, Change::TopUp { balance: user(id), money }),
+            Movement::CreditTransfer(id, _iban) => {
+                (id, None, Change::CreditTransfer { balance: user(id), money })
+            }
             Movement::Withdrawal(id) => (id, None, Change::Withdraw { balance: user(id), money }),
             Movement::Transfer(from, to) => (from, Some(to), {
                 let (from, to) = (user(from), user(to));

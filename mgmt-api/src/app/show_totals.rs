@@ -1,5 +1,5 @@
 //! GET /admin/balances/summary: what users and partners have, by currency. Source: requirements
-//! #90.
+//! #90, #92.
 //!
 //! Invariant: the sums are the ledger's own, which it checks after every command; nothing is added
 //! up here.
@@ -23,6 +23,7 @@ pub struct TotalList {
 
 /// What is booked in one currency, in minor units.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Total {
     currency: String,
     /// The sum of all user balances.
@@ -37,6 +38,9 @@ pub(crate) struct Total {
     /// What partners owe of it by invoice.
     #[schema(value_type = i64)]
     invoiced: i128,
+    /// What bank transfers brought to IBANs: the other side of the technical account.
+    #[schema(value_type = i64)]
+    bank_transfers: i128,
 }
 
 impl App {
@@ -53,6 +57,7 @@ impl App {
                 wallet: total.users + total.partners,
                 company: total.company,
                 invoiced: total.invoiced,
+                bank_transfers: total.bank_transfers,
             })
             .collect();
         items.sort_unstable_by(|one, other| one.currency.cmp(&other.currency));

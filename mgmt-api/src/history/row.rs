@@ -5,7 +5,7 @@ use shared::command::{Authorization, Change, Command, EntryMode};
 use shared::effect::{Direction, Transaction, TransactionState};
 use uuid::Uuid;
 
-use super::{CARD, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
+use super::{CARD, CREDIT_TRANSFER, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
 use crate::store::TransactionRow;
 
 /// The message whose money a command is about.
@@ -27,6 +27,8 @@ pub(super) fn by_hand(command: &Command) -> Option<(&'static str, Uuid)> {
     let Command::Manage(id, change) = command else { return None };
     let kind = if let Change::TopUp { .. } = change {
         TOP_UP
+    } else if let Change::CreditTransfer { .. } = change {
+        CREDIT_TRANSFER
     } else if let Change::Withdraw { .. } = change {
         WITHDRAWAL
     } else if let Change::Transfer { .. } | Change::TransferCharged { .. } = change {

@@ -72,7 +72,7 @@ pub(super) async fn start(desk: Desk) -> Result<Response> {
             section {
                 h2 { "What is booked" }
                 (table(
-                    &["Currency", "#Users", "#Users and partners", "#Company", "#of it by invoice"],
+                    &["Currency", "#Users", "#Users and partners", "#Company", "#of it by invoice", "#Bank transfers"],
                     items(totals, "items").iter().map(total).collect(),
                     "Nothing is booked.",
                 ))
@@ -86,7 +86,7 @@ fn total(total: &Value) -> maud::Markup {
     let currency = text(total, "currency");
     html! {
         th scope="row" { (currency) }
-        @for name in ["users", "wallet", "company", "invoiced"] {
+        @for name in ["users", "wallet", "company", "invoiced", "bankTransfers"] {
             td.number { (sum(total, name, currency)) }
         }
     }

@@ -4,12 +4,12 @@ use super::customer::EXPLAIN;
 use super::table::Route;
 use super::{Ours, on, public};
 use crate::app::{
-    Asked, BankAccount, BankAccountList, BankAccountPath, BegunReplay, Body, EncryptionSample,
-    EndpointCertificate, EndpointCsr, EndpointList, EndpointPath, EndpointSecret, EndpointWish,
-    EventList, EventPage, ExplainedTransaction, MadeEndpoint, NewBankAccount, NewResponseKey,
-    Nothing, OfBalance, OneTimePassword, OutsideLock, PairingCode, PartnerBalanceList,
-    PartnerBalancePath, ProcessorPath, RegisteredKey, Replay, ShownEndpoint, ShownPartnerBalance,
-    TransactionDetails, TransactionPath, Trial,
+    Asked, BankAccount, BankAccountList, BankAccountPath, BegunReplay, Body, BookedMovement,
+    Credit, EncryptionSample, EndpointCertificate, EndpointCsr, EndpointList, EndpointPath,
+    EndpointSecret, EndpointWish, EventList, EventPage, ExplainedTransaction, MadeEndpoint,
+    NewBankAccount, NewResponseKey, Nothing, OfBalance, OneTimePassword, OutsideLock, PairingCode,
+    PartnerBalanceList, PartnerBalancePath, ProcessorPath, RegisteredKey, Replay, ShownEndpoint,
+    ShownPartnerBalance, TransactionDetails, TransactionPath, Trial,
 };
 use crate::auth::access::{Access, Encryption};
 use crate::call::{Call, CustomerCall};
@@ -51,21 +51,6 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<NewResponseKey>(PUBLIC_KEY)
             .gives::<RegisteredKey>(201)
             .fails(&[InvalidPublicKey]),
-        Route::post("/secure/bank-accounts", on!(open_bank_account: Call, Body<NewBankAccount>))
-            .says("Gives a balance an IBAN, where the partner has a program that gives them.")
-            .takes::<NewBankAccount>(r#"{"balanceId":"019a0000-0000-7000-8000-000000000001"}"#)
-            .gives::<BankAccount>(201)
-            .fails(&[BalanceNotFound, FeatureNotEnabled, BankAccountExists]),
-        Route::get("/secure/bank-accounts", on!(list_bank_accounts: Call, Asked<OfBalance>))
-            .says("The IBANs that a balance has and had.")
-            .asks(&[("balanceId", "Whose.")])
-            .gives::<BankAccountList>(200),
-        Route::delete(
-            "/secure/bank-accounts/{iban}",
-            on!(close_bank_account: Call, BankAccountPath, Nothing),
-        )
-        .says("Takes an IBAN out of use, for ever.")
-        .fails(&[BankAccountNotFound]),
         Route::get("/sandbox/encryption", on!(show_encryption_sample: Call))
             .says("A message encrypted to a key pair that is shown with it, to try decryption on.")
             .gives::<EncryptionSample>(200)
@@ -108,11 +93,51 @@ pub(super) fn routes() -> Vec<Route> {
     ];
     let open = public::public_key_at("/secure/public_key");
     ours.into_iter()
+        .chain(bank_accounts())
         .chain(told())
         .map(|route| route.to(Access::Partner))
         .chain([open])
         .chain(processors())
         .collect()
+}
+
+/// IBANs of balances, and what comes to them. Source: requirements #34, #92.
+fn bank_accounts() -> Vec<Route> {
+    vec![
+        Route::post("/secure/bank-accounts", on!(open_bank_account: Call, Body<NewBankAccount>))
+            .says("Gives a balance an IBAN, where the partner has a program that gives them.")
+            .takes::<NewBankAccount>(r#"{"balanceId":"019a0000-0000-7000-8000-000000000001"}"#)
+            .gives::<BankAccount>(201)
+            .fails(&[BalanceNotFound, FeatureNotEnabled, BankAccountExists]),
+        Route::get("/secure/bank-accounts", on!(list_bank_accounts: Call, Asked<OfBalance>))
+            .says("The IBANs that a balance has and had.")
+            .asks(&[("balanceId", "Whose.")])
+            .gives::<BankAccountList>(200),
+        Route::delete(
+            "/secure/bank-accounts/{iban}",
+            on!(close_bank_account: Call, BankAccountPath, Nothing),
+        )
+        .says("Takes an IBAN out of use, for ever.")
+        .fails(&[BankAccountNotFound]),
+        Route::post(
+            "/secure/bank-accounts/{iban}/credits",
+            on!(credit_by_iban: Call, BankAccountPath, Body<Credit>),
+        )
+        .says("Credits the balance that has an IBAN with a bank transfer that came to it.")
+        .takes::<Credit>(
+            r#"{"amount":5000,"currency":"EUR","externalId":"E2E-17","description":"salary"}"#,
+        )
+        .gives::<BookedMovement>(201)
+        .fails(&[
+            BankAccountNotFound,
+            InvalidAmount,
+            InvalidCurrency,
+            CurrencyMismatch,
+            InsufficientCollateral,
+            CollateralBalanceNotFound,
+            OtherCustody,
+        ]),
+    ]
 }
 
 /// Where and of what the partner is told. Source: requirements #156.

@@ -48,6 +48,17 @@ impl Store {
         )
     }
 
+    /// An IBAN of a balance of a partner's customer.
+    pub async fn bank_account(&self, partner: i64, iban: &str) -> Result<Option<BankAccountRow>> {
+        const SQL: &str = "SELECT iban, balance_id, bank_accounts.state FROM bank_accounts \
+             JOIN balances ON balances.id = bank_accounts.balance_id \
+             JOIN customers ON customers.id = balances.customer_id \
+             WHERE iban = $2 AND customers.partner_id = $1";
+        Ok(
+            on!(self, pool => sqlx::query_as(SQL).bind(partner).bind(iban).fetch_optional(pool).await)?,
+        )
+    }
+
     /// Takes an IBAN out of use; `false` where no balance of the partner's customers has it.
     pub async fn close_bank_account(&self, partner: i64, iban: &str) -> Result<bool> {
         const SQL: &str = "UPDATE bank_accounts SET state = 'CLOSED' WHERE iban = $2 \

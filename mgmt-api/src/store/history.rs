@@ -110,7 +110,7 @@ pub struct TransactionRow {
     pub balance: i64,
     /// With which card.
     pub card_id: Option<i64>,
-    /// What made it: CARD, TOP_UP, WITHDRAWAL, TRANSFER, FEE.
+    /// What made it: CARD, TOP_UP, CREDIT_TRANSFER, WITHDRAWAL, TRANSFER, FEE.
     pub kind: String,
     /// 1 where it credits.
     pub credit: i64,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Result, Store, on};
 
 /// What moves where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Movement {
     /// Into a user balance.
     TopUp(Uuid),
@@ -16,12 +16,15 @@ pub enum Movement {
     Withdrawal(Uuid),
     /// From one user balance to another.
     Transfer(Uuid, Uuid),
+    /// Into a user balance, to this IBAN of it.
+    CreditTransfer(Uuid, String),
 }
 
 impl Movement {
-    const fn kind(self) -> &'static str {
+    const fn kind(&self) -> &'static str {
         match self {
-            Self::TopUp(_) => "TOP_UP",
+            // A top-up with an IBAN.
+            Self::TopUp(_) | Self::CreditTransfer(..) => "TOP_UP",
             Self::Reload(_) => "RELOAD",
             Self::Withdrawal(_) => "WITHDRAWAL",
             Self::Transfer(..) => "TRANSFER",
@@ -52,12 +55,14 @@ impl Store {
     pub async fn insert_movement(&self, new: &NewMovement) -> Result<()> {
         const SQL: &str = "INSERT INTO movements (id, kind, balance_id, partner_balance_id, \
              to_balance_id, amount, currency, external_id, description_sealed, row_state, \
-             created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'PENDING', $10) \
+             created_at_ms, iban) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'PENDING', $10, $11) \
              ON CONFLICT (id) DO NOTHING";
-        let (balance, partner_balance, to) = match new.movement {
-            Movement::TopUp(id) | Movement::Withdrawal(id) => (Some(id), None, None),
-            Movement::Reload(id) => (None, Some(id), None),
-            Movement::Transfer(from, to) => (Some(from), None, Some(to)),
+        let (balance, partner_balance, to, iban) = match &new.movement {
+            Movement::TopUp(id) | Movement::Withdrawal(id) => (Some(id), None, None, None),
+            Movement::Reload(id) => (None, Some(id), None, None),
+            Movement::Transfer(from, to) => (Some(from), None, Some(to), None),
+            Movement::CreditTransfer(id, iban) => (Some(id), None, None, Some(iban)),
         };
         on!(self, write pool => {
             sqlx::query(SQL)
@@ -71,6 +76,7 @@ impl Store {
                 .bind(&new.external_id)
                 .bind(&new.description_sealed)
                 .bind(new.created_at_ms)
+                .bind(iban)
                 .execute(pool)
                 .await
                 .map(drop)

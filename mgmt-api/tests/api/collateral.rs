@@ -138,7 +138,7 @@ async fn fees_are_the_companys_and_none_of_the_collateral() {
         let technical = world.collateral("TECHNICAL", 2_000).await;
         let sums = |users: i64, collateral: i64, company: i64| {
             json!({ "currency": "EUR", "users": users, "wallet": users + collateral,
-                "company": company, "invoiced": 0 })
+                "company": company, "invoiced": 0, "bankTransfers": 0 })
         };
         let held = world.shop(1, 1_000);
         assert_eq!(world.asks(held), Reason::Approved);

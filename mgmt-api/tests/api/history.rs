@@ -110,7 +110,7 @@ impl World {
         self.get(&path).await.expect(StatusCode::OK)
     }
 
-    async fn transaction(&self, id: &str) -> Value {
+    pub(crate) async fn transaction(&self, id: &str) -> Value {
         self.until_history().await;
         self.get(&format!("/secure/transactions/{id}")).await.expect(StatusCode::OK)
     }

@@ -185,7 +185,7 @@ async fn money_leaves_and_moves_where_it_is_available() {
         assert_eq!(
             summary["items"][0],
             json!({ "currency": "EUR", "users": 70,
-                "wallet": 70, "company": 0, "invoiced": 0 })
+                "wallet": 70, "company": 0, "invoiced": 0, "bankTransfers": 0 })
         );
         let scoped = world.operator("eve", Roles::ALL, Some("1")).await;
         let got = world.with(&scoped, Method::GET, "/admin/balances/summary", None).await;
@@ -218,7 +218,8 @@ async fn a_partner_sees_its_own_balances_and_the_summary_adds_them_up() {
         let summary = world.admin(Method::GET, "/admin/balances/summary", None).await.json();
         assert_eq!(
             summary["items"][0],
-            json!({ "currency": "EUR", "users": 0, "wallet": 900, "company": 0, "invoiced": 0 })
+            json!({ "currency": "EUR", "users": 0, "wallet": 900, "company": 0, "invoiced": 0,
+                "bankTransfers": 0 })
         );
     })
     .await;
@@ -288,6 +289,66 @@ async fn a_balance_gets_an_iban_where_a_program_gives_them() {
         let rows = store.bank_accounts(1, with.parse().unwrap()).await.unwrap();
         assert!(rows.len() == 1 && rows.iter().all(|row| row.state == "CLOSED"), "{rows:?}");
         store.close().await;
+    })
+    .await;
+}
+
+/// Requirement #92: what comes by bank transfer is booked out of the technical account of IBANs, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_transfer_credits_the_balance_that_has_the_iban() {
+    on_each(async |world| {
+        world.program_with_ibans().await;
+        let customer = world.customer().await;
+        let balance = world.balance(&customer, "PLN").await;
+        let given = world.get(&format!("/secure/bank-accounts?balanceId={balance}")).await.json();
+        let iban = text(&given["items"][0], "iban");
+        let credit = |iban: &str| format!("/secure/bank-accounts/{iban}/credits");
+        let transfer = json!({ "amount": 5_000, "currency": "PLN", "externalId": "E2E-17",
+            "description": "salary" });
+        let post = |client: &reqwest::Client, key: &str, body: &Value| {
+            let request = client.post(world.secure_url(&credit(&iban))).json(body);
+            send(request.header("Idempotency-Key", key))
+        };
+        let booked = post(&world.partner, "e2e-17", &transfer).await;
+        let again = post(&world.partner, "e2e-17", &transfer).await;
+        assert_eq!(booked.expect(StatusCode::CREATED), again.expect(StatusCode::CREATED));
+        let id = text(&again.json(), "id");
+        assert_eq!(again.json()["balanceId"], balance);
+
+        // Nobody else's, not in another currency, and to no number that is none.
+        let foreign = post(&world.stranger, "e2e-18", &transfer).await;
+        foreign.expect_error(404, "BANK_ACCOUNT_NOT_FOUND");
+        let mut euros = transfer.clone();
+        euros["currency"] = "EUR".into();
+        post(&world.partner, "e2e-19", &euros).await.expect_error(422, "CURRENCY_MISMATCH");
+        for wrong in ["PL00109010140000000000000000", "x", &iban[1..]] {
+            let got = world.post(&credit(wrong), &transfer).await;
+            got.expect_error(404, "BANK_ACCOUNT_NOT_FOUND");
+        }
+
+        let path = format!("/secure/customers/{customer}/balances/{balance}");
+        assert_eq!(world.get(&path).await.json()["amount"], 5_000);
+        let summary = world.admin(Method::GET, "/admin/balances/summary", None).await.json();
+        let mut items = summary["items"].as_array().unwrap().iter();
+        let zlotys = items.find(|item| item["currency"] == "PLN").unwrap();
+        assert_eq!((&zlotys["users"], &zlotys["bankTransfers"]), (&json!(5_000), &json!(5_000)));
+        let shown = world.transaction(&id).await;
+        let expected = json!({ "type": "creditIbanTransfer", "category": "CREDIT", "amount": 5_000,
+            "status": "CLEARED", "externalTransactionId": "E2E-17", "description": "salary",
+            "balanceId": balance });
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&shown[name], value, "{name}");
+        }
+        let kept = "SELECT COUNT(*) FROM movements WHERE row_state = 'CONFIRMED' \
+             AND iban IN (SELECT iban FROM bank_accounts WHERE state = 'ACTIVE')";
+        until(async || world.database.number(kept).await == 1).await;
+
+        // A number that was taken out of use gets nothing.
+        let url = world.secure_url(&format!("/secure/bank-accounts/{iban}"));
+        assert_eq!(send(world.partner.delete(url)).await.status, 204);
+        let late = post(&world.partner, "e2e-20", &transfer).await;
+        late.expect_error(404, "BANK_ACCOUNT_NOT_FOUND");
+        assert_eq!(world.get(&path).await.json()["amount"], 5_000);
     })
     .await;
 }

@@ -6,11 +6,10 @@ use super::{Ledger, ReplayError, Stamp};
 use crate::action_code::Reason;
 use crate::authorization::Witness;
 use crate::balance::Funds;
+use crate::books::Account;
 use crate::command::Command;
 use crate::control::{Query, View};
-use crate::effect::{
-    Account, BalanceSlot, Effect, PartnerBalanceSlot, Transaction, TransactionSlot,
-};
+use crate::effect::{BalanceSlot, Effect, PartnerBalanceSlot, Transaction, TransactionSlot};
 use crate::ids::Timestamp;
 use crate::journal_record::{Answer, Record};
 
@@ -183,7 +182,8 @@ impl Ledger {
                 | Account::Bank
                 | Account::Fees
                 | Account::Invoiced
-                | Account::PartnerHeld => None,
+                | Account::PartnerHeld
+                | Account::IbanTechnical => None,
             }));
         } else {
             found.extend(effect.transaction().and_then(of_slot));

@@ -8,8 +8,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{Ledger, Map};
+use crate::books::Account;
 use crate::books::wide;
-use crate::effect::{Account, BalanceSlot, TransactionSlot};
+use crate::effect::{BalanceSlot, TransactionSlot};
 use crate::fee::{ChargedFee, Fee, Payer};
 use crate::ids::{ConfigId, FeeId};
 use crate::money::Amount;

@@ -7,7 +7,9 @@
 
 mod money;
 
-use self::money::{charge_fee, put_fee, reload, remove_fee, top_up, transfer, withdraw};
+use self::money::{
+    charge_fee, credit_transfer, put_fee, reload, remove_fee, top_up, transfer, withdraw,
+};
 use super::{Card, Ledger, Stamp};
 use crate::balance::{Balance, Funds};
 use crate::card::CardState;
@@ -120,6 +122,9 @@ fn decide_change(
             Ok(())
         }
         Change::TopUp { balance, money } => top_up(ledger, *balance, *money, effects),
+        Change::CreditTransfer { balance, money } => {
+            credit_transfer(ledger, *balance, *money, effects)
+        }
         Change::Reload { balance, money } => reload(ledger, *balance, *money, effects),
         Change::Withdraw { balance, money } => withdraw(ledger, *balance, *money, effects),
         Change::Transfer { from, to, money } => {

@@ -5,10 +5,9 @@
 
 use super::Ledger;
 use crate::balance::Funds;
-use crate::books::{Book, wide};
+use crate::books::{Account, Book, wide};
 use crate::effect::{
-    Account, BalanceSlot, CardSlot, Decision, Direction, Transaction, TransactionSlot,
-    TransactionState,
+    BalanceSlot, CardSlot, Decision, Direction, Transaction, TransactionSlot, TransactionState,
 };
 use crate::ids::Timestamp;
 use crate::money::{Amount, Currency};
@@ -230,7 +229,8 @@ impl Ledger {
             | Account::Bank
             | Account::Fees
             | Account::Invoiced
-            | Account::PartnerHeld => {}
+            | Account::PartnerHeld
+            | Account::IbanTechnical => {}
         }
         *sum_of(self.books.of(currency), account) += wide(amount);
         Some(())
@@ -250,5 +250,6 @@ fn sum_of(book: &mut Book, account: Account) -> &mut i128 {
         Account::Fees => &mut book.fees,
         Account::Invoiced => &mut book.invoiced,
         Account::PartnerHeld => &mut book.partner_held,
+        Account::IbanTechnical => &mut book.iban_technical,
     }
 }

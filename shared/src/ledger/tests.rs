@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::action_code::Reason;
+use crate::books::Account;
 use crate::command::{
     Acceptance, Authorization, Change, Collateral, Credentials, MessageClass, MessageKey, NewCard,
     Policy, References,
 };
 use crate::control::{Query, Refusal};
 use crate::effect::{
-    Account, CardChange, Decision, Direction, Transaction, TransactionSlot, TransactionState,
+    CardChange, Decision, Direction, Transaction, TransactionSlot, TransactionState,
 };
 use crate::ids::LinkId;
 use crate::limits::TEST;

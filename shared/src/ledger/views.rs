@@ -65,6 +65,7 @@ impl Ledger {
                     company: book.fees,
                     invoiced: -book.invoiced,
                     partner_held: book.partner_held,
+                    bank_transfers: -book.iban_technical,
                 });
                 Some(View::Totals(totals.collect()))
             }

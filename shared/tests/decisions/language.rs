@@ -284,6 +284,7 @@ impl Desk {
             ("fees", book.fees),
             ("invoiced", book.invoiced),
             ("partner-held", book.partner_held),
+            ("iban-technical", book.iban_technical),
         ];
         let told = sums.iter().filter(|(_, sum)| *sum != 0);
         told.map(|(name, sum)| format!("{name}={sum}")).collect::<Vec<_>>().join(" ")

@@ -62,6 +62,7 @@ pub(super) fn change(line: &Line) -> Change {
         "rule" => Change::PutRule(rule(line)),
         "unrule" => Change::RemoveRule(RuleId(line.named())),
         "top-up" => Change::TopUp { balance: balance(), money: line.money() },
+        "credit-transfer" => Change::CreditTransfer { balance: balance(), money: line.money() },
         "withdraw" => Change::Withdraw { balance: balance(), money: line.money() },
         "transfer" => transfer(line),
         "fee" => Change::PutFee(fee(line)),

@@ -317,6 +317,7 @@ impl Bench {
                 book.fees,
                 book.invoiced,
                 book.partner_held,
+                book.iban_technical,
             ];
             let model = [
                 sums.funding,
@@ -328,6 +329,7 @@ impl Bench {
                 sums.fees,
                 sums.invoiced,
                 sums.partner_held,
+                sums.iban_technical,
             ];
             same("sums of the books", core, model.map(i128::from))?;
         }

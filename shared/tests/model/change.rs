@@ -14,7 +14,7 @@ use shared::lock_code::{Lock, LockCode, LockSource};
 use shared::money::{Currency, Money};
 use shared::rule::{Bound, FILTER_ENTRIES_MAX, Period, RULES_A_SUBJECT_MAX, Rule, Subject};
 
-use crate::state::{Card, Model, Pot, User};
+use crate::state::{Card, Model, Pot, Sums, User};
 
 type Refused = Result<(), Refusal>;
 
@@ -101,7 +101,7 @@ impl Model {
                 self.exceptions.retain(|entry| entry.sequence != *sequence);
                 Ok(())
             }
-            Change::TopUp { balance, money } => self.top_up(*balance, *money),
+            Change::TopUp { .. } | Change::CreditTransfer { .. } => self.credit(change),
             Change::Withdraw { balance, money } => self.withdraw(*balance, *money),
             Change::Transfer { from, to, money } => self.transfer((*from, *to), *money, None),
             Change::TransferCharged { from, to, money, charge } => {
@@ -388,7 +388,14 @@ impl Model {
         Ok(())
     }
 
-    fn top_up(&mut self, balance: BalanceId, money: Money) -> Refused {
+    fn credit(&mut self, change: &Change) -> Refused {
+        let (source, balance, money): (fn(&mut Sums) -> &mut i64, _, _) = match change {
+            Change::TopUp { balance, money } => (|sums| &mut sums.funding, *balance, *money),
+            Change::CreditTransfer { balance, money } => {
+                (|sums| &mut sums.iban_technical, *balance, *money)
+            }
+            _ => unreachable!("no credit: {change:?}"),
+        };
         let user = self.own_user(balance)?;
         sound(money, self.users[user].currency)?;
         let amount = money.amount.0;
@@ -404,7 +411,7 @@ impl Model {
             self.sums(money.currency).users_cover += amount;
         }
         self.users[user].ledger += amount;
-        self.sums(money.currency).funding -= amount;
+        *source(self.sums(money.currency)) -= amount;
         self.collect(user);
         Ok(())
     }

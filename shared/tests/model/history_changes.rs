@@ -20,25 +20,7 @@ impl History {
     pub(crate) fn change(&mut self) -> Change {
         let card = CardId(self.random.below(8) + 1);
         match self.random.below(100) {
-            0..20 => {
-                let balance = BalanceId(u128::from(self.random.below(6) + 1));
-                let currency = if balance.0 == 5 || self.random.percent(3) { PLN } else { EUR };
-                let amount = i64::try_from(self.random.below(300)).unwrap();
-                let money = Money::new(amount, currency);
-                let to = BalanceId(u128::from(self.random.below(6) + 1));
-                let charge = Charge {
-                    fee: FeeId(self.random.below(3) + 20),
-                    money: Money::new(self.random.pick(&[-1, 0, 1, 7, 40, 400]), currency),
-                    payer: self.random.pick(&[Payer::Holder, Payer::Holder, Payer::Partner]),
-                };
-                match self.random.below(9) {
-                    0 => Change::Withdraw { balance, money },
-                    1 => Change::Transfer { from: balance, to, money },
-                    2 => Change::TransferCharged { from: balance, to, money, charge },
-                    3 => Change::ChargeFee { balance, charge },
-                    _ => Change::TopUp { balance, money },
-                }
-            }
+            0..20 => self.money_moved(),
             20..35 => {
                 let balance = PartnerBalanceId(u128::from(self.random.below(5) + 1));
                 let currency = if self.random.percent(3) { PLN } else { EUR };
@@ -87,6 +69,27 @@ impl History {
                 Change::PutCustomer { id, verified, aml_locked }
             }
             _ => self.rare_change(card),
+        }
+    }
+
+    fn money_moved(&mut self) -> Change {
+        let balance = BalanceId(u128::from(self.random.below(6) + 1));
+        let currency = if balance.0 == 5 || self.random.percent(3) { PLN } else { EUR };
+        let amount = i64::try_from(self.random.below(300)).unwrap();
+        let money = Money::new(amount, currency);
+        let to = BalanceId(u128::from(self.random.below(6) + 1));
+        let charge = Charge {
+            fee: FeeId(self.random.below(3) + 20),
+            money: Money::new(self.random.pick(&[-1, 0, 1, 7, 40, 400]), currency),
+            payer: self.random.pick(&[Payer::Holder, Payer::Holder, Payer::Partner]),
+        };
+        match self.random.below(9) {
+            0 => Change::Withdraw { balance, money },
+            1 => Change::Transfer { from: balance, to, money },
+            2 => Change::TransferCharged { from: balance, to, money, charge },
+            3 => Change::ChargeFee { balance, charge },
+            4 => Change::CreditTransfer { balance, money },
+            _ => Change::TopUp { balance, money },
         }
     }
 

@@ -172,6 +172,7 @@ pub(crate) struct Sums {
     pub(crate) fees: i64,
     pub(crate) invoiced: i64,
     pub(crate) partner_held: i64,
+    pub(crate) iban_technical: i64,
 }
 
 /// Everything.

@@ -128,7 +128,7 @@ impl Model {
 
     pub(super) fn change(&mut self, change: &Change) {
         match change {
-            Change::TopUp { balance, money } => {
+            Change::TopUp { balance, money } | Change::CreditTransfer { balance, money } => {
                 let card = u64::try_from(balance.0).unwrap();
                 self.funds.entry(card).or_default().0 += money.amount.0;
             }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::app::{App, currency_of_row, instant};
 use crate::call::{Caller, Scope};
 use crate::error::{Error, Result};
-use crate::history::{CARD, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
+use crate::history::{CARD, CREDIT_TRANSFER, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
 use crate::store::{CardRow, TransactionRow};
 use crate::vault::Purpose;
 
@@ -40,7 +40,8 @@ pub(crate) struct Notified {
     /// caller's own.
     external_transaction_id: Option<String>,
     reference_external_transaction_id: Option<String>,
-    /// POS, Cashback, ATM, AFT, Balance Inquiry, refund, payment; topUp, withdrawal, transfer, fee.
+    /// POS, Cashback, ATM, AFT, Balance Inquiry, refund, payment; topUp, creditIbanTransfer,
+    /// withdrawal, transfer, fee.
     r#type: &'static str,
     /// DEBIT or CREDIT.
     category: &'static str,
@@ -171,6 +172,7 @@ pub(crate) fn kind_name(kind: &str, processing_code: i64) -> &'static str {
         (CARD, 26 | 28) => "payment",
         (CARD, 30 | 31) => "Balance Inquiry",
         (TOP_UP, _) => "topUp",
+        (CREDIT_TRANSFER, _) => "creditIbanTransfer",
         (WITHDRAWAL, _) => "withdrawal",
         (TRANSFER, _) => "transfer",
         (FEE, _) => "fee",

@@ -5,9 +5,10 @@
 
 use super::{giving_balance_of, open_balance_of, own_balance_of, room};
 use crate::balance::{Balance, Funds};
+use crate::books::Account;
 use crate::command::PartnerBalanceKind;
 use crate::control::Refusal;
-use crate::effect::{Account, BalanceSlot, Effect, PartnerBalanceSlot};
+use crate::effect::{BalanceSlot, Effect, PartnerBalanceSlot};
 use crate::fee::{Charge, FEES_A_PROGRAM_MAX, FIXED_MAX, Fee, Payer};
 use crate::ids::{BalanceId, ConfigId, FeeId, PartnerBalanceId, PartnerId};
 use crate::ledger::Ledger;
@@ -16,6 +17,25 @@ use crate::money::{Amount, Currency, Money};
 
 pub(super) fn top_up(
     ledger: &Ledger,
+    balance: BalanceId,
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    credit(ledger, Account::Funding, balance, money, effects)
+}
+
+pub(super) fn credit_transfer(
+    ledger: &Ledger,
+    balance: BalanceId,
+    money: Money,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Refusal> {
+    credit(ledger, Account::IbanTechnical, balance, money, effects)
+}
+
+fn credit(
+    ledger: &Ledger,
+    source: Account,
     balance: BalanceId,
     money: Money,
     effects: &mut Vec<Effect>,
@@ -30,7 +50,7 @@ pub(super) fn top_up(
         }
         effects.push(posted(Account::Partner(credit), Account::UsersCover, money));
     }
-    effects.push(posted(Account::Funding, Account::User(slot), money));
+    effects.push(posted(source, Account::User(slot), money));
     collect(ledger, (slot, balance), money.amount, effects);
     Ok(())
 }
