@@ -72,6 +72,9 @@ enum Prefix {
     None,
     TwoAscii,
     ThreeAscii,
+    /// One byte, and two of which the first half byte is 0.
+    TwoPacked,
+    ThreePacked,
     /// Any other, or content that is neither plain nor packed.
     Other,
 }
@@ -88,9 +91,9 @@ impl Step {
             (_, Length::Fixed(_)) => Prefix::None,
             (DigitEncoding::Ascii, Length::Ll(_)) => Prefix::TwoAscii,
             (DigitEncoding::Ascii, Length::Lll(_)) => Prefix::ThreeAscii,
-            (DigitEncoding::Bcd | DigitEncoding::Ebcdic, Length::Ll(_) | Length::Lll(_)) => {
-                Prefix::Other
-            }
+            (DigitEncoding::Bcd, Length::Ll(_)) => Prefix::TwoPacked,
+            (DigitEncoding::Bcd, Length::Lll(_)) => Prefix::ThreePacked,
+            (DigitEncoding::Ebcdic, Length::Ll(_) | Length::Lll(_)) => Prefix::Other,
         };
         let (sound, max) = (shape.sound.lanes(), shape.length.max());
         let packed = packed.unwrap_or(0);
@@ -104,22 +107,26 @@ impl Step {
     /// As [`Shape::read`].
     #[inline(always)]
     pub(super) fn read(&self, rest: &[u8]) -> Option<Extent> {
-        let (prefix, characters, bytes) = if self.prefix == Prefix::None {
-            (0, self.max, rest)
-        } else if self.prefix == Prefix::Other {
-            return self.shape.read(rest);
-        } else {
-            let (high, prefix, rest) = match rest {
-                [high, rest @ ..] if self.prefix == Prefix::ThreeAscii => (*high, 3, rest),
-                _ => (b'0', 2, rest),
-            };
-            let [tens, ones, bytes @ ..] = rest else { return None };
-            let digits = [high, *tens, *ones].map(|digit| digit.wrapping_sub(b'0'));
-            if digits.iter().any(|digit| *digit > 9) {
-                return None;
+        let (prefix, characters, bytes) = match self.prefix {
+            Prefix::None => (0, self.max, rest),
+            Prefix::TwoAscii | Prefix::ThreeAscii => {
+                let (high, prefix, rest) = match rest {
+                    [high, rest @ ..] if self.prefix == Prefix::ThreeAscii => (*high, 3, rest),
+                    _ => (b'0', 2, rest),
+                };
+                let [tens, ones, bytes @ ..] = rest else { return None };
+                let digits = [high, *tens, *ones].map(|digit| digit.wrapping_sub(b'0'));
+                (prefix, number_below_1000(digits)?, bytes)
             }
-            let [high, tens, ones] = digits.map(u16::from);
-            (prefix, high * 100 + tens * 10 + ones, bytes)
+            Prefix::TwoPacked | Prefix::ThreePacked => {
+                let (high, prefix, rest) = match rest {
+                    [high, rest @ ..] if self.prefix == Prefix::ThreePacked => (*high, 2, rest),
+                    _ => (0, 1, rest),
+                };
+                let [pair, bytes @ ..] = rest else { return None };
+                (prefix, number_below_1000([high, pair >> 4, pair & 0x0F])?, bytes)
+            }
+            Prefix::Other => return self.shape.read(rest),
         };
         let content = (characters + self.packed) >> self.packed;
         if characters > self.max || usize::from(content) > bytes.len() {
@@ -260,8 +267,8 @@ impl Shape {
     fn is_sound_slowly(self, bytes: &[u8], length: u16, characters: u16) -> bool {
         let Some(content) = bytes.get(..usize::from(length)) else { return false };
         match (self.form, self.content) {
-            (Form::Plain, Content::LettersDigits) => are_letters_digits(content, false),
-            (Form::Plain, Content::LettersDigitsSpace) => are_letters_digits(content, true),
+            (Form::Plain, Content::LettersDigits) => are_letters_digits(bytes, length, false),
+            (Form::Plain, Content::LettersDigitsSpace) => are_letters_digits(bytes, length, true),
             _ => self.first_fault(content, characters).is_none(),
         }
     }
@@ -390,9 +397,9 @@ fn sound_of(content: Content, length: Length, form: Form) -> Sound {
     match (form, content) {
         (_, Content::SignedDigits) | (Form::SignedPacked(_), _) => Sound::NOTHING,
         (_, Content::Binary) => Sound::ANYTHING,
-        (Form::Plain, Content::Digits | Content::LettersDigits | Content::LettersDigitsSpace) => {
-            Sound::range(b'0', b'9')
-        }
+        (Form::Plain, Content::Digits | Content::LettersDigits) => Sound::range(b'0', b'9'),
+        // A retrieval reference begins with whatever it likes: to look for digits first is a guess.
+        (Form::Plain, Content::LettersDigitsSpace) => Sound::NOTHING,
         (Form::Plain, Content::Letters) => Sound::range(b'A', b'Z'),
         (Form::Plain, Content::Printable) => Sound::range(0x20, 0x7E),
         (Form::Plain, Content::Track) => Sound::range(0x30, 0x3F),
@@ -517,6 +524,16 @@ fn word_to_number(digits: [u8; 8]) -> u64 {
     let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
     fours.wrapping_mul(10_000 << 32 | 1) >> 32
+}
+
+/// Three digits to their value.
+#[inline(always)]
+fn number_below_1000(digits: [u8; 3]) -> Option<u16> {
+    if digits.iter().any(|digit| *digit > 9) {
+        return None;
+    }
+    let [high, tens, ones] = digits.map(u16::from);
+    Some(high * 100 + tens * 10 + ones)
 }
 
 /// A number below a thousand as three digits.

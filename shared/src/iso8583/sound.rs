@@ -110,19 +110,32 @@ impl Lanes {
     }
 }
 
-/// Whether all bytes are ASCII letters or digits, or spaces where they may stand: too many ranges
-/// for [`Lanes`].
-pub(super) fn are_letters_digits(bytes: &[u8], spaces: bool) -> bool {
+/// Whether the first `length` bytes, which must be there, are ASCII letters or digits, or spaces
+/// where they may stand: too many ranges for [`Lanes`]. As there, what lies behind them lets short
+/// content be checked as one block.
+pub(super) fn are_letters_digits(bytes: &[u8], length: u16, spaces: bool) -> bool {
     let space = if spaces { b' ' } else { b'0' };
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let length = usize::from(length);
+    if length <= BLOCK
+        && let Some(block) = bytes.first_chunk::<BLOCK>()
+        && let Some(counted) = COUNTED.get(BLOCK - length..)
+        && let Some(counted) = counted.first_chunk::<BLOCK>()
+    {
+        return strange_to_letters_digits(block, counted, space) == 0;
+    }
+    let (blocks, rest) = bytes.get(..length).unwrap_or_default().as_chunks::<BLOCK>();
     let mut block = [b'0'; BLOCK];
     block.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-    blocks.iter().chain([&block]).all(|block| {
-        let excess = block.iter().fold(0, |sum, byte| {
-            let digit = byte.wrapping_sub(b'0').saturating_sub(9);
-            let letter = (byte & !0x20).wrapping_sub(b'A').saturating_sub(25);
-            sum | digit.min(letter).min(byte ^ space)
-        });
-        excess == 0
+    let mut all = blocks.iter().chain([&block]);
+    all.all(|block| strange_to_letters_digits(block, &[0xFF; BLOCK], space) == 0)
+}
+
+/// Not zero if a counted byte is no letter, no digit and not `space`.
+#[inline(always)]
+fn strange_to_letters_digits(block: &[u8; BLOCK], counted: &[u8; BLOCK], space: u8) -> u8 {
+    block.iter().zip(counted).fold(0, |sum, (byte, counted)| {
+        let digit = byte.wrapping_sub(b'0').saturating_sub(9);
+        let letter = (byte & !0x20).wrapping_sub(b'A').saturating_sub(25);
+        sum | digit.min(letter).min(byte ^ space) & counted
     })
 }
