@@ -282,9 +282,13 @@ fn optional(value: Option<&[u8]>) -> Vec<u8> {
 /// The path with IBANs and long numbers masked: whoever reads the log has not asked for them. The
 /// hash that names a certificate stays as it is.
 fn masked(path: &str) -> String {
+    let mut before = "";
     let parts = path.split('/').map(|part| {
+        // A number that is mistyped or written in another way is none of a reader's business either.
+        let is_iban = before == "bank-accounts" && part != "full" || iban::is_valid(part);
+        before = part;
         let is_hash = part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match iban::is_valid(part) {
+        match is_iban {
             true => iban::masked(part),
             false if is_hash => part.to_owned(),
             false => without_long_numbers(part),
@@ -328,6 +332,12 @@ mod tests {
     fn an_iban_is_written_masked() {
         let path = "/secure/bank-accounts/NL91ABNA0417164300";
         assert_eq!(masked(path), "/secure/bank-accounts/NL91**********4300");
+        let credits = "/secure/bank-accounts/nl91ABNA0417164300/credits";
+        assert_eq!(masked(credits), "/secure/bank-accounts/nl91**********4300/credits");
+        let encoded = "/secure/bank-accounts/%4EL91ABNA0417164300/credits";
+        assert_eq!(masked(encoded), "/secure/bank-accounts/%4EL************4300/credits");
+        let full = "/admin/customers/1/balances/2/bank-accounts/full";
+        assert_eq!(masked(full), full);
         assert_eq!(masked("/secure/keys"), "/secure/keys");
         let hash =
             format!("/admin/certificates/{}", "a9999998412345678b".repeat(4)[..64].to_owned());

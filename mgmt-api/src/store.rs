@@ -62,7 +62,7 @@ pub use self::idempotency::{KeyRow, NewKey};
 pub use self::imports::{ImportRow, ImportedRow, NewImportRow, PendingRow};
 pub use self::kept::{KeptPosting, Posting, PostingChange};
 pub use self::mails::{EndingCertificate, MailRow, WatchedBalance};
-pub use self::movements::{Movement, NewMovement};
+pub use self::movements::{Movement, MovementWords, NewMovement};
 pub use self::notices::{
     DeliveryRow, EndpointRow, NewNotice, NoticeRow, TryEnd, VerificationToTell,
 };

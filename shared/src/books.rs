@@ -58,7 +58,8 @@ pub struct Book {
     pub invoiced: i128,
     /// User book: what holders have with partners.
     pub partner_held: i128,
-    /// User book: the technical account of IBANs, which bank transfers to them come from.
+    /// User book: the technical account of IBANs, which bank transfers to them come from. What
+    /// leaves a balance is funding's, wherever it came from.
     pub iban_technical: i128,
     /// Collateral book: all deposit and credit balances.
     pub partners: i128,

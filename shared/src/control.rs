@@ -378,7 +378,8 @@ pub struct TotalView {
     pub invoiced: i128,
     /// What was paid, through cards, out of what holders have with partners.
     pub partner_held: i128,
-    /// What bank transfers brought to IBANs. Source: requirements #92.
+    /// What bank transfers ever brought to IBANs; what goes back is a withdrawal. Source:
+    /// requirements #92.
     pub bank_transfers: i128,
 }
 

@@ -481,6 +481,7 @@ fn a_balance_that_is_blocked_while_the_partner_is_asked_pays_nothing() {
 fn money_that_is_with_the_partner_is_not_moved_here() {
     check(
         "top-up A 100 EUR -> OtherCustody
+         credit-transfer A 100 EUR -> OtherCustody
          withdraw A 100 EUR -> OtherCustody
          transfer A 100 EUR to=B -> OtherCustody
          transfer B 100 EUR to=A -> OtherCustody

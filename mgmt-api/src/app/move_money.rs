@@ -30,7 +30,7 @@ use crate::vault::Purpose;
 const EXTERNAL_ID_CHARS_MAX: usize = 64;
 const DESCRIPTION_CHARS_MAX: usize = 256;
 
-/// The body of all but a transfer.
+/// The body of all but a transfer between balances.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credit {

@@ -38,7 +38,8 @@ pub(crate) struct Total {
     /// What partners owe of it by invoice.
     #[schema(value_type = i64)]
     invoiced: i128,
-    /// What bank transfers brought to IBANs: the other side of the technical account.
+    /// What bank transfers ever brought to IBANs, the other side of the technical account; what goes
+    /// back is a withdrawal.
     #[schema(value_type = i64)]
     bank_transfers: i128,
 }

@@ -181,11 +181,12 @@ impl Bench {
         let money = Money::new(amount, EUR);
         let payer = draw.of(&[Payer::Holder, Payer::Partner]);
         let charge = Charge { fee: FeeId(9), money: Money::new(amount * 3, EUR), payer };
-        self.change(match draw.below(6) {
+        self.change(match draw.below(7) {
             0 | 1 => Change::TopUp { balance: to, money },
             2 => Change::Withdraw { balance: from, money },
             3 => Change::Transfer { from, to, money },
             4 => Change::ChargeFee { balance: from, charge },
+            5 => Change::CreditTransfer { balance: to, money },
             _ => Change::TransferCharged { from, to, money, charge },
         });
     }

@@ -123,13 +123,18 @@ fn bank_accounts() -> Vec<Route> {
             "/secure/bank-accounts/{iban}/credits",
             on!(credit_by_iban: Call, BankAccountPath, Body<Credit>),
         )
-        .says("Credits the balance that has an IBAN with a bank transfer that came to it.")
+        .says(
+            "Credits the balance that has an IBAN with a bank transfer that came to it; in credit mode \
+             the partner's credit balance is charged. The bank's reference as the idempotency key books \
+             it once.",
+        )
         .takes::<Credit>(
             r#"{"amount":5000,"currency":"EUR","externalId":"E2E-17","description":"salary"}"#,
         )
         .gives::<BookedMovement>(201)
         .fails(&[
             BankAccountNotFound,
+            BalanceNotFound,
             InvalidAmount,
             InvalidCurrency,
             CurrencyMismatch,

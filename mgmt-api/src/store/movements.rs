@@ -1,4 +1,5 @@
-//! Money that partners and operators move by hand, as it was asked for.
+//! Money that partners and operators move by hand, and what came by bank transfer, as it was asked
+//! for.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,7 +7,7 @@ use uuid::Uuid;
 use super::{Result, Store, on};
 
 /// What moves where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub enum Movement {
     /// Into a user balance.
     TopUp(Uuid),
@@ -23,7 +24,7 @@ pub enum Movement {
 impl Movement {
     const fn kind(&self) -> &'static str {
         match self {
-            // A top-up with an IBAN.
+            // A top-up with an IBAN: the table knows no other kinds.
             Self::TopUp(_) | Self::CreditTransfer(..) => "TOP_UP",
             Self::Reload(_) => "RELOAD",
             Self::Withdrawal(_) => "WITHDRAWAL",
@@ -48,6 +49,17 @@ pub struct NewMovement {
     pub description_sealed: Option<Vec<u8>>,
     /// Now.
     pub created_at_ms: i64,
+}
+
+/// What was said of a movement.
+#[derive(Default, sqlx::FromRow)]
+pub struct MovementWords {
+    /// The caller's own name for it.
+    pub external_id: Option<String>,
+    /// The caller's words, sealed.
+    pub description_sealed: Option<Vec<u8>>,
+    /// The IBAN that a bank transfer came to.
+    pub iban: Option<String>,
 }
 
 impl Store {
@@ -84,12 +96,10 @@ impl Store {
         Ok(())
     }
 
-    /// What the caller said of a movement: its own name for it, and its words, sealed.
-    pub async fn movement_words(
-        &self,
-        id: Uuid,
-    ) -> Result<Option<(Option<String>, Option<Vec<u8>>)>> {
-        const SQL: &str = "SELECT external_id, description_sealed FROM movements WHERE id = $1";
+    /// What was said of a movement.
+    pub async fn movement_words(&self, id: Uuid) -> Result<Option<MovementWords>> {
+        const SQL: &str =
+            "SELECT external_id, description_sealed, iban FROM movements WHERE id = $1";
         Ok(on!(self, pool => sqlx::query_as(SQL).bind(id).fetch_optional(pool).await)?)
     }
 }

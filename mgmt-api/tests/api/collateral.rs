@@ -17,7 +17,8 @@ impl World {
     /// A cardholder with 100.00 EUR and a card of a program with technical collateral.
     async fn on_technical_collateral(&self) -> (String, String) {
         let program = json!({ "partner": 1, "currency": "EUR", "bin": "99999903",
-            "cardKind": "VIRTUAL", "monthsValid": 24, "collateral": "TECHNICAL" });
+            "cardKind": "VIRTUAL", "monthsValid": 24, "collateral": "TECHNICAL",
+            "ibanPrefix": "PL10901014" });
         let put = self.admin(Method::PUT, PROGRAM, Some(&program)).await;
         put.expect(StatusCode::NO_CONTENT);
         let shown = self.admin(Method::GET, PROGRAM, None).await.expect(StatusCode::OK);
@@ -127,9 +128,10 @@ async fn a_decline_for_technical_collateral_says_so() {
     .await;
 }
 
-/// Requirement #92: fees go to the company's balance and come back from it; collateral holds none.
+/// Requirement #92: fees go to the company's balance and come back from it, bank transfers come out
+/// of the technical account of IBANs; collateral holds none of either.
 #[tokio::test(flavor = "multi_thread")]
-async fn fees_are_the_companys_and_none_of_the_collateral() {
+async fn fees_are_the_companys_and_what_the_bank_brings_is_the_users() {
     on_each(async |world| {
         let (customer, balance) = world.on_technical_collateral().await;
         let fee = json!({ "kind": "POS", "fixed": 50 });
@@ -155,6 +157,15 @@ async fn fees_are_the_companys_and_none_of_the_collateral() {
         assert_eq!(world.euros().await, sums(7_900, 0, 100));
         world.peer.message(Command::Reverse(reversal(sale.key, 4, Some(sale.token))));
         assert_eq!(world.euros().await, sums(8_950, 1_000, 50));
+
+        let given = world.get(&format!("/secure/bank-accounts?balanceId={balance}")).await.json();
+        let iban = text(&given["items"][0], "iban");
+        let came = json!({ "amount": 700, "currency": "EUR" });
+        let booked = world.post(&format!("/secure/bank-accounts/{iban}/credits"), &came).await;
+        booked.expect(StatusCode::CREATED);
+        let mut expected = sums(9_650, 1_000, 50);
+        expected["bankTransfers"] = 700.into();
+        assert_eq!(world.euros().await, expected);
     })
     .await;
 }

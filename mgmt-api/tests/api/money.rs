@@ -335,7 +335,7 @@ async fn a_bank_transfer_credits_the_balance_that_has_the_iban() {
         let shown = world.transaction(&id).await;
         let expected = json!({ "type": "creditIbanTransfer", "category": "CREDIT", "amount": 5_000,
             "status": "CLEARED", "externalTransactionId": "E2E-17", "description": "salary",
-            "balanceId": balance });
+            "balanceId": balance, "ibanMasked": mgmt_api::iban::masked(&iban) });
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&shown[name], value, "{name}");
         }

@@ -243,16 +243,6 @@ async fn balances_and_cards() {
         let told = of_card.shared().unwrap();
         assert_eq!((told.collateral, told.policy.partial_approval), (Collateral::Deposit, true));
 
-        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap());
-        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap(), "the same again");
-        assert!(!store.insert_bank_account("PL2", row.id, 1).await.unwrap());
-        assert!(!store.close_bank_account(2, "PL1").await.unwrap());
-        assert!(store.close_bank_account(1, "PL1").await.unwrap());
-        assert!(store.insert_bank_account("PL2", row.id, 2).await.unwrap());
-        let accounts = store.bank_accounts(1, row.id).await.unwrap();
-        let states: Vec<_> = accounts.iter().map(|row| row.state.as_str()).collect();
-        assert_eq!(states, ["CLOSED", "ACTIVE"]);
-        assert_eq!(store.bank_accounts(2, row.id).await.unwrap(), []);
         assert!(store.reserve_pan(&[4; 16], 1).await.unwrap());
         assert!(!store.reserve_pan(&[4; 16], 1).await.unwrap());
         let card = card(row.id);
@@ -289,6 +279,26 @@ async fn balances_and_cards() {
 }
 
 #[tokio::test]
+async fn bank_accounts() {
+    on_each_store(async |store| {
+        let row = with_balance(store).await;
+        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap());
+        assert!(store.insert_bank_account("PL1", row.id, 1).await.unwrap(), "the same again");
+        assert!(!store.insert_bank_account("PL2", row.id, 1).await.unwrap());
+        assert!(!store.close_bank_account(2, "PL1").await.unwrap());
+        assert_eq!(store.bank_account(2, "PL1").await.unwrap(), None);
+        assert!(store.close_bank_account(1, "PL1").await.unwrap());
+        assert_eq!(store.bank_account(1, "PL1").await.unwrap().unwrap().state, "CLOSED");
+        assert!(store.insert_bank_account("PL2", row.id, 2).await.unwrap());
+        let accounts = store.bank_accounts(1, row.id).await.unwrap();
+        let states: Vec<_> = accounts.iter().map(|row| row.state.as_str()).collect();
+        assert_eq!(states, ["CLOSED", "ACTIVE"]);
+        assert_eq!(store.bank_accounts(2, row.id).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn partner_balances_and_fundings() {
     on_each_store(async |store| {
         let wish = |id| PartnerBalanceRow {
@@ -311,11 +321,13 @@ async fn partner_balances_and_fundings() {
         assert_eq!(store.partner_balances(2).await.unwrap(), []);
 
         let balance = with_balance(store).await;
+        assert!(store.insert_bank_account("PL1", balance.id, 1).await.unwrap());
         for movement in [
             Movement::TopUp(balance.id),
             Movement::Reload(row.id),
             Movement::Withdrawal(balance.id),
             Movement::Transfer(balance.id, balance.id),
+            Movement::CreditTransfer(balance.id, "PL1".to_owned()),
         ] {
             let new = NewMovement {
                 id: Uuid::now_v7(),

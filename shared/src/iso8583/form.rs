@@ -22,6 +22,8 @@ pub(super) struct Shape {
     prefix: DigitEncoding,
     form: Form,
     sound: Sound,
+    /// Letters and digits as they are, with spaces or without: checked by [`are_letters_digits`].
+    letters: Option<bool>,
 }
 
 /// How content is written.
@@ -132,11 +134,15 @@ impl Step {
         if characters > self.max || usize::from(content) > bytes.len() {
             return None;
         }
-        let odd = characters & self.packed == 1;
-        let sound = self.sound.have_all(bytes, content)
-            && (!odd || self.pad.is_in(bytes.get(..usize::from(content))?));
-        (sound || self.shape.is_sound_slowly(bytes, content, characters))
-            .then_some(Extent { prefix, content })
+        let sound = if let Some(spaces) = self.shape.letters {
+            are_letters_digits(bytes, content, spaces)
+        } else {
+            let odd = characters & self.packed == 1;
+            self.sound.have_all(bytes, content)
+                && (!odd || self.pad.is_in(bytes.get(..usize::from(content))?))
+                || self.shape.is_sound_slowly(bytes, content, characters)
+        };
+        sound.then_some(Extent { prefix, content })
     }
 }
 
@@ -158,7 +164,12 @@ impl Shape {
         let (content, length) = (field.content, field.length);
         let form = form_of(content, length, encoding, padding);
         let sound = sound_of(content, length, form);
-        Self { length, content, prefix: encoding.length, form, sound }
+        let letters = match (form, content) {
+            (Form::Plain, Content::LettersDigits) => Some(false),
+            (Form::Plain, Content::LettersDigitsSpace) => Some(true),
+            (..) => None,
+        };
+        Self { length, content, prefix: encoding.length, form, sound, letters }
     }
 
     /// This field and the next as one, if the same check does for both and needs no positions.
@@ -252,6 +263,9 @@ impl Shape {
     /// Whether each of the first `length` bytes, which are there, may stand where it stands.
     #[inline]
     fn is_sound(self, bytes: &[u8], length: u16, characters: u16) -> bool {
+        if let Some(spaces) = self.letters {
+            return are_letters_digits(bytes, length, spaces);
+        }
         let padded = match self.form {
             Form::Packed(pad) if characters % 2 == 1 => {
                 bytes.get(..usize::from(length)).is_some_and(|content| pad.is_in(content))
@@ -265,12 +279,8 @@ impl Shape {
 
     #[inline(never)]
     fn is_sound_slowly(self, bytes: &[u8], length: u16, characters: u16) -> bool {
-        let Some(content) = bytes.get(..usize::from(length)) else { return false };
-        match (self.form, self.content) {
-            (Form::Plain, Content::LettersDigits) => are_letters_digits(bytes, length, false),
-            (Form::Plain, Content::LettersDigitsSpace) => are_letters_digits(bytes, length, true),
-            _ => self.first_fault(content, characters).is_none(),
-        }
+        let content = bytes.get(..usize::from(length));
+        content.is_some_and(|content| self.first_fault(content, characters).is_none())
     }
 
     /// The position of the first byte that may not stand where it stands, in a content of so many
@@ -365,6 +375,9 @@ impl Shape {
 
     #[inline]
     fn allows_value(self, value: &[u8], characters: u16) -> bool {
+        if let Some(spaces) = self.letters {
+            return are_letters_digits(value, characters, spaces);
+        }
         let fast = self.form == Form::Plain && self.sound != Sound::NOTHING;
         fast && self.sound.lanes().have_all(value, characters)
             || plain_fault(self.content, value).is_none()
@@ -397,9 +410,8 @@ fn sound_of(content: Content, length: Length, form: Form) -> Sound {
     match (form, content) {
         (_, Content::SignedDigits) | (Form::SignedPacked(_), _) => Sound::NOTHING,
         (_, Content::Binary) => Sound::ANYTHING,
-        (Form::Plain, Content::Digits | Content::LettersDigits) => Sound::range(b'0', b'9'),
-        // A retrieval reference begins with whatever it likes: to look for digits first is a guess.
-        (Form::Plain, Content::LettersDigitsSpace) => Sound::NOTHING,
+        (Form::Plain, Content::LettersDigits | Content::LettersDigitsSpace) => Sound::NOTHING,
+        (Form::Plain, Content::Digits) => Sound::range(b'0', b'9'),
         (Form::Plain, Content::Letters) => Sound::range(b'A', b'Z'),
         (Form::Plain, Content::Printable) => Sound::range(0x20, 0x7E),
         (Form::Plain, Content::Track) => Sound::range(0x30, 0x3F),

@@ -123,7 +123,8 @@ pub(super) fn are_letters_digits(bytes: &[u8], length: u16, spaces: bool) -> boo
     {
         return strange_to_letters_digits(block, counted, space) == 0;
     }
-    let (blocks, rest) = bytes.get(..length).unwrap_or_default().as_chunks::<BLOCK>();
+    let Some(bytes) = bytes.get(..length) else { return false };
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     let mut block = [b'0'; BLOCK];
     block.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
     let mut all = blocks.iter().chain([&block]);

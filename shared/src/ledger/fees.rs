@@ -8,8 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{Ledger, Map};
-use crate::books::Account;
-use crate::books::wide;
+use crate::books::{Account, wide};
 use crate::effect::{BalanceSlot, TransactionSlot};
 use crate::fee::{ChargedFee, Fee, Payer};
 use crate::ids::{ConfigId, FeeId};

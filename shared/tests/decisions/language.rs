@@ -19,7 +19,7 @@
 //! | `card 1 program=10 balance=A expiry=2612 [state= token=]`, `state 1 Linked` | changes |
 //! | `lock 1 code=2`, `unlock 1`, `pin 1`, `renew 1 expiry=2712`, `cvv2 1 generation=2` | changes |
 //! | `rule 1 card=1 amount=day:EUR:500 [zone= channels= ..]`, `unrule 1`, `resolve 1` (the first of the queue) | changes |
-//! | `top-up A 500 EUR`, `reload D ..`, `withdraw A ..`, `transfer A 500 EUR to=B` | changes; `id=7` names a command |
+//! | `top-up A 500 EUR`, `credit-transfer A ..`, `reload D ..`, `withdraw A ..`, `transfer A 500 EUR to=B` | changes; `id=7` names a command |
 //! | `fee 1 program=10 fixed=50 rate=25000 [partner converted channels= ..]`, `unfee 1 program=10` | changes; the rate in parts of a million |
 //! | `charge A 50 EUR fee=9 [partner]`, `transfer A 500 EUR to=B charge=9:30:EUR [partner]` | changes |
 //! | `clock 2026-12-15T00:00:00Z`, `wait 90m`, `wait 7d` | the time of what follows |

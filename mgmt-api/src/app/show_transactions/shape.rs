@@ -14,7 +14,8 @@ use crate::app::{App, currency_of_row, instant};
 use crate::call::{Caller, Scope};
 use crate::error::{Error, Result};
 use crate::history::{CARD, CREDIT_TRANSFER, FEE, TOP_UP, TRANSFER, WITHDRAWAL};
-use crate::store::{CardRow, TransactionRow};
+use crate::iban;
+use crate::store::{CardRow, MovementWords, TransactionRow};
 use crate::vault::Purpose;
 
 /// What a transaction is called by.
@@ -72,6 +73,9 @@ pub(super) struct ShownTransaction {
     fee: i64,
     /// Why it was answered as it was.
     reason: &'static str,
+    /// The IBAN that a bank transfer came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iban_masked: Option<String>,
 }
 
 impl Notified {
@@ -272,7 +276,7 @@ impl App {
             Some(id) => self.history.transaction(Some(id), None).await?,
             None => None,
         };
-        let (asked_as, words) = self.movement_words(&row).await?;
+        let (said, words) = self.movement_words(&row).await?;
         let kind = kind_name(&row.kind, row.processing_code);
         let status = status(&row);
         let currency = |number| -> String { Currency::to_string(&currency_of_row(number)) };
@@ -284,7 +288,7 @@ impl App {
             resource_id,
             resource,
             card_id: row.card_id.map(|id| id.to_string()),
-            external_transaction_id: asked_as.or_else(|| external_id(&row)),
+            external_transaction_id: said.external_id.or_else(|| external_id(&row)),
             reference_external_transaction_id: reference.as_ref().and_then(external_id),
             r#type: kind,
             category: if row.credit == 1 { "CREDIT" } else { "DEBIT" },
@@ -305,24 +309,27 @@ impl App {
             held: held(&row, status),
             fee: row.fee,
             reason: reason(&row).description(),
+            iban_masked: said.iban.as_deref().map(iban::masked),
         })
     }
 
-    /// What a caller said of money that it moved: its own name for it, and its words.
+    /// What a caller said of money that it moved, and its words.
     async fn movement_words(
         &self,
         row: &TransactionRow,
-    ) -> Result<(Option<String>, Option<String>)> {
-        let Some(id) = row.command_id else { return Ok((None, None)) };
-        let Some((external_id, sealed)) = self.store.movement_words(id).await? else {
-            return Ok((None, None));
+    ) -> Result<(MovementWords, Option<String>)> {
+        let Some(id) = row.command_id else { return Ok(Default::default()) };
+        let Some(said) = self.store.movement_words(id).await? else {
+            return Ok(Default::default());
         };
         let name = format!("movement {id}");
-        let words = sealed
-            .map(|sealed| self.vault.unseal(Purpose::PersonalData, name.as_bytes(), &sealed))
+        let words = said
+            .description_sealed
+            .as_ref()
+            .map(|sealed| self.vault.unseal(Purpose::PersonalData, name.as_bytes(), sealed))
             .transpose()?;
         let words = words.map(|words| String::from_utf8_lossy(&words).into_owned());
-        Ok((external_id, words))
+        Ok((said, words))
     }
 }
 
