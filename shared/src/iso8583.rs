@@ -50,6 +50,7 @@ mod parse;
 pub mod reply;
 mod rules;
 mod sound;
+mod step;
 pub mod tlv;
 
 pub use bitmap::FieldSet;

@@ -7,7 +7,7 @@
 use super::encoding::{DigitEncoding, Encoding, Pad, Padding, TextEncoding};
 use super::field::{Content, FieldSpec, Length};
 use super::message::Rule;
-use super::sound::{Lanes, Sound, are_letters_digits};
+use super::sound::{Sound, Stretch, are_letters_digits};
 
 /// The most digits of which a number is made.
 const NUMBER_DIGITS_MAX: usize = 19;
@@ -19,16 +19,16 @@ const NUMBER_DIGITS_MAX: usize = 19;
 pub(super) struct Shape {
     pub(super) length: Length,
     pub(super) content: Content,
-    prefix: DigitEncoding,
-    form: Form,
-    sound: Sound,
+    pub(super) prefix: DigitEncoding,
+    pub(super) form: Form,
+    pub(super) sound: Sound,
     /// Letters and digits as they are, with spaces or without: checked by [`are_letters_digits`].
-    letters: Option<bool>,
+    pub(super) letters: Option<bool>,
 }
 
 /// How content is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// As it is: ASCII, or raw bytes.
     Plain,
     /// Each character one byte of EBCDIC.
@@ -55,101 +55,10 @@ pub(super) struct Flaw {
     pub(super) rule: Rule,
 }
 
-/// A [`Shape`] with what reading it usually takes already decided.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    shape: Shape,
-    sound: Lanes,
-    /// The greatest length, in characters.
-    max: u16,
-    prefix: Prefix,
-    /// 1 if two characters share a byte.
-    packed: u16,
-    pad: Pad,
-}
-
-/// The usual length prefixes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prefix {
-    None,
-    TwoAscii,
-    ThreeAscii,
-    /// One byte, and two of which the first half byte is 0.
-    TwoPacked,
-    ThreePacked,
-    /// Any other, or content that is neither plain nor packed.
-    Other,
-}
-
-impl Step {
-    pub(super) fn new(shape: Shape) -> Self {
-        let (packed, pad) = match shape.form {
-            Form::Plain | Form::Ebcdic => (Some(0), Pad::Left0),
-            Form::Packed(pad) => (Some(1), pad),
-            Form::SignedPacked(_) => (None, Pad::Left0),
-        };
-        let prefix = match (shape.prefix, shape.length) {
-            _ if packed.is_none() => Prefix::Other,
-            (_, Length::Fixed(_)) => Prefix::None,
-            (DigitEncoding::Ascii, Length::Ll(_)) => Prefix::TwoAscii,
-            (DigitEncoding::Ascii, Length::Lll(_)) => Prefix::ThreeAscii,
-            (DigitEncoding::Bcd, Length::Ll(_)) => Prefix::TwoPacked,
-            (DigitEncoding::Bcd, Length::Lll(_)) => Prefix::ThreePacked,
-            (DigitEncoding::Ebcdic, Length::Ll(_) | Length::Lll(_)) => Prefix::Other,
-        };
-        let (sound, max) = (shape.sound.lanes(), shape.length.max());
-        let packed = packed.unwrap_or(0);
-        Self { shape, sound, max, prefix, packed, pad }
-    }
-
-    pub(super) fn shape(&self) -> Shape {
-        self.shape
-    }
-
-    /// As [`Shape::read`].
-    #[inline(always)]
-    pub(super) fn read(&self, rest: &[u8]) -> Option<Extent> {
-        let (prefix, characters, bytes) = match self.prefix {
-            Prefix::None => (0, self.max, rest),
-            Prefix::TwoAscii | Prefix::ThreeAscii => {
-                let (high, prefix, rest) = match rest {
-                    [high, rest @ ..] if self.prefix == Prefix::ThreeAscii => (*high, 3, rest),
-                    _ => (b'0', 2, rest),
-                };
-                let [tens, ones, bytes @ ..] = rest else { return None };
-                let digits = [high, *tens, *ones].map(|digit| digit.wrapping_sub(b'0'));
-                (prefix, number_below_1000(digits)?, bytes)
-            }
-            Prefix::TwoPacked | Prefix::ThreePacked => {
-                let (high, prefix, rest) = match rest {
-                    [high, rest @ ..] if self.prefix == Prefix::ThreePacked => (*high, 2, rest),
-                    _ => (0, 1, rest),
-                };
-                let [pair, bytes @ ..] = rest else { return None };
-                (prefix, number_below_1000([high, pair >> 4, pair & 0x0F])?, bytes)
-            }
-            Prefix::Other => return self.shape.read(rest),
-        };
-        let content = (characters + self.packed) >> self.packed;
-        if characters > self.max || usize::from(content) > bytes.len() {
-            return None;
-        }
-        let sound = if let Some(spaces) = self.shape.letters {
-            are_letters_digits(bytes, content, spaces)
-        } else {
-            let odd = characters & self.packed == 1;
-            self.sound.have_all(bytes, content)
-                && (!odd || self.pad.is_in(bytes.get(..usize::from(content))?))
-                || self.shape.is_sound_slowly(bytes, content, characters)
-        };
-        sound.then_some(Extent { prefix, content })
-    }
-}
-
 impl Pad {
     /// Whether it is in the first or last half byte, where it belongs.
     #[inline]
-    fn is_in(self, content: &[u8]) -> bool {
+    pub(super) fn is_in(self, content: &[u8]) -> bool {
         match (self, content) {
             (_, []) => false,
             (Self::Left0, [first, ..]) => *first <= 0x0F,
@@ -172,19 +81,31 @@ impl Shape {
         Self { length, content, prefix: encoding.length, form, sound, letters }
     }
 
-    /// This field and the next as one, if the same check does for both and needs no positions.
-    pub(super) fn joined(self, next: Self) -> Option<Self> {
-        let (Length::Fixed(first), Length::Fixed(second)) = (self.length, next.length) else {
-            return None;
-        };
-        let same = self.content == next.content && self.form == next.form;
-        let free = match self.form {
-            Form::Plain | Form::Ebcdic => self.content != Content::SignedDigits,
-            Form::Packed(_) => first % 2 == 0 && second % 2 == 0,
-            Form::SignedPacked(_) => false,
-        };
-        let length = Length::Fixed(first.checked_add(second)?);
-        (same && free).then_some(Self { length, ..self })
+    /// What may stand in each byte of a field of fixed length, if that is all there is to say of it:
+    /// then fields side by side are checked at once.
+    pub(super) fn sounds(self) -> Option<Vec<Sound>> {
+        let Length::Fixed(characters) = self.length else { return None };
+        let mut sounds = vec![self.sound; usize::from(self.fixed_bytes()?)];
+        match (self.form, self.content) {
+            (_, Content::Binary)
+            | (Form::Plain, Content::Digits | Content::Letters | Content::Printable)
+            | (Form::Ebcdic, Content::Digits) => {}
+            (Form::Plain, Content::SignedDigits) => {
+                sounds.fill(Sound::range(b'0', b'9'));
+                *sounds.first_mut()? = Sound::range(b'C', b'D');
+            }
+            (Form::Packed(pad), Content::Digits) => {
+                sounds.fill(Sound::PACKED);
+                match pad {
+                    _ if characters % 2 == 0 => {}
+                    Pad::Left0 => *sounds.first_mut()? = Sound::range(0, 9),
+                    Pad::Right0 => *sounds.last_mut()? = Sound::packed_in_front_of(0),
+                    Pad::RightF => *sounds.last_mut()? = Sound::packed_in_front_of(0x0F),
+                }
+            }
+            _ => return None,
+        }
+        Some(sounds)
     }
 
     /// Bytes of length prefix.
@@ -195,7 +116,7 @@ impl Shape {
 
     /// Bytes of a content of so many characters.
     #[inline]
-    fn bytes_of(self, characters: u16) -> u16 {
+    pub(super) fn bytes_of(self, characters: u16) -> u16 {
         match self.form {
             Form::Plain | Form::Ebcdic => characters,
             Form::Packed(_) => characters.div_ceil(2),
@@ -212,17 +133,17 @@ impl Shape {
         }
     }
 
-    /// How far the field reaches that begins `rest`, if it is all there and sound. What is wrong
-    /// with one that is not is for [`Self::flaw`] to find, so that the path of sound messages
-    /// carries no error.
-    #[inline]
-    pub(super) fn read(self, rest: &[u8]) -> Option<Extent> {
-        let prefix = self.prefix_len();
-        let bytes = rest.get(usize::from(prefix)..)?;
-        let characters = self.characters(rest).filter(|count| *count <= self.length.max())?;
-        let content = self.bytes_of(characters);
-        let there = usize::from(content) <= bytes.len();
-        (there && self.is_sound(bytes, content, characters)).then_some(Extent { prefix, content })
+    /// How far the field reaches that begins at a place of a frame, if it is all there and sound.
+    /// What is wrong with one that is not is for [`Self::flaw`] to find, so that the path of sound
+    /// messages carries no error.
+    #[inline(never)]
+    pub(super) fn read(self, frame: &[u8], at: u16) -> Option<Extent> {
+        let (start, prefix) = (usize::from(at), self.prefix_len());
+        let characters = self.characters(frame.get(start..)?);
+        let characters = characters.filter(|count| *count <= self.length.max())?;
+        let extent = Extent { prefix, content: self.bytes_of(characters) };
+        let content = Stretch::new(frame, start + usize::from(prefix), extent.content)?;
+        self.is_sound(content, characters).then_some(extent)
     }
 
     /// What is wrong with the field that begins `rest`.
@@ -260,27 +181,26 @@ impl Shape {
         }
     }
 
-    /// Whether each of the first `length` bytes, which are there, may stand where it stands.
+    /// Whether each byte may stand where it stands.
     #[inline]
-    fn is_sound(self, bytes: &[u8], length: u16, characters: u16) -> bool {
+    fn is_sound(self, content: Stretch<'_>, characters: u16) -> bool {
         if let Some(spaces) = self.letters {
-            return are_letters_digits(bytes, length, spaces);
+            return are_letters_digits(content, spaces);
         }
         let padded = match self.form {
             Form::Packed(pad) if characters % 2 == 1 => {
-                bytes.get(..usize::from(length)).is_some_and(|content| pad.is_in(content))
+                content.bytes().is_some_and(|bytes| pad.is_in(bytes))
             }
             Form::Plain | Form::Ebcdic | Form::Packed(_) | Form::SignedPacked(_) => true,
         };
         let fast = padded && self.sound != Sound::NOTHING;
-        fast && self.sound.lanes().have_all(bytes, length)
-            || self.is_sound_slowly(bytes, length, characters)
+        fast && self.sound.lanes().have_all(content)
+            || content.bytes().is_some_and(|bytes| self.is_sound_slowly(bytes, characters))
     }
 
     #[inline(never)]
-    fn is_sound_slowly(self, bytes: &[u8], length: u16, characters: u16) -> bool {
-        let content = bytes.get(..usize::from(length));
-        content.is_some_and(|content| self.first_fault(content, characters).is_none())
+    pub(super) fn is_sound_slowly(self, content: &[u8], characters: u16) -> bool {
+        self.first_fault(content, characters).is_none()
     }
 
     /// The position of the first byte that may not stand where it stands, in a content of so many
@@ -349,7 +269,7 @@ impl Shape {
     /// Appends the field for a value in ASCII.
     pub(super) fn write(self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
         let characters = self.length.check(value.len())?;
-        if !self.allows_value(value, characters) {
+        if !self.allows_value(value) {
             return Err(Rule::Content(self.content));
         }
         let digits = three_digits(characters);
@@ -374,12 +294,12 @@ impl Shape {
     }
 
     #[inline]
-    fn allows_value(self, value: &[u8], characters: u16) -> bool {
+    fn allows_value(self, value: &[u8]) -> bool {
         if let Some(spaces) = self.letters {
-            return are_letters_digits(value, characters, spaces);
+            return are_letters_digits(Stretch::alone(value), spaces);
         }
         let fast = self.form == Form::Plain && self.sound != Sound::NOTHING;
-        fast && self.sound.lanes().have_all(value, characters)
+        fast && self.sound.lanes().have_all(Stretch::alone(value))
             || plain_fault(self.content, value).is_none()
     }
 }
@@ -412,7 +332,7 @@ fn sound_of(content: Content, length: Length, form: Form) -> Sound {
         (_, Content::Binary) => Sound::ANYTHING,
         (Form::Plain, Content::LettersDigits | Content::LettersDigitsSpace) => Sound::NOTHING,
         (Form::Plain, Content::Digits) => Sound::range(b'0', b'9'),
-        (Form::Plain, Content::Letters) => Sound::range(b'A', b'Z'),
+        (Form::Plain, Content::Letters) => Sound::LETTERS,
         (Form::Plain, Content::Printable) => Sound::range(0x20, 0x7E),
         (Form::Plain, Content::Track) => Sound::range(0x30, 0x3F),
         (Form::Ebcdic, Content::Letters) => Sound::range(0xC1, 0xC9),
@@ -490,11 +410,10 @@ fn pack(value: &[u8], pad: Pad, out: &mut Vec<u8>) {
 /// still to be checked.
 #[inline]
 fn number_of(digits: &[u8], zero: u8, known: bool) -> Option<u64> {
-    let length = u16::try_from(digits.len()).ok()?;
     if !(1..=NUMBER_DIGITS_MAX).contains(&digits.len()) {
         return None;
     }
-    if !known && !Sound::range(zero, zero + 9).lanes().have_all(digits, length) {
+    if !known && !Sound::range(zero, zero + 9).lanes().have_all(Stretch::alone(digits)) {
         return None;
     }
     let (words, rest) = digits.as_chunks::<8>();
@@ -536,16 +455,6 @@ fn word_to_number(digits: [u8; 8]) -> u64 {
     let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
     fours.wrapping_mul(10_000 << 32 | 1) >> 32
-}
-
-/// Three digits to their value.
-#[inline(always)]
-fn number_below_1000(digits: [u8; 3]) -> Option<u16> {
-    if digits.iter().any(|digit| *digit > 9) {
-        return None;
-    }
-    let [high, tens, ones] = digits.map(u16::from);
-    Some(high * 100 + tens * 10 + ones)
 }
 
 /// A number below a thousand as three digits.

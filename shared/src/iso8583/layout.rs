@@ -6,8 +6,10 @@
 
 use super::bitmap::FieldSet;
 use super::dialect::Dialect;
-use super::form::{Shape, Step};
+use super::form::Shape;
 use super::message::{Fields, Salvage};
+use super::mti::Mti;
+use super::step::{self, Step};
 
 /// The most kinds of message, told apart by their bit maps, that one link's plans are kept for.
 const PLANS_MAX: usize = 12;
@@ -50,7 +52,11 @@ pub(super) struct Place {
 /// How frames with one set of fields are read.
 #[derive(Clone, Debug, Default)]
 struct Plan {
-    present: FieldSet,
+    /// The message type and the bit maps as they stand at the start of the frame, and read.
+    head: Vec<u8>,
+    /// The first and the last eight bytes of the head, which is no shorter.
+    ends: [u64; 2],
+    known: Option<(Mti, FieldSet)>,
     steps: Vec<Step>,
     places: Vec<Place>,
 }
@@ -110,78 +116,86 @@ impl Layout {
         self.segments.resize(dialect.shapes().len(), Segment::default());
     }
 
-    /// Reads a frame of a kind seen before; `false` if it is of none, or not sound.
-    #[inline]
-    pub(super) fn read_planned(&mut self, frame: &[u8], (present, at): (FieldSet, u16)) -> bool {
-        let Some(found) = self.plans.iter().position(|plan| plan.present == present) else {
-            return false;
-        };
-        let Some(plan) = self.plans.get(found) else { return false };
-        if plan.read(frame, at, &mut self.segments).is_none() {
-            return false;
-        }
-        self.active = Some(found);
-        true
+    /// Reads a frame of a kind seen before; `None` if it is of none, or not sound.
+    #[inline(always)]
+    pub(super) fn read_planned(&mut self, frame: &[u8]) -> Option<Mti> {
+        let mut plans = self.plans.iter().enumerate();
+        let (found, plan) = plans.find(|(_, plan)| plan.begins(frame))?;
+        let (mti, present) = plan.known?;
+        plan.read(frame, &mut self.segments)?;
+        (self.active, self.parsed) = (Some(found), present);
+        Some(mti)
     }
 
     /// Remembers the kind of a frame that was walked and found sound.
     #[inline]
-    pub(super) fn learn(&mut self, dialect: &Dialect, present: FieldSet) {
-        if self.plans.len() < PLANS_MAX {
-            self.plans.push(Plan::default());
-            let last = self.plans.len() - 1;
-            self.compile(last, dialect, present);
+    pub(super) fn learn(&mut self, dialect: &Dialect, head: &[u8], known: (Mti, FieldSet)) {
+        if self.plans.iter().any(|plan| plan.head == head) {
             return;
         }
-        self.misses = self.misses.wrapping_add(1);
-        if self.misses.is_multiple_of(REPLACE_EVERY) {
-            let turn = usize::try_from(self.misses / REPLACE_EVERY).unwrap_or(0);
-            self.compile(turn % PLANS_MAX, dialect, present);
-        }
-    }
-
-    #[cold]
-    fn compile(&mut self, at: usize, dialect: &Dialect, present: FieldSet) {
+        let at = if self.plans.len() < PLANS_MAX {
+            self.plans.push(Plan::default());
+            self.plans.len() - 1
+        } else {
+            self.misses = self.misses.wrapping_add(1);
+            if !self.misses.is_multiple_of(REPLACE_EVERY) {
+                return;
+            }
+            usize::try_from(self.misses / REPLACE_EVERY).unwrap_or(0) % PLANS_MAX
+        };
         if let Some(plan) = self.plans.get_mut(at) {
-            plan.compile(dialect, present);
+            plan.compile(dialect, head, known);
         }
     }
 }
 
 impl Plan {
-    fn compile(&mut self, dialect: &Dialect, present: FieldSet) {
-        self.present = present;
+    #[cold]
+    fn compile(&mut self, dialect: &Dialect, head: &[u8], (mti, present): (Mti, FieldSet)) {
+        (self.head, self.known) = (head.to_vec(), Some((mti, present)));
+        let ends = [head.first_chunk(), head.last_chunk()];
+        self.ends = ends.map(|end| end.map_or(0, |end| u64::from_le_bytes(*end)));
         self.steps.clear();
         self.places.clear();
         self.places.resize(dialect.shapes().len(), Place::default());
+        let mut run = step::Fields::default();
         for number in present {
             let Some(shape) = dialect.shape(number) else { continue };
-            let length = shape.fixed_bytes().unwrap_or(0);
-            let run = self.steps.last().map(|step| step.shape());
-            let joined = run.and_then(|run| Some((run.fixed_bytes()?, run.joined(shape)?)));
-            let start = match (joined, self.steps.last_mut()) {
-                (Some((start, joined)), Some(step)) => {
-                    *step = Step::new(joined);
-                    start
-                }
-                (Some(_) | None, _) => {
-                    self.steps.push(Step::new(shape));
-                    0
-                }
-            };
-            let segment = u8::try_from(self.steps.len() - 1).unwrap_or(u8::MAX);
+            let start = run.push(shape);
+            if start.is_none() {
+                self.steps.extend(run.take());
+            }
+            let segment = u8::try_from(self.steps.len()).unwrap_or(u8::MAX);
             if let Some(place) = self.places.get_mut(usize::from(number - 1)) {
-                *place = Place { segment, start, length };
+                let length = shape.fixed_bytes().unwrap_or(0);
+                *place = Place { segment, start: start.unwrap_or(0), length };
+            }
+            if start.is_none() {
+                self.steps.push(Step::field(shape));
             }
         }
+        self.steps.extend(run.take());
     }
 
-    #[inline]
-    fn read(&self, frame: &[u8], mut at: u16, segments: &mut [Segment]) -> Option<()> {
+    /// Whether a frame begins with the head, of which the two ends are usually all.
+    #[inline(always)]
+    fn begins(&self, frame: &[u8]) -> bool {
+        let end = |end: &[u8; 8]| u64::from_le_bytes(*end);
+        let [first, last] = self.ends;
+        frame.first_chunk().map(end) == Some(first)
+            && frame.get(..self.head.len()).and_then(|head| head.last_chunk()).map(end)
+                == Some(last)
+            && (self.head.len() <= 16 || frame.starts_with(&self.head))
+    }
+
+    /// A function by itself, so that the loop has the processor's registers to itself.
+    #[inline(never)]
+    fn read(&self, frame: &[u8], segments: &mut [Segment]) -> Option<()> {
+        let mut at = u16::try_from(self.head.len()).ok()?;
         for (step, segment) in self.steps.iter().zip(segments) {
-            let extent = step.read(frame.get(usize::from(at)..)?)?;
-            let content = at + extent.prefix;
-            let end = content + extent.content;
+            let extent = step.read(frame, at)?;
+            let content = at.wrapping_add(extent.prefix);
+            let end = content.wrapping_add(extent.content);
             *segment = Segment { start: at, content, end };
             at = end;
         }

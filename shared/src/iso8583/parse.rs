@@ -28,12 +28,16 @@ pub fn parse<'a>(
     frame: &'a [u8],
     layout: &'a mut Layout,
 ) -> Result<Message<'a>, FormatError> {
-    let (mti, announced) = read_head(dialect, frame, layout)?;
-    if !layout.read_planned(frame, announced) {
-        walk(dialect, frame, (mti, announced), layout)?;
-        layout.learn(dialect, announced.0);
-    }
-    layout.parsed = announced.0;
+    layout.start(dialect);
+    let mti = match layout.read_planned(frame) {
+        Some(mti) => mti,
+        None => {
+            let (mti, (present, at)) = read_by_walk(dialect, frame, layout)?;
+            let head = frame.get(..usize::from(at)).unwrap_or_default();
+            layout.learn(dialect, head, (mti, present));
+            mti
+        }
+    };
     Ok(Message { mti, dialect, fields: layout.salvaged(dialect, frame) })
 }
 
@@ -47,22 +51,23 @@ pub fn parse_by_walk<'a>(
     frame: &'a [u8],
     layout: &'a mut Layout,
 ) -> Result<Message<'a>, FormatError> {
-    let (mti, announced) = read_head(dialect, frame, layout)?;
-    walk(dialect, frame, (mti, announced), layout)?;
-    layout.parsed = announced.0;
+    layout.start(dialect);
+    let (mti, _) = read_by_walk(dialect, frame, layout)?;
     Ok(Message { mti, dialect, fields: layout.salvaged(dialect, frame) })
 }
 
 /// The message type, the fields that the bit maps announce, and where the first of them begins.
-#[inline(always)]
-fn read_head(
+#[inline(never)]
+fn read_by_walk(
     dialect: &Dialect,
     frame: &[u8],
     layout: &mut Layout,
 ) -> Result<(Mti, (FieldSet, u16)), FormatError> {
-    layout.start(dialect);
     let mti = read_mti(dialect, frame)?;
-    Ok((mti, read_bitmaps(dialect, mti, frame)?))
+    let announced = read_bitmaps(dialect, mti, frame)?;
+    walk(dialect, frame, (mti, announced), layout)?;
+    layout.parsed = announced.0;
+    Ok((mti, announced))
 }
 
 #[inline(always)]
@@ -160,8 +165,7 @@ fn walk(
             layout.parsed = present.below(number);
             return Err(error(number, at, Rule::BeyondLast));
         };
-        let rest = frame.get(usize::from(at)..).unwrap_or_default();
-        match shape.read(rest) {
+        match shape.read(frame, at) {
             Some(extent) => {
                 let content = at + extent.prefix;
                 *segment = Segment { start: at, content, end: content + extent.content };
@@ -169,6 +173,7 @@ fn walk(
             }
             None => {
                 layout.parsed = present.below(number);
+                let rest = frame.get(usize::from(at)..).unwrap_or_default();
                 let Flaw { at: within, rule } = shape.flaw(rest);
                 let within = u16::try_from(within).unwrap_or(u16::MAX);
                 return Err(error(number, at.saturating_add(within), rule));

@@ -190,7 +190,7 @@ impl Desk {
         let mut effects: Vec<Effect> = Vec::new();
         let (stamp, answer) = self.ledger.apply(&command, Timestamp(self.now), &mut effects);
         assert_eq!((explained.answer, &explained.effects), (answer, &effects), "{}", line.left);
-        effects.iter().for_each(|effect| self.shadow.follow(effect));
+        self.shadow.follow(&effects);
         let sequence = stamp.sequence;
         if let Command::Authorize(request) = &command {
             self.decided_at.entry(format!("{:?}", request.key)).or_insert(sequence);

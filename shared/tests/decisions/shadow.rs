@@ -4,21 +4,38 @@
 use std::collections::BTreeMap;
 
 use shared::command::MessageKey;
-use shared::effect::{Effect, Transaction, TransactionSlot, TransactionState};
+use shared::effect::{Effect, RuleSlot, Transaction, TransactionSlot, TransactionState};
 use shared::money::Amount;
 
 #[derive(Default)]
-pub(super) struct Shadow(BTreeMap<TransactionSlot, Transaction>);
+pub(super) struct Shadow {
+    transactions: BTreeMap<TransactionSlot, Transaction>,
+    /// Where the period begins that a rule counts.
+    windows: BTreeMap<RuleSlot, u64>,
+}
 
 impl Shadow {
-    /// Follows one effect; every change of state must be one that the life of a transaction has.
-    pub(super) fn follow(&mut self, effect: &Effect) {
+    /// Follows one message; what it gives back must be of the period that the rule counted then.
+    pub(super) fn follow(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::RuleGivenBack { rule, window_start, .. } = effect {
+                assert_eq!(self.windows.get(rule), Some(window_start), "a period that is over");
+            }
+        }
+        effects.iter().for_each(|effect| self.follow_one(effect));
+    }
+
+    /// Every change of state must be one that the life of a transaction has.
+    fn follow_one(&mut self, effect: &Effect) {
         match effect {
             Effect::Remembered(slot, entry) => {
-                assert!(self.0.insert(*slot, *entry).is_none(), "slot {slot:?} is taken");
+                assert!(
+                    self.transactions.insert(*slot, *entry).is_none(),
+                    "slot {slot:?} is taken"
+                );
             }
             Effect::Forgotten(slot) => {
-                let gone = self.0.remove(slot).expect("it was remembered");
+                let gone = self.transactions.remove(slot).expect("it was remembered");
                 assert_eq!(gone.open(), Amount::ZERO, "an open hold is never forgotten");
             }
             Effect::Raised { transaction, amount, requested, until } => {
@@ -44,6 +61,9 @@ impl Shadow {
                 assert!(entry.state.may_become(*state), "{:?} to {state:?}", entry.state);
                 (entry.decision, entry.state, entry.expires_at) = (*decision, *state, *until);
             }
+            Effect::RuleCharged { rule, window, .. } => {
+                self.windows.insert(*rule, window.start);
+            }
             Effect::PartnerPut(_)
             | Effect::ProgramPut(_)
             | Effect::CustomerPut { .. }
@@ -55,7 +75,6 @@ impl Shadow {
             | Effect::CardChanged(..)
             | Effect::RulePut(..)
             | Effect::RuleRemoved(_)
-            | Effect::RuleCharged { .. }
             | Effect::RuleGivenBack { .. }
             | Effect::ExceptionRaised(_)
             | Effect::ExceptionResolved(_)
@@ -75,12 +94,12 @@ impl Shadow {
     }
 
     fn of(&mut self, slot: TransactionSlot) -> &mut Transaction {
-        self.0.get_mut(&slot).expect("it was remembered")
+        self.transactions.get_mut(&slot).expect("it was remembered")
     }
 
     /// `State authorised/captured/released/returned`, and the flag where there is one.
     pub(super) fn tell(&self, key: &MessageKey) -> String {
-        let Some(entry) = self.0.values().find(|entry| entry.key == *key) else {
+        let Some(entry) = self.transactions.values().find(|entry| entry.key == *key) else {
             return "none".to_owned();
         };
         let Transaction { state, authorised, captured, released, returned, .. } = entry;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::iso8583::encoding::BitmapEncoding;
+use crate::iso8583::sound::Lanes;
 
 const CLASSES: [Content; 8] = [
     Content::Digits,
@@ -75,7 +76,7 @@ fn a_value_has_the_bytes_that_the_encoding_gives_it() {
         let mut out = Vec::new();
         shape.write(value, &mut out).unwrap();
         assert_eq!(out, wire, "{shape:?}");
-        let extent = shape.read(wire).unwrap();
+        let extent = shape.read(wire, 0).unwrap();
         assert_eq!(usize::from(extent.prefix + extent.content), wire.len());
         assert_eq!(shape.text(wire, &mut [0; 99]), Some(value));
     };
@@ -112,7 +113,7 @@ fn a_value_has_the_bytes_that_the_encoding_gives_it() {
 fn wrong_bytes_are_told_where_they_are() {
     let check = |content, length, pad, wire: &[u8], at: usize, rule: Rule| {
         let shape = shape(content, length, DigitEncoding::Bcd, pad);
-        assert!(shape.read(wire).is_none(), "{wire:02X?}");
+        assert!(shape.read(wire, 0).is_none(), "{wire:02X?}");
         let flaw = shape.flaw(wire);
         assert_eq!((flaw.at, flaw.rule), (at, rule), "{wire:02X?}");
     };
@@ -166,13 +167,55 @@ fn text_is_not_made_of_raw_bytes_or_in_too_short_a_scratch() {
     assert_eq!(plain(Content::Digits).text(b"003978", &mut []), Some(&b"978"[..]));
 }
 
+/// Each byte of a field of fixed length, all others being sound, may be what its own [`Sound`] says.
+#[test]
+fn each_byte_of_a_fixed_length_is_told_by_itself() {
+    let mut told = 0;
+    for content in CLASSES {
+        for digits in [DigitEncoding::Ascii, DigitEncoding::Bcd, DigitEncoding::Ebcdic] {
+            for pad in [Pad::Left0, Pad::Right0, Pad::RightF] {
+                for characters in 1..=7 {
+                    let shape = shape(content, Length::Fixed(characters), digits, pad);
+                    let Some(sounds) = shape.sounds() else { continue };
+                    told += 1;
+                    let allowed = |at: usize, byte: u8| {
+                        let mut sums = [0; 16];
+                        let mut block = [0; 16];
+                        block[at] = byte;
+                        let mut each = [Sound::ANYTHING; 16];
+                        each[..sounds.len()].copy_from_slice(&sounds);
+                        Lanes::each(&each).add_excess(&block, &mut sums);
+                        sums[at] == 0
+                    };
+                    let sample: Vec<u8> = (0..sounds.len())
+                        .map(|at| (0..=255).find(|byte| allowed(at, *byte)).unwrap())
+                        .collect();
+                    for (at, byte) in
+                        (0..sample.len()).flat_map(|at| (0..=255).map(move |b| (at, b)))
+                    {
+                        let mut bytes = sample.clone();
+                        bytes[at] = byte;
+                        let fault = shape.first_fault(&bytes, characters);
+                        assert_eq!(fault.is_none(), allowed(at, byte), "{shape:?} {bytes:02X?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(told > 200, "{told}");
+}
+
 /// The answer must not depend on what lies behind the content, or on whether anything does.
 fn is_sound(shape: Shape, bytes: &[u8]) -> bool {
     let length = u16::try_from(bytes.len()).unwrap();
-    let alone = shape.is_sound(bytes, length, length);
-    for behind in [0x00, b'5', 0xFF] {
-        let followed = [bytes, &[behind; 16]].concat();
-        assert_eq!(shape.is_sound(&followed, length, length), alone, "{shape:?} {bytes:02X?}");
+    let alone = shape.is_sound(Stretch::alone(bytes), length);
+    for other in [0x00, b'5', 0xFF] {
+        for (before, behind) in [(0, 16), (16, 0), (16, 16), (3, 5)] {
+            let around = [&vec![other; before], bytes, &vec![other; behind]].concat();
+            let content = Stretch::new(&around, before, length).unwrap();
+            assert_eq!(shape.is_sound(content, length), alone, "{shape:?} {around:02X?}");
+            assert_eq!(content.bytes(), Some(bytes));
+        }
     }
     alone
 }
@@ -201,7 +244,7 @@ proptest! {
         for content in [Content::Digits, Content::Track] {
             let shape = shape(content, Length::Lll(999), DigitEncoding::Bcd, pad);
             let fault = shape.first_fault(&bytes, characters);
-            prop_assert_eq!(shape.is_sound(&bytes, length, characters), fault.is_none());
+            prop_assert_eq!(shape.is_sound(Stretch::alone(&bytes), characters), fault.is_none());
         }
     }
 
