@@ -40,7 +40,7 @@ pub(super) enum Form {
 }
 
 /// Where the content of one field lies, relative to its first byte.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     /// Bytes of length prefix.
     pub(super) prefix: u16,

@@ -216,3 +216,51 @@ fn packed_number([high, pair]: [u8; 2]) -> Option<u16> {
     let [high, tens, ones] = [high, tens, ones].map(u16::from);
     Some(high * 100 + tens * 10 + ones)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iso8583::encoding::{BitmapEncoding, Encoding, Padding, TextEncoding};
+    use crate::iso8583::field::{Content, FieldSpec};
+
+    /// Bytes at the edges of what is a digit, or two.
+    const BYTES: [u8; 17] = [
+        0x00, 0x01, 0x09, 0x0A, 0x10, 0x19, 0x20, 0x90, 0x99, 0x9A, 0xA0, 0xFF, b'/', b'0', b'1',
+        b'9', b':',
+    ];
+
+    #[test]
+    fn every_length_reads_as_the_shape_reads_it() {
+        let lengths = [Length::Ll(11), Length::Ll(99), Length::Lll(20), Length::Lll(255)];
+        for length in lengths {
+            for digits in [DigitEncoding::Ascii, DigitEncoding::Bcd] {
+                for content in [Content::Digits, Content::Printable, Content::Binary] {
+                    let field = Field::new(shape(content, length, digits)).unwrap();
+                    let mut frame = [b'5'; 1100];
+                    for (a, b, c) in BYTES.iter().flat_map(|a| {
+                        BYTES.iter().flat_map(move |b| BYTES.iter().map(move |c| (*a, *b, *c)))
+                    }) {
+                        frame[..3].copy_from_slice(&[a, b, c]);
+                        // Only what is a length: the content is sound.
+                        let prefix = usize::from(field.shape.prefix_len());
+                        frame[prefix..3].fill(b'5');
+                        let expected = field.shape.read(&frame, 0);
+                        assert_eq!(
+                            field.read(&frame, 0),
+                            expected,
+                            "{length:?} {:02X?}",
+                            &frame[..3]
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn shape(content: Content, length: Length, digits: DigitEncoding) -> Shape {
+        let (bitmap, text) = (BitmapEncoding::Binary, TextEncoding::Ascii);
+        let encoding = Encoding { mti: digits, bitmap, length: digits, digits, text };
+        let field = FieldSpec { number: 2, name: String::new(), content, length, sensitive: false };
+        Shape::new(&field, encoding, Padding::USUAL)
+    }
+}
