@@ -1,7 +1,7 @@
 //! Where the fields of one frame lie, and how frames of a kind seen before are read at once.
 //!
-//! Invariant: a [`Plan`] is made from the dialect's shapes alone and reads exactly the frames that
-//! the walk from field to field reads, to the same places; a frame that a plan does not read is
+//! Invariant: a [`Plan`] is made from the dialect's shapes alone. It reads no frame that the walk
+//! from field to field would not read, and to the same places; a frame that no plan reads is
 //! walked, so that there is one way to find a fault. Nothing here is content of a message.
 
 use super::bitmap::FieldSet;
