@@ -136,7 +136,7 @@ impl Field {
         Some(Self { lanes, shape, max, prefix, packed, anything, long })
     }
 
-    /// As [`Shape::read`], but for contents that are sound and yet not as most are.
+    /// As [`Shape::read`], but `None` also for some that are sound and not as most are.
     #[inline(always)]
     fn read(&self, frame: &[u8], at: u16) -> Option<Extent> {
         let start = usize::from(at);
@@ -196,25 +196,25 @@ impl Step {
     }
 }
 
-/// Three digits to their value.
+/// As [`number_below_1000`], of digits in ASCII.
 #[inline(always)]
 fn ascii_number(digits: [u8; 3]) -> Option<u16> {
-    let [high, tens, ones] = digits.map(|digit| digit.wrapping_sub(b'0'));
+    number_below_1000(digits.map(|digit| digit.wrapping_sub(b'0')))
+}
+
+/// The same, of one that has a byte for itself and two that share one.
+#[inline(always)]
+fn packed_number([high, pair]: [u8; 2]) -> Option<u16> {
+    number_below_1000([high, pair >> 4, pair & 0x0F])
+}
+
+/// Three digits to their value.
+#[inline(always)]
+fn number_below_1000([high, tens, ones]: [u8; 3]) -> Option<u16> {
     if high > 9 || tens > 9 || ones > 9 {
         return None;
     }
     Some(u16::from(high) * 100 + u16::from(tens) * 10 + u16::from(ones))
-}
-
-/// A digit that has a byte for itself, and two that share one, to their value.
-#[inline(always)]
-fn packed_number([high, pair]: [u8; 2]) -> Option<u16> {
-    let (tens, ones) = (pair >> 4, pair & 0x0F);
-    if high > 9 || tens > 9 || ones > 9 {
-        return None;
-    }
-    let [high, tens, ones] = [high, tens, ones].map(u16::from);
-    Some(high * 100 + tens * 10 + ones)
 }
 
 #[cfg(test)]
